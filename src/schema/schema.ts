@@ -138,6 +138,15 @@ export function oneOf<const N extends readonly string[]>(names: N): Schema<N[num
   }
 }
 
+/** Any wire value as it is, for a message whose own schema its owner applies. */
+export function wire(): Schema<Wire> {
+  return {
+    encode: (value) => value,
+    decode: (value) => value as Wire,
+    describe: () => ({ type: 'a message with a schema of its own' }),
+  }
+}
+
 type StructValue<F> = { readonly [K in keyof F]: F[K] extends Schema<infer T> ? T : never }
 
 // biome-ignore lint/suspicious/noExplicitAny: only any is assignable both from and to every Schema<T> here.

@@ -1,0 +1,67 @@
+// The immutable picture of the cluster. The controller decides on a speculative one; brokers act on committed ones.
+import type {
+  BrokerEpoch,
+  ClusterId,
+  DirectoryId,
+  IncarnationId,
+  LeaderEpoch,
+  MetadataOffset,
+  NodeId,
+  PartitionEpoch,
+  PartitionIndex,
+  TopicId,
+  TopicName,
+} from '../model/ids.ts'
+
+export interface VoterImage {
+  readonly nodeId: NodeId
+  readonly directoryId: DirectoryId
+}
+
+export interface BrokerImage {
+  readonly brokerId: NodeId
+  readonly brokerEpoch: BrokerEpoch
+  readonly incarnationId: IncarnationId
+  readonly directoryId: DirectoryId
+  readonly url: string
+  /** A fenced broker may not lead, may not be in an ISR that it is not the last member of, and serves no client. */
+  readonly fenced: boolean
+  readonly shuttingDown: boolean
+}
+
+export interface PartitionImage {
+  readonly partition: PartitionIndex
+  readonly replicas: readonly NodeId[]
+  readonly isr: readonly NodeId[]
+  readonly leader: NodeId | null
+  readonly leaderEpoch: LeaderEpoch
+  readonly partitionEpoch: PartitionEpoch
+}
+
+export interface TopicImage {
+  readonly topicId: TopicId
+  readonly name: TopicName
+  /** What was set for this topic; absent names have their defaults (metadata/topic-configs.ts). */
+  readonly configs: ReadonlyMap<string, string>
+  /** By partition index, without gaps. */
+  readonly partitions: readonly PartitionImage[]
+}
+
+export interface ClusterImage {
+  /** The offset of the last metadata batch applied; 0 before the first. */
+  readonly metadataOffset: MetadataOffset
+  readonly clusterId: ClusterId | null
+  readonly voters: readonly VoterImage[]
+  readonly brokers: ReadonlyMap<NodeId, BrokerImage>
+  readonly topics: ReadonlyMap<TopicId, TopicImage>
+  readonly topicIds: ReadonlyMap<TopicName, TopicId>
+}
+
+export const EMPTY_IMAGE: ClusterImage = {
+  metadataOffset: 0,
+  clusterId: null,
+  voters: [],
+  brokers: new Map(),
+  topics: new Map(),
+  topicIds: new Map(),
+}

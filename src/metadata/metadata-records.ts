@@ -1,0 +1,103 @@
+// The records of the metadata log. One Raft entry holds a batch of records that apply together or not at all
+// (RAFT-34). Handlers never change state: they emit these records, Raft commits them, apply changes the image.
+import {
+  brokerEpochSchema,
+  clusterIdSchema,
+  directoryIdSchema,
+  incarnationIdSchema,
+  leaderEpochSchema,
+  nodeIdSchema,
+  partitionEpochSchema,
+  partitionIndexSchema,
+  topicIdSchema,
+} from '../model/id-schemas.ts'
+import { REPLICAS_MAX, TOPIC_NAME_MAX_CHARACTERS, VOTERS_MAX } from '../model/limits.ts'
+import { boolean, type Infer, integer, list, nullable, oneOf, struct, text, union } from '../schema/schema.ts'
+
+/** Why a change of leadership, ISR or fencing happened: what was seen, by whom, when. `explain` tells it. */
+export const causeSchema = struct({
+  kind: oneOf([
+    'topic-created',
+    'broker-registered',
+    'heartbeat-missed',
+    'link-closed',
+    'broker-caught-up',
+    'controlled-shutdown',
+    'leader-fenced',
+    'replica-caught-up',
+    'replica-lagging',
+    'log-offline',
+    'unclean-restart',
+    'operator',
+  ]),
+  /** The node that saw it. */
+  observerId: nodeIdSchema,
+  /** Wall clock of the observer, in milliseconds since the epoch. */
+  observedAtMs: integer(0, Number.MAX_SAFE_INTEGER),
+  /** The evidence in words, such as "no heartbeat of broker 2 for 3,012 ms". */
+  detail: text(300),
+})
+
+export type Cause = Infer<typeof causeSchema>
+
+const replicas = list(nodeIdSchema, REPLICAS_MAX)
+
+export const metadataRecordSchema = union({
+  /** The first record of a cluster. */
+  'cluster-formed': struct({
+    clusterId: clusterIdSchema,
+    voters: list(struct({ nodeId: nodeIdSchema, directoryId: directoryIdSchema }), VOTERS_MAX),
+  }),
+  /** A new run of a broker. Its epoch is the metadata offset of this record's batch. It starts fenced. */
+  'broker-registered': struct({
+    brokerId: nodeIdSchema,
+    brokerEpoch: brokerEpochSchema,
+    incarnationId: incarnationIdSchema,
+    directoryId: directoryIdSchema,
+    url: text(500),
+    cause: causeSchema,
+  }),
+  'broker-fencing-changed': struct({
+    brokerId: nodeIdSchema,
+    brokerEpoch: brokerEpochSchema,
+    fenced: boolean(),
+    shuttingDown: boolean(),
+    cause: causeSchema,
+  }),
+  'topic-created': struct({
+    topicId: topicIdSchema,
+    name: text(TOPIC_NAME_MAX_CHARACTERS),
+    configs: list(struct({ name: text(200), value: text(1_000) }), 100),
+  }),
+  /** Deleting a topic deletes its partitions. Data goes only after this record is committed. */
+  'topic-deleted': struct({ topicId: topicIdSchema }),
+  'partition-created': struct({
+    topicId: topicIdSchema,
+    partition: partitionIndexSchema,
+    /** The first one is the preferred leader. */
+    replicas,
+    isr: replicas,
+    leader: nullable(nodeIdSchema),
+    cause: causeSchema,
+  }),
+  /** The whole new state. Applying asserts that partitionEpoch is the previous one + 1. */
+  'partition-changed': struct({
+    topicId: topicIdSchema,
+    partition: partitionIndexSchema,
+    isr: replicas,
+    leader: nullable(nodeIdSchema),
+    /** Grows with every change of leader and with every new broker epoch of the leader. */
+    leaderEpoch: leaderEpochSchema,
+    partitionEpoch: partitionEpochSchema,
+    cause: causeSchema,
+  }),
+})
+
+export type MetadataRecord = Infer<typeof metadataRecordSchema>
+export type MetadataRecordOf<Type extends MetadataRecord['type']> = Extract<
+  MetadataRecord,
+  { readonly type: Type }
+>
+
+/** What one Raft entry holds. */
+export const metadataBatchSchema = list(metadataRecordSchema, 100_000)

@@ -1,0 +1,36 @@
+// Every API of the wire protocol. PROTOCOL.md is checked against this table.
+import { alterPartition } from './alter-partition.ts'
+import type { AnyApi } from './api.ts'
+import { brokerHeartbeat, fetchMetadata, registerBroker } from './broker-lifecycle.ts'
+import { clusterMetadata, metadataChanged } from './cluster-metadata.ts'
+import { fetch } from './fetch.ts'
+import { authenticate, hello } from './hello.ts'
+import { listOffsets } from './list-offsets.ts'
+import { produce } from './produce.ts'
+import { findController, quorumProbe, raftMessage } from './quorum.ts'
+import { flushedNote, highWatermarkNote, replicaFetch } from './replica-fetch.ts'
+import { createTopic, deleteTopic } from './topics.ts'
+
+export const APIS: readonly AnyApi[] = [
+  produce,
+  fetch,
+  listOffsets,
+  clusterMetadata,
+  metadataChanged,
+  hello,
+  createTopic,
+  deleteTopic,
+  authenticate,
+  replicaFetch,
+  flushedNote,
+  highWatermarkNote,
+  alterPartition,
+  registerBroker,
+  brokerHeartbeat,
+  fetchMetadata,
+  quorumProbe,
+  findController,
+  raftMessage,
+]
+
+export const API_BY_KEY: ReadonlyMap<number, AnyApi> = new Map(APIS.map((api) => [api.key, api]))

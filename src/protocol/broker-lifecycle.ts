@@ -1,0 +1,87 @@
+import {
+  brokerEpochSchema,
+  directoryIdSchema,
+  incarnationIdSchema,
+  metadataOffsetSchema,
+  nodeIdSchema,
+  partitionIndexSchema,
+  topicIdSchema,
+} from '../model/id-schemas.ts'
+import { PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
+import { boolean, bytes, integer, list, nullable, struct, text } from '../schema/schema.ts'
+import { defineApi } from './api.ts'
+
+/** The broker id is the one the connection proved; a message cannot name another (SEC-33). */
+export const registerBroker = defineApi({
+  key: 54,
+  name: 'register-broker',
+  version: 0,
+  caller: 'peer',
+  servedBy: 'controller',
+  oneWay: false,
+  doc: 'Registers this run of a broker. It starts fenced, and every leadership of an earlier run ends.',
+  request: struct({
+    incarnationId: incarnationIdSchema,
+    directoryId: directoryIdSchema,
+    /** Where clients and other brokers reach it. */
+    url: text(500),
+    /** The broker epoch of the last run as its directory holds it; null for a new directory. */
+    previousBrokerEpoch: nullable(brokerEpochSchema),
+    /** Whether the last run ended with every log flushed (its clean-shutdown marker was there and fits the epoch). */
+    cleanShutdown: boolean(),
+  }),
+  response: struct({ brokerEpoch: brokerEpochSchema }),
+  errors: ['NOT_CONTROLLER', 'DUPLICATE_BROKER_REGISTRATION', 'INVALID_REQUEST', 'REQUEST_TIMED_OUT'],
+})
+
+export const brokerHeartbeat = defineApi({
+  key: 55,
+  name: 'broker-heartbeat',
+  version: 0,
+  caller: 'peer',
+  servedBy: 'controller',
+  oneWay: false,
+  doc: 'Keeps the session of a broker alive and asks for unfencing, fencing or leave to stop.',
+  request: struct({
+    brokerEpoch: brokerEpochSchema,
+    /** How far this broker has applied the metadata log. */
+    metadataOffset: metadataOffsetSchema,
+    /** The broker has replayed its registration, opened its logs and wants to serve. */
+    wantUnfenced: boolean(),
+    /** The broker is stopping and wants its leaderships moved first. */
+    wantShutdown: boolean(),
+    /** Logs that are missing or damaged: they leave the ISR in the batch that unfences the broker. */
+    offlineLogs: list(
+      struct({ topicId: topicIdSchema, partition: partitionIndexSchema }),
+      PARTITIONS_PER_REQUEST_MAX,
+    ),
+  }),
+  response: struct({ fenced: boolean(), mayShutDown: boolean() }),
+  errors: ['NOT_CONTROLLER', 'BROKER_ID_NOT_REGISTERED', 'STALE_BROKER_EPOCH'],
+})
+
+/** Each entry of the payload is one committed batch of metadata records. */
+export const fetchMetadata = defineApi({
+  key: 56,
+  name: 'fetch-metadata',
+  version: 0,
+  caller: 'peer',
+  servedBy: 'controller',
+  oneWay: false,
+  doc: 'Reads the committed metadata log from an offset on. Parks up to maxWaitMs when there is nothing new.',
+  request: struct({
+    /** The first metadata offset wanted; from 1. */
+    fromOffset: metadataOffsetSchema,
+    maxWaitMs: integer(0, 60_000),
+    maxBytes: integer(1, 4 * 1024 * 1024),
+  }),
+  response: struct({
+    controllerId: nodeIdSchema,
+    controllerTerm: integer(0, Number.MAX_SAFE_INTEGER),
+    /** The commit index the controller knows. */
+    committedOffset: metadataOffsetSchema,
+    /** Entries from fromOffset on, without gaps; null for an empty leader-change entry. */
+    entries: list(nullable(bytes(0, 4 * 1024 * 1024)), 100_000),
+  }),
+  errors: ['NOT_CONTROLLER', 'OFFSET_OUT_OF_RANGE'],
+})

@@ -1,0 +1,61 @@
+import {
+  leaderEpochOrNoneSchema,
+  offsetSchema,
+  partitionIndexSchema,
+  topicIdSchema,
+} from '../model/id-schemas.ts'
+import { FETCH_RESPONSE_MAX_BYTES, PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
+import { integer, list, struct } from '../schema/schema.ts'
+import { defineApi } from './api.ts'
+import { errorOrNoneSchema } from './error-schema.ts'
+
+/** A client's read. It never sees records at or above the high watermark. */
+export const fetch = defineApi({
+  key: 1,
+  name: 'fetch',
+  version: 0,
+  caller: 'client',
+  servedBy: 'broker',
+  oneWay: false,
+  doc: 'Reads committed record batches. Parks up to maxWaitMs until minBytes are there.',
+  request: struct({
+    maxWaitMs: integer(0, 300_000),
+    minBytes: integer(0, FETCH_RESPONSE_MAX_BYTES),
+    maxBytes: integer(1, FETCH_RESPONSE_MAX_BYTES),
+    partitions: list(
+      struct({
+        topicId: topicIdSchema,
+        partition: partitionIndexSchema,
+        /** -1 skips the check. */
+        currentLeaderEpoch: leaderEpochOrNoneSchema,
+        fetchOffset: offsetSchema,
+        maxBytes: integer(1, FETCH_RESPONSE_MAX_BYTES),
+      }),
+      PARTITIONS_PER_REQUEST_MAX,
+    ),
+  }),
+  response: struct({
+    /** In the order of the request. */
+    partitions: list(
+      struct({
+        error: errorOrNoneSchema,
+        highWatermark: offsetSchema,
+        logStartOffset: offsetSchema,
+        /** Bytes of this partition's batches in the payload. The first batch may begin below fetchOffset. */
+        batchesBytes: integer(0, FETCH_RESPONSE_MAX_BYTES),
+      }),
+      PARTITIONS_PER_REQUEST_MAX,
+    ),
+  }),
+  payload: { response: 'the record batches of the partitions, one after the other' },
+  errors: [
+    'UNKNOWN_TOPIC_ID',
+    'NOT_LEADER_OR_FOLLOWER',
+    'FENCED_LEADER_EPOCH',
+    'UNKNOWN_LEADER_EPOCH',
+    'OFFSET_OUT_OF_RANGE',
+    'OFFSET_NOT_AVAILABLE',
+    'STORAGE_ERROR',
+    'BROKER_FENCED',
+  ],
+})
