@@ -1,5 +1,6 @@
 // The clock port. Product code reads time and sets timers through it only, so that the simulator can run the same
 // code under virtual time.
+import { assert } from './assert.ts'
 
 /** A pending timer. Cancelling one that has fired or was cancelled does nothing. */
 export interface Timer {
@@ -27,5 +28,7 @@ export interface Clock {
 export const TIMER_DELAY_MAX_MS = 2 ** 31 - 1
 
 export function clampTimerDelayMs(delayMs: number): number {
+  // Node takes NaN for 1 ms, which would turn a wrong computation into a busy loop.
+  assert(!Number.isNaN(delayMs), 'the delay of a timer is not a number')
   return Math.min(Math.max(0, delayMs), TIMER_DELAY_MAX_MS)
 }

@@ -61,6 +61,12 @@ export const ERRORS = {
   INVALID_CONFIG: row(40, false, true, 'A setting has an unknown name or a value that is not allowed.'),
   NOT_CONTROLLER: row(41, true, true, 'This node is not the active controller.'),
   INVALID_REQUEST: row(42, false, true, 'The request contradicts itself or the protocol.'),
+  OPERATION_NOT_ATTEMPTED: row(
+    55,
+    true,
+    true,
+    'The change was not tried because another one of the same batch failed.',
+  ),
   STORAGE_ERROR: row(56, true, false, 'The disk of this broker failed.'),
   FENCED_LEADER_EPOCH: row(
     74,
@@ -73,6 +79,12 @@ export const ERRORS = {
     true,
     true,
     'The leader epoch in the request is newer than the one of this broker.',
+  ),
+  UNSUPPORTED_COMPRESSION_TYPE: row(
+    76,
+    false,
+    true,
+    'The records are compressed in a way this process cannot undo.',
   ),
   STALE_BROKER_EPOCH: row(77, false, true, 'The broker epoch in the request is not the current one.'),
   OFFSET_NOT_AVAILABLE: row(78, true, true, 'The offset is not committed yet; try again.'),

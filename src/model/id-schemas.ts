@@ -15,7 +15,7 @@ import type {
 } from './ids.ts'
 
 const INT32_MAX = 2 ** 31 - 1
-const id128 = { regex: /^[A-Za-z0-9_-]{22}$/, meaning: '22 characters of base64url (128 bits)' }
+const id128 = { regex: /^[A-Za-z0-9_-]{22}$/, meaning: '22 characters of base64url (128 bits)' } as const
 
 export const offsetSchema = integer<Offset>(0, Number.MAX_SAFE_INTEGER)
 export const leaderEpochSchema = integer<LeaderEpoch>(0, INT32_MAX)

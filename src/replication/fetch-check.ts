@@ -1,0 +1,103 @@
+// What a broker decides about a request before it touches the log: is the sender of the same leader epoch, and do its
+// log and ours agree up to where it wants to read. Pure decisions, so that one table tests them all (REP-07, REP-14).
+import type { EpochView } from '../log/epoch-history.ts'
+import type { LeaderEpoch, Offset } from '../model/ids.ts'
+
+/** What a broker is for one partition; `none` where it hosts no replica. */
+export type LocalRole = 'leader' | 'follower' | 'none'
+
+export type LeaderEpochError = 'FENCED_LEADER_EPOCH' | 'UNKNOWN_LEADER_EPOCH'
+
+/** The bounds and epochs of a log at one moment. */
+export interface LogBounds {
+  readonly logStartOffset: Offset
+  /** Exclusive. */
+  readonly logEndOffset: Offset
+  readonly epochs: EpochView
+}
+
+export interface FetchPosition {
+  readonly fetchOffset: Offset
+  /** The leader epoch of the last record below `fetchOffset`; -1 where the reader has none. */
+  readonly lastFetchedEpoch: LeaderEpoch
+}
+
+/**
+ * The reader's log parted from ours: it truncates to the end of this epoch and asks again. Always both numbers (REP-05),
+ * and never together with records.
+ */
+export interface Diverging {
+  readonly kind: 'diverging'
+  readonly epoch: LeaderEpoch
+  readonly endOffset: Offset
+}
+
+export type FetchCheck =
+  | { readonly kind: 'valid' }
+  | Diverging
+  | { readonly kind: 'error'; readonly code: 'OFFSET_OUT_OF_RANGE' }
+
+const VALID: FetchCheck = { kind: 'valid' }
+const OUT_OF_RANGE: FetchCheck = { kind: 'error', code: 'OFFSET_OUT_OF_RANGE' }
+
+/**
+ * Fences a request by leader epoch: the sender of an older epoch must learn of its replacement, the sender of a newer
+ * one must wait until we have learned of ours.
+ * @param current the epoch in which the sender acts.
+ * @param local the epoch of this replica.
+ */
+export function checkLeaderEpoch(current: LeaderEpoch, local: LeaderEpoch): LeaderEpochError | null {
+  if (current < local) return 'FENCED_LEADER_EPOCH'
+  if (current > local) return 'UNKNOWN_LEADER_EPOCH'
+  return null
+}
+
+/**
+ * Whether this replica may serve a request (REP-14). The epoch is judged before the role, so that a sender with old
+ * metadata learns that it is old rather than that it asked the wrong broker.
+ */
+export function checkLocalReplica(request: {
+  /** The epoch in which the sender acts; -1 where it gave none. */
+  readonly currentLeaderEpoch: LeaderEpoch
+  /** The epoch of this replica; without meaning where the role is `none`. */
+  readonly leaderEpoch: LeaderEpoch
+  readonly role: LocalRole
+  /** Whether only the leader may serve it: all but reads that a follower may answer. */
+  readonly leaderRequired: boolean
+}): LeaderEpochError | 'NOT_LEADER_OR_FOLLOWER' | null {
+  if (request.role === 'none') return 'NOT_LEADER_OR_FOLLOWER'
+  const epochError =
+    request.currentLeaderEpoch < 0 ? null : checkLeaderEpoch(request.currentLeaderEpoch, request.leaderEpoch)
+  if (epochError !== null) return epochError
+  return request.leaderRequired && request.role !== 'leader' ? 'NOT_LEADER_OR_FOLLOWER' : null
+}
+
+/**
+ * Compares where a reader stands with our log. The range is judged before the epochs: below the log start the epochs
+ * are gone, and their end would send the reader to the wrong place.
+ */
+export function checkFetchPosition(position: FetchPosition, log: LogBounds): FetchCheck {
+  const { fetchOffset, lastFetchedEpoch } = position
+  if (fetchOffset < log.logStartOffset) return OUT_OF_RANGE
+  // A reader without records cannot diverge.
+  if (lastFetchedEpoch < 0) return fetchOffset > log.logEndOffset ? OUT_OF_RANGE : VALID
+  const end = log.epochs.endOffsetFor(lastFetchedEpoch, log.logEndOffset)
+  if (end === null) return OUT_OF_RANGE
+  if (end.epoch < lastFetchedEpoch || end.endOffset < fetchOffset) {
+    return { kind: 'diverging', epoch: end.epoch, endOffset: end.endOffset }
+  }
+  return VALID
+}
+
+/**
+ * Whether a consumer may read from an offset. Between the high watermark and the log end the answer is retriable: a new
+ * leader may not know yet that the offset is committed, and "out of range" would make the consumer reset its position
+ * and skip or repeat records (REP-33).
+ */
+export function checkReadOffset(
+  offset: Offset,
+  log: { readonly logStartOffset: Offset; readonly highWatermark: Offset; readonly logEndOffset: Offset },
+): 'OFFSET_OUT_OF_RANGE' | 'OFFSET_NOT_AVAILABLE' | null {
+  if (offset < log.logStartOffset || offset > log.logEndOffset) return 'OFFSET_OUT_OF_RANGE'
+  return offset > log.highWatermark ? 'OFFSET_NOT_AVAILABLE' : null
+}

@@ -1,0 +1,263 @@
+// The leader of one partition in one leader epoch, without files and sockets: it counts what its followers hold, moves
+// the high watermark, and proposes changes of the in-sync set. The shell tells it what happened, in the order in which
+// it happened, and carries out what it returns. A new leader epoch is a new object: nothing learned in an older one
+// counts (REP-11, REP-17). The rules are those of Kafka's Partition with KIP-841, 903 and 966, except that a replica
+// counts for what it has fsynced (flush.messages=1) instead of what it has written.
+import { assert, unreachable } from '../base/assert.ts'
+import type { EpochView } from '../log/epoch-history.ts'
+import type { ErrorName } from '../model/error-codes.ts'
+import type { LeaderEpoch, NodeId, Offset } from '../model/ids.ts'
+import { checkFetchPosition, checkLeaderEpoch, checkReadOffset } from './fetch-check.ts'
+import { FollowerProgress } from './follower-progress.ts'
+import { HighWatermark } from './high-watermark.ts'
+import { InSyncSet } from './in-sync-set.ts'
+import type { IsrAnswer, IsrCommit, IsrProposal, IsrState } from './isr.ts'
+import type { BrokerStates } from './join-eligibility.ts'
+import type {
+  FollowerFetch,
+  FollowerFetchResult,
+  FollowerFlush,
+  LeaderUpdate,
+  PartitionLeaderOptions,
+  ReplicaDescription,
+} from './leader-messages.ts'
+
+export class PartitionLeader {
+  readonly leaderEpoch: LeaderEpoch
+  /** The log end when the leadership began, exclusive. */
+  readonly leaderEpochStartOffset: Offset
+  readonly epochs: EpochView
+  readonly #brokerId: NodeId
+  readonly #highWatermark: HighWatermark
+  /** All replicas but this one, in the order of the assignment. */
+  readonly #followers: readonly FollowerProgress[]
+  readonly #inSync: InSyncSet
+  /** As configured; it counts only as far as there are replicas. */
+  #minInsyncReplicas: number
+  #logStartOffset: Offset
+  #logEndOffset: Offset
+  #flushedOffset: Offset
+  #nowMs: number
+
+  constructor(options: PartitionLeaderOptions) {
+    const { brokerId, isr, leaderEpoch, nowMs } = options
+    assert(options.replicas.includes(brokerId), `broker ${brokerId} must be a replica of what it leads`)
+    assert(
+      options.epochs.latestEpoch === leaderEpoch,
+      `leader epoch ${leaderEpoch} must be in the log's epochs`,
+    )
+    this.leaderEpoch = leaderEpoch
+    this.leaderEpochStartOffset = options.logEndOffset
+    this.epochs = options.epochs
+    this.#brokerId = brokerId
+    this.#highWatermark = new HighWatermark(options.highWatermark, options)
+    this.#followers = options.replicas
+      .filter((id) => id !== brokerId)
+      .map((id) => new FollowerProgress(id, isr.includes(id) ? nowMs : Number.NEGATIVE_INFINITY))
+    this.#inSync = new InSyncSet(options, this.#followers)
+    this.#minInsyncReplicas = options.minInsyncReplicas
+    this.#logStartOffset = options.logStartOffset
+    this.#logEndOffset = options.logEndOffset
+    this.#flushedOffset = 0
+    this.#nowMs = nowMs
+    // A partition of one replica has no fetch to wait for: what its disk holds is committed.
+    this.flushed(options.flushedOffset)
+  }
+
+  /** Everything below it is committed. Exclusive. */
+  get highWatermark(): Offset {
+    return this.#highWatermark.offset
+  }
+
+  get logStartOffset(): Offset {
+    return this.#logStartOffset
+  }
+
+  /** Exclusive. */
+  get logEndOffset(): Offset {
+    return this.#logEndOffset
+  }
+
+  /** The committed in-sync set and the change under way. */
+  get isr(): IsrState {
+    return this.#inSync.state
+  }
+
+  /** The latest time that it was told. */
+  get nowMs(): number {
+    return this.#nowMs
+  }
+
+  /**
+   * Whether all that earlier leaders may have committed is known to be committed. Until then a state machine on top of
+   * the partition (groups, deduplication, the latest offset) must not answer: it could miss records (REP-32, REP-46).
+   */
+  get isSettled(): boolean {
+    return this.#highWatermark.offset >= this.leaderEpochStartOffset
+  }
+
+  /** Records were appended: their write returned. */
+  written(logEndOffset: Offset, nowMs: number): LeaderUpdate {
+    assert(logEndOffset >= this.#logEndOffset, 'the log of a leader must not shrink')
+    this.#observe(nowMs)
+    for (const follower of this.#followers) follower.leaderAppends(this)
+    this.#logEndOffset = logEndOffset
+    return this.#update(null)
+  }
+
+  /** An fsync that covers everything below the offset returned. To be told after `written`. */
+  flushed(flushedOffset: Offset): LeaderUpdate {
+    assert(flushedOffset >= this.#flushedOffset, 'what is fsynced must stay so')
+    assert(flushedOffset <= this.#logEndOffset, 'what is fsynced must have been written')
+    this.#flushedOffset = flushedOffset
+    return this.#update(null)
+  }
+
+  /** Records below the offset were deleted, by retention or by request: never beyond the high watermark. */
+  logStartMoved(logStartOffset: Offset): void {
+    assert(logStartOffset >= this.#logStartOffset, 'the log start must not go back')
+    assert(
+      logStartOffset <= this.#highWatermark.offset,
+      'only committed records may be deleted from the start',
+    )
+    this.#logStartOffset = logStartOffset
+  }
+
+  /**
+   * A follower asks for records. Errors and divergence leave all state as it was, but for the broker epoch of a
+   * newer run, whose predecessor counts no more.
+   */
+  followerFetched(fetch: FollowerFetch): FollowerFetchResult {
+    const epochError = checkLeaderEpoch(fetch.currentLeaderEpoch, this.leaderEpoch)
+    if (epochError !== null) return { kind: 'error', code: epochError }
+    const follower = this.#followerOf(fetch.replicaId)
+    // As in Kafka: a replica may know of its assignment before the leader does, and then has to ask again.
+    if (follower === null) return { kind: 'error', code: 'UNKNOWN_LEADER_EPOCH' }
+    if (fetch.brokerEpoch < follower.brokerEpoch) return { kind: 'error', code: 'STALE_BROKER_EPOCH' }
+    follower.seenInBrokerEpoch(fetch.brokerEpoch)
+    const check = checkFetchPosition(fetch, this)
+    if (check.kind !== 'valid') return check
+    this.#observe(fetch.nowMs)
+    follower.fetched(fetch, this)
+    return { kind: 'accepted', ...this.#update(this.#inSync.proposeJoin(follower, this)) }
+  }
+
+  /** A follower fsynced. Of another leader epoch or another run of its process, the note says nothing. */
+  followerFlushed(note: FollowerFlush): LeaderUpdate {
+    const follower = this.#followerOf(note.replicaId)
+    const counts =
+      follower !== null && note.leaderEpoch === this.leaderEpoch && note.brokerEpoch === follower.brokerEpoch
+    if (!counts) return this.#update(null)
+    this.#observe(note.nowMs)
+    follower.flushed(note.flushedOffset, this)
+    return this.#update(this.#inSync.proposeJoin(follower, this))
+  }
+
+  /** Metadata brings a committed state of this leader epoch; one that is not newer, or of another epoch, is ignored. */
+  isrCommitted(commit: IsrCommit): LeaderUpdate {
+    this.#inSync.committed(commit, this.#nowMs)
+    return this.#update(this.#inSync.proposeAnyJoin(this))
+  }
+
+  /** The controller's answer to a proposal, or the failure to get one. */
+  isrAnswered(answer: {
+    readonly proposal: IsrProposal
+    readonly result: IsrAnswer
+    readonly nowMs: number
+  }): LeaderUpdate {
+    this.#observe(answer.nowMs)
+    const outcome = this.#inSync.answered(answer, this.#nowMs)
+    switch (outcome) {
+      case 'committed':
+      case 'rolled-back':
+        return this.#update(this.#inSync.proposeAnyJoin(this))
+      case 'send-again':
+        return this.#update(answer.proposal)
+      case 'ignored':
+      case 'awaiting-metadata':
+        return this.#update(null)
+      default:
+        return unreachable(outcome)
+    }
+  }
+
+  /** Metadata changed what is known of brokers. Who is fenced or shuts down may not join; a new run starts unknown. */
+  brokersChanged(brokers: BrokerStates): LeaderUpdate {
+    this.#inSync.brokersChanged(brokers)
+    return this.#update(this.#inSync.proposeAnyJoin(this))
+  }
+
+  /** @param minInsyncReplicas min.insync.replicas as configured now, 1 or more. */
+  minInsyncReplicasChanged(minInsyncReplicas: number): LeaderUpdate {
+    assert(minInsyncReplicas >= 1, 'min.insync.replicas must be 1 or more')
+    this.#minInsyncReplicas = minInsyncReplicas
+    return this.#update(null)
+  }
+
+  /**
+   * Time passed. To be called some times within replica.lag.time.max.ms, after waiting input was read: a stall of this
+   * process must not look like a lag of its followers.
+   */
+  tick(nowMs: number): LeaderUpdate {
+    this.#observe(nowMs)
+    return this.#update(this.#inSync.proposeShrink(this) ?? this.#inSync.proposeAnyJoin(this))
+  }
+
+  /** Whether a produce may be appended. With too few in-sync replicas acks=all (-1) is refused before it is. */
+  produceCheck(acks: -1 | 0 | 1): 'NOT_ENOUGH_REPLICAS' | null {
+    return acks === -1 && this.#isBelowMinIsr() ? 'NOT_ENOUGH_REPLICAS' : null
+  }
+
+  /** Whether a consumer may read from the offset; `highWatermark` bounds what it gets. */
+  readCheck(offset: Offset): ErrorName | null {
+    return checkReadOffset(offset, this)
+  }
+
+  /** All replicas, this one first. */
+  describe(): readonly ReplicaDescription[] {
+    const own: ReplicaDescription = {
+      replicaId: this.#brokerId,
+      logEndOffset: this.#logEndOffset,
+      flushedOffset: this.#flushedOffset,
+      caughtUpAtMs: this.#nowMs,
+      inIsr: true,
+    }
+    const followers = this.#followers.map((follower) => ({
+      replicaId: follower.replicaId,
+      logEndOffset: follower.logEndOffset,
+      flushedOffset: follower.flushedOffset,
+      caughtUpAtMs: Number.isFinite(follower.caughtUpAtMs) ? follower.caughtUpAtMs : null,
+      inIsr: this.#inSync.state.isr.includes(follower.replicaId),
+    }))
+    return [own, ...followers]
+  }
+
+  #followerOf(replicaId: NodeId): FollowerProgress | null {
+    for (const follower of this.#followers) if (follower.replicaId === replicaId) return follower
+    return null
+  }
+
+  #observe(nowMs: number): void {
+    this.#nowMs = Math.max(this.#nowMs, nowMs)
+  }
+
+  /** Ends a step: the high watermark moves last, when the maximal ISR is what the step made of it. */
+  #update(isrProposal: IsrProposal | null): LeaderUpdate {
+    const highWatermarkAdvanced = !this.#isBelowMinIsr() && this.#highWatermark.raiseTo(this.#countedByAll())
+    return { highWatermark: this.#highWatermark.offset, highWatermarkAdvanced, isrProposal }
+  }
+
+  #isBelowMinIsr(): boolean {
+    return this.#inSync.state.isr.length < Math.min(this.#minInsyncReplicas, this.#followers.length + 1)
+  }
+
+  /** The lowest counted offset of all who must hold a record before it is committed. */
+  #countedByAll(): Offset {
+    let lowest = this.#flushedOffset
+    for (const follower of this.#followers) {
+      if (follower.countedOffset < lowest && this.#inSync.mustHold(follower, this))
+        lowest = follower.countedOffset
+    }
+    return lowest
+  }
+}
