@@ -27,29 +27,33 @@ const START_TIME_FIELD = 22 - 3
  */
 export function createNodeProcess(options: NodeProcessOptions = {}): Process {
   const { exit = (code) => process.exit(code), writeError = writeToStderr, procDirectory = '/proc' } = options
-  const bootId = readText(`${procDirectory}/sys/kernel/random/boot_id`)?.trim() ?? UNKNOWN
-  const startTimeOf = (pid: number): string | null => {
-    const stat = readText(`${procDirectory}/${pid}/stat`)
-    return stat === null ? null : runningSince(stat)
-  }
-  const identity: ProcessIdentity = {
-    bootId,
-    pid: process.pid,
-    startTime: startTimeOf(process.pid) ?? UNKNOWN,
-  }
+  const identity = readProcessIdentity(process.pid, procDirectory)
+  const hasProc = identity.bootId !== UNKNOWN && identity.startTime !== UNKNOWN
   return {
     identity,
     isRunning(other) {
-      if (bootId === UNKNOWN || other.bootId === UNKNOWN || other.startTime === UNKNOWN) {
-        return isPidInUse(other.pid)
-      }
-      return other.bootId === bootId && startTimeOf(other.pid) === other.startTime
+      if (!hasProc || other.bootId === UNKNOWN) return isPidInUse(other.pid)
+      return other.bootId === identity.bootId && startTimeOf(other.pid, procDirectory) === other.startTime
     },
     fail(reason, error) {
       writeError(`vltava: fatal: ${reason}\n${inspect(error)}\n`)
       exit(1)
     },
   }
+}
+
+/**
+ * The identity of any process, such as one just started, for a later `isRunning`.
+ * @param pid of a process that runs; of one that has ended, the identity counts as not running where there is a /proc.
+ */
+export function readProcessIdentity(pid: number, procDirectory = '/proc'): ProcessIdentity {
+  const bootId = readText(`${procDirectory}/sys/kernel/random/boot_id`)?.trim() ?? UNKNOWN
+  return { bootId, pid, startTime: startTimeOf(pid, procDirectory) ?? UNKNOWN }
+}
+
+function startTimeOf(pid: number, procDirectory: string): string | null {
+  const stat = readText(`${procDirectory}/${pid}/stat`)
+  return stat === null ? null : runningSince(stat)
 }
 
 /**
