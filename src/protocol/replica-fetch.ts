@@ -11,7 +11,7 @@ import { integer, list, nullable, struct } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 import { errorOrNoneSchema } from './error-schema.ts'
 
-const partitionOf = { topicId: topicIdSchema, partition: partitionIndexSchema }
+const partitionOf = { topicId: topicIdSchema, partition: partitionIndexSchema } as const
 
 /** A follower's read. Who reads is known from the connection, never from the message (SEC-30). */
 export const replicaFetch = defineApi({
