@@ -1,0 +1,26 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
+import { NodeFileSystem } from '../../src/storage/node-file-system.ts'
+import { failingAsOne, StorageFailure } from '../../src/storage/storage-failure.ts'
+import { fileSystemContract } from './file-system-contract.ts'
+
+fileSystemContract('memory', async () => {
+  const fileSystem = new MemoryFileSystem()
+  await fileSystem.makeDirectory('/data')
+  return { fileSystem, directory: '/data' }
+})
+
+fileSystemContract('node', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'vltava-files-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  return { fileSystem: new NodeFileSystem(), directory }
+})
+
+fileSystemContract('memory, failing as one', async () => {
+  const fileSystem = failingAsOne(new MemoryFileSystem(), new StorageFailure())
+  await fileSystem.makeDirectory('/data')
+  return { fileSystem, directory: '/data' }
+})
