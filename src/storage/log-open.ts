@@ -1,0 +1,242 @@
+// Opens the directory of one log: finds its segments, recovers the active one and brings the leader epochs in line.
+import type { Cpu } from '../base/cpu.ts'
+import type { Log } from '../base/log.ts'
+import { type EpochEntry, EpochHistory } from '../log/epoch-history.ts'
+import { VltavaError } from '../model/errors.ts'
+import type { Offset, PartitionIndex, TopicId } from '../model/ids.ts'
+import { AtomicFile } from './atomic-file.ts'
+import { scanBatches } from './batch-scan.ts'
+import { CorruptLogError } from './corrupt-log-error.ts'
+import type { FileSystem } from './file-system.ts'
+import { joinPath } from './file-system.ts'
+import type { FlushLimiter } from './flush-limiter.ts'
+import type { TailBudget } from './hot-tail.ts'
+import { decodeEpochs, encodeEpochs, LeaderEpochsFile } from './leader-epochs-file.ts'
+import type { LogSettings } from './log-settings.ts'
+import { type LogObserver, PartitionLog } from './partition-log.ts'
+import { Segment, type SegmentContext } from './segment.ts'
+import type { SegmentCache } from './segment-cache.ts'
+import { baseOffsetOfLogFile } from './segment-files.ts'
+import { SegmentList } from './segment-list.ts'
+import { type RecoveredSegment, recoverSegment } from './segment-recovery.ts'
+import type { StorageFailure } from './storage-failure.ts'
+
+/** What all logs of a data directory share. */
+export interface LogEnvironment {
+  /** Any sync that fails trips `failure` (`failingAsOne`). */
+  readonly fileSystem: FileSystem
+  readonly cpu: Cpu
+  readonly log: Log
+  readonly failure: StorageFailure
+  readonly limiter: FlushLimiter
+  readonly cache: SegmentCache
+  readonly budget: TailBudget
+}
+
+export interface OpenLogOptions {
+  readonly topicId: TopicId
+  readonly partition: PartitionIndex
+  /** The directory of the log, which exists. Files that are not the log's are left alone. */
+  readonly path: string
+  readonly settings: LogSettings
+  /** Exclusive end of what is known to have been flushed; 0 when nothing is known. */
+  readonly recoveryPoint: Offset
+  /** Called before a truncation, to make durable that the recovery point is not beyond the offset. */
+  readonly lowerRecoveryPoint: (offset: Offset) => Promise<void>
+  readonly observer?: LogObserver
+}
+
+const EPOCHS_VERSION = 1
+
+/**
+ * Opens a log, or makes an empty one where the directory holds none.
+ * @throws CorruptLogError when records are damaged that may have been acknowledged; nothing was changed then.
+ *   VltavaError UNSUPPORTED_VERSION when a later release wrote the directory.
+ */
+export async function openLog(environment: LogEnvironment, options: OpenLogOptions): Promise<PartitionLog> {
+  return new LogOpening(environment, options).open()
+}
+
+class LogOpening {
+  readonly #environment: LogEnvironment
+  readonly #options: OpenLogOptions
+  readonly #log: Log
+  readonly #segmentContext: SegmentContext
+  readonly #epochsFile: AtomicFile
+
+  constructor(environment: LogEnvironment, options: OpenLogOptions) {
+    const { fileSystem, cpu, cache } = environment
+    const { path, topicId, partition, settings } = options
+    this.#environment = environment
+    this.#options = options
+    this.#log = environment.log.child({ topicId, partition })
+    this.#segmentContext = {
+      fileSystem,
+      cache,
+      directory: path,
+      log: this.#log,
+      indexIntervalBytes: settings.indexIntervalBytes,
+    }
+    this.#epochsFile = new AtomicFile({
+      fileSystem,
+      cpu,
+      path: joinPath(path, 'leader-epochs'),
+      format: 'leader-epochs',
+      version: EPOCHS_VERSION,
+    })
+  }
+
+  async open(): Promise<PartitionLog> {
+    const segments = await this.#findSegments()
+    const active = segments.active
+    await active.activate({ emptied: false })
+    try {
+      const stored = await this.#readEpochs()
+      const recovered = await recoverSegment({
+        open: active.active,
+        recoveryPoint: this.#options.recoveryPoint,
+        epochs: stored === null ? null : new EpochHistory(stored),
+        cpu: this.#environment.cpu,
+      })
+      active.endOffset = recovered.endOffset
+      this.#report(recovered)
+      const epochs = await this.#settleEpochs(segments, { stored, recovered })
+      return this.#build(segments, { epochs, recovered })
+    } catch (error) {
+      await active.close()
+      throw error
+    }
+  }
+
+  async #findSegments(): Promise<SegmentList> {
+    const { path, recoveryPoint } = this.#options
+    const entries = await this.#environment.fileSystem.list(path)
+    const baseOffsets: Offset[] = []
+    for (const { name, isDirectory } of entries) {
+      const baseOffset = isDirectory ? null : baseOffsetOfLogFile(name)
+      if (baseOffset !== null) baseOffsets.push(baseOffset)
+    }
+    baseOffsets.sort((a, b) => a - b)
+    if (baseOffsets.length === 0) {
+      if (recoveryPoint > 0) {
+        const reason = `there is no segment, but all below offset ${recoveryPoint} had been flushed`
+        throw new CorruptLogError({ path, position: 0, offset: 0, reason })
+      }
+      baseOffsets.push(0)
+    }
+    return new SegmentList(
+      baseOffsets.map((baseOffset, i) => {
+        const endOffset = baseOffsets[i + 1] ?? baseOffset
+        return new Segment(this.#segmentContext, { baseOffset, endOffset })
+      }),
+    )
+  }
+
+  /** @returns null when the file is absent or damaged: the epochs can be found in the batches. */
+  async #readEpochs(): Promise<EpochEntry[] | null> {
+    const content = await this.#epochsFile.read()
+    const { path } = this.#epochsFile
+    switch (content.status) {
+      case 'absent':
+        return null
+      case 'newer':
+        throw new VltavaError(
+          'UNSUPPORTED_VERSION',
+          `${path} has format version ${content.version}; this release reads up to ${EPOCHS_VERSION}. ` +
+            'Start the release that wrote it or a later one.',
+        )
+      case 'damaged':
+        this.#log.warn('leader-epochs-damaged', { path, reason: content.reason })
+        return null
+      case 'ok':
+        return decodeEpochs(content.data)
+    }
+  }
+
+  #report({ droppedTail }: RecoveredSegment): void {
+    if (droppedTail === null) return
+    const { offset, bytes, reason } = droppedTail
+    this.#log.info('log-tail-truncated', {
+      bytes,
+      offset,
+      reason: 'unacknowledged tail',
+      found: reason,
+    })
+  }
+
+  /** Makes the epochs fit the log: finds them in the batches where their file is lost, and drops those outside of the log. */
+  async #settleEpochs(
+    segments: SegmentList,
+    { stored, recovered }: { stored: EpochEntry[] | null; recovered: RecoveredSegment },
+  ): Promise<LeaderEpochsFile> {
+    const entries = stored ?? (await this.#epochsOfBatches(segments))
+    const history = new EpochHistory(entries)
+    history.truncateFromStart(segments.first.baseOffset)
+    history.truncateFromEnd(recovered.endOffset)
+    const isLost = stored === null && history.entries.length > 0
+    if (isLost || !sameEntries(history.entries, entries)) {
+      await this.#epochsFile.write(encodeEpochs(history.entries))
+    }
+    return new LeaderEpochsFile(this.#epochsFile, history.entries)
+  }
+
+  /** Walks the headers of all batches. */
+  async #epochsOfBatches(segments: SegmentList): Promise<EpochEntry[]> {
+    const entries: EpochEntry[] = []
+    for (const segment of segments.all) {
+      if (segment.endOffset === segment.baseOffset) continue
+      await segment.use(async (open) => {
+        const { end, damage } = await scanBatches({
+          handle: open.handle,
+          from: { position: 0, offset: segment.baseOffset, leaderEpoch: entries.at(-1)?.epoch ?? -1 },
+          endPosition: open.sizeBytes,
+          wholeBatches: false,
+          visit({ leaderEpoch, baseOffset }) {
+            if (leaderEpoch > (entries.at(-1)?.epoch ?? -1))
+              entries.push({ epoch: leaderEpoch, startOffset: baseOffset })
+            return undefined
+          },
+        })
+        if (damage === null) return
+        throw new CorruptLogError({
+          path: open.files.log,
+          position: end.position,
+          offset: end.offset,
+          reason: damage,
+        })
+      })
+    }
+    if (entries.length > 0) this.#log.info('leader-epochs-rebuilt', { epochs: entries.length })
+    return entries
+  }
+
+  #build(
+    segments: SegmentList,
+    { epochs, recovered }: { epochs: LeaderEpochsFile; recovered: RecoveredSegment },
+  ): PartitionLog {
+    const { failure, limiter, budget } = this.#environment
+    const { topicId, partition, settings, lowerRecoveryPoint, observer = {} } = this.#options
+    return new PartitionLog({
+      topicId,
+      partition,
+      settings,
+      failure,
+      limiter,
+      budget,
+      segments,
+      epochs,
+      lowerRecoveryPoint,
+      observer,
+      log: this.#log,
+      segmentContext: this.#segmentContext,
+      droppedTail: recovered.droppedTail,
+    })
+  }
+}
+
+function sameEntries(a: readonly EpochEntry[], b: readonly EpochEntry[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ epoch, startOffset }, i) => epoch === b[i]!.epoch && startOffset === b[i]!.startOffset)
+  )
+}

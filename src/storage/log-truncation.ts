@@ -1,0 +1,135 @@
+// Cuts a log off at its end. The order of the steps is what makes a crash between any two of them harmless: the stored
+// recovery point goes down first (or the shorter log would look damaged), then whole segments from the last one back
+// (so that what is left is always a log without a gap), then the end of the segment, then the epochs (recovery drops
+// those beyond the end of the log).
+import { assert } from '../base/assert.ts'
+import type { Offset } from '../model/ids.ts'
+import { scanBatches } from './batch-scan.ts'
+import { CorruptLogError } from './corrupt-log-error.ts'
+import type { Flusher } from './flusher.ts'
+import type { HotTail } from './hot-tail.ts'
+import type { LeaderEpochsFile } from './leader-epochs-file.ts'
+import type { LogWriter } from './log-writer.ts'
+import type { OffsetPosition } from './offset-index.ts'
+import type { OpenSegment } from './open-segment.ts'
+import { noteBatches, Segment, type SegmentContext } from './segment.ts'
+import type { SegmentList } from './segment-list.ts'
+import type { StorageFailure } from './storage-failure.ts'
+
+/** The parts of a log that a truncation changes. Nothing is written or flushed meanwhile. */
+export interface TruncatedLog {
+  readonly segments: SegmentList
+  readonly segmentContext: SegmentContext
+  readonly writer: LogWriter
+  readonly flusher: Flusher
+  readonly tail: HotTail
+  readonly epochs: LeaderEpochsFile
+  readonly failure: StorageFailure
+  /** Makes durable that nothing at or beyond the offset counts as flushed. */
+  readonly lowerRecoveryPoint: (offset: Offset) => Promise<void>
+}
+
+/**
+ * Drops every batch with an offset at or beyond the one given; a batch that spans it goes whole.
+ * @param onCut called when the place is found, before anything changes.
+ */
+export async function truncateEnd(
+  log: TruncatedLog,
+  { offset, onCut }: { readonly offset: Offset; readonly onCut: () => void },
+): Promise<void> {
+  const { segments, writer, epochs, failure } = log
+  if (offset < writer.endOffset) {
+    const segment = segments.floor(offset)
+    assert(segment !== undefined, `offset ${offset} is below the start of the log`)
+    const cut = await segment.use((open) => findBatchStart(open, offset))
+    onCut()
+    lowerEnd(log, cut.offset)
+    try {
+      await log.lowerRecoveryPoint(cut.offset)
+      await removeFromEnd(log, segment)
+      await cutSegment(segment, cut)
+    } catch (error) {
+      // Memory and files may differ now.
+      failure.trip(error)
+      throw error
+    }
+    log.flusher.reset(cut.offset)
+  }
+  await epochs.truncateFromEnd(Math.min(offset, writer.endOffset))
+  writer.epochsChanged()
+}
+
+/** Drops everything; the log is empty and begins at the offset given. */
+export async function truncateFully(log: TruncatedLog, startOffset: Offset): Promise<void> {
+  const { segments, segmentContext, failure } = log
+  const { fileSystem, directory } = segmentContext
+  lowerEnd(log, startOffset)
+  log.tail.truncate(0)
+  log.flusher.lower(0)
+  try {
+    await log.lowerRecoveryPoint(0)
+    await removeFromEnd(log, segments.first)
+    await segments.first.remove()
+    await fileSystem.syncDirectory(directory)
+    const segment = new Segment(segmentContext, { baseOffset: startOffset, endOffset: startOffset })
+    await segment.activate({ emptied: true })
+    segments.replaceAll(segment)
+    await log.epochs.truncateFromEnd(0)
+  } catch (error) {
+    failure.trip(error)
+    throw error
+  }
+  log.flusher.reset(startOffset)
+  log.writer.epochsChanged()
+}
+
+function lowerEnd(log: TruncatedLog, endOffset: Offset): void {
+  log.writer.rebase(endOffset)
+  log.flusher.lower(endOffset)
+  log.tail.truncate(endOffset)
+}
+
+/** Removes the segments behind one, the last first, each for good before the next goes. */
+async function removeFromEnd(log: TruncatedLog, kept: Segment): Promise<void> {
+  const { segments, segmentContext } = log
+  while (segments.active !== kept) {
+    await segments.pop().remove()
+    await segmentContext.fileSystem.syncDirectory(segmentContext.directory)
+  }
+}
+
+async function cutSegment(segment: Segment, cut: OffsetPosition): Promise<void> {
+  const open = segment.isActive ? segment.active : await segment.activate({ emptied: false })
+  if (open.offsetIndex.count === 0) await open.loadIndexes(cut.offset)
+  const from = open.cutIndexes(cut.offset)
+  // The file of the time index would say something wrong about the records that come to these offsets.
+  await open.removeIndexFiles()
+  await open.truncate(cut.position)
+  await noteBatches(open, { ...from, leaderEpoch: -1 })
+  segment.endOffset = cut.offset
+}
+
+/** Where the batch that contains the offset starts. */
+async function findBatchStart(open: OpenSegment, offset: Offset): Promise<OffsetPosition> {
+  const find = (from: OffsetPosition) =>
+    scanBatches({
+      handle: open.handle,
+      from: { ...from, leaderEpoch: -1 },
+      endPosition: open.sizeBytes,
+      wholeBatches: false,
+      visit: (batch) => (batch.nextOffset > offset ? 'stop' : undefined),
+    })
+  const from = open.offsetIndex.floor(offset)
+  let { end, damage } = await find(from)
+  if (damage !== null && end.position === from.position) {
+    await open.dropOffsetIndex()
+    ;({ end, damage } = await find({ position: 0, offset: open.baseOffset }))
+  }
+  if (damage === null) return end
+  throw new CorruptLogError({
+    path: open.files.log,
+    position: end.position,
+    offset: end.offset,
+    reason: damage,
+  })
+}

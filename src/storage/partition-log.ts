@@ -1,0 +1,340 @@
+// The log of one partition: the one place that others read from and append to. It only routes between its parts: the
+// writer (appends, rolls), the flusher (fsync), the hot tail and the segments (reads), truncation, the epochs.
+import { assert } from '../base/assert.ts'
+import type { Log } from '../base/log.ts'
+import type { EpochView } from '../log/epoch-history.ts'
+import { VltavaError } from '../model/errors.ts'
+import type { LeaderEpoch, Offset, PartitionIndex, TopicId } from '../model/ids.ts'
+import type { Append } from './append-queue.ts'
+import { checkContinues, stampBatches } from './batch-checks.ts'
+import type { FlushLimiter } from './flush-limiter.ts'
+import { Flusher } from './flusher.ts'
+import { HotTail, type ReadRange, type TailBudget } from './hot-tail.ts'
+import type { LeaderEpochsFile } from './leader-epochs-file.ts'
+import { readFromSegments } from './log-reader.ts'
+import type { LogSettings } from './log-settings.ts'
+import { type TruncatedLog, truncateEnd, truncateFully } from './log-truncation.ts'
+import { LogWriter } from './log-writer.ts'
+import { RELATIVE_OFFSET_MAX } from './offset-index.ts'
+import type { SegmentContext } from './segment.ts'
+import type { SegmentList } from './segment-list.ts'
+import type { DroppedTail } from './segment-recovery.ts'
+import { type StorageFailure, storageError } from './storage-failure.ts'
+import { findTimestamp, type TimestampAndOffset, type TimestampSearch } from './timestamp-lookup.ts'
+
+/** Told synchronously, after the log itself says the same. Must not throw. */
+export interface LogObserver {
+  /** @param endOffset exclusive: the log end offset. */
+  onWritten?(endOffset: Offset): void
+  /** @param flushedOffset exclusive. */
+  onFlushed?(flushedOffset: Offset): void
+}
+
+export interface PartitionLogOptions {
+  readonly topicId: TopicId
+  readonly partition: PartitionIndex
+  readonly segments: SegmentList
+  readonly segmentContext: SegmentContext
+  readonly epochs: LeaderEpochsFile
+  readonly failure: StorageFailure
+  readonly limiter: FlushLimiter
+  readonly budget: TailBudget
+  readonly settings: LogSettings
+  readonly log: Log
+  readonly droppedTail: DroppedTail | null
+  readonly lowerRecoveryPoint: (offset: Offset) => Promise<void>
+  readonly observer: LogObserver
+}
+
+/** Where an append went. */
+export interface Appended {
+  readonly baseOffset: Offset
+  /** Exclusive. */
+  readonly endOffset: Offset
+  /**
+   * Resolves when the batches are written (not: flushed) and may be read. Rejects with STORAGE_ERROR; when that is
+   * definite, the batches are not in the log and their offsets are given to others.
+   */
+  readonly written: Promise<void>
+}
+
+export class PartitionLog {
+  readonly topicId: TopicId
+  readonly partition: PartitionIndex
+  /** The tail that recovery cut off when the log was opened; null when nothing was missing. */
+  readonly droppedTail: DroppedTail | null
+  readonly #segments: SegmentList
+  readonly #epochs: LeaderEpochsFile
+  readonly #failure: StorageFailure
+  readonly #tail: HotTail
+  readonly #flusher: Flusher
+  readonly #writer: LogWriter
+  readonly #truncated: TruncatedLog
+  readonly #unsubscribe: () => void
+  #startOffset: Offset
+  /** Counts truncations, so that a read that overlapped with one is made again. */
+  #truncations = 0
+  #isTruncating = false
+  #isClosed = false
+
+  /** Logs are opened by `openLog`. */
+  constructor(options: PartitionLogOptions) {
+    const { segments, segmentContext, epochs, failure, settings, log, observer, lowerRecoveryPoint } = options
+    const tail = new HotTail(options.budget)
+    const flusher = new Flusher({
+      limiter: options.limiter,
+      failure,
+      endOffset: segments.active.endOffset,
+      sync: () => segments.active.active.handle.sync(),
+      onFlushed: (flushedOffset) => observer.onFlushed?.(flushedOffset),
+    })
+    const parts = { segments, segmentContext, epochs, failure, tail, flusher }
+    this.#writer = new LogWriter({
+      ...parts,
+      settings,
+      log,
+      onWritten: (endOffset) => observer.onWritten?.(endOffset),
+    })
+    this.#truncated = { ...parts, writer: this.#writer, lowerRecoveryPoint }
+    this.topicId = options.topicId
+    this.partition = options.partition
+    this.droppedTail = options.droppedTail
+    this.#segments = segments
+    this.#epochs = epochs
+    this.#failure = failure
+    this.#tail = tail
+    this.#flusher = flusher
+    this.#startOffset = segments.first.baseOffset
+    this.#unsubscribe = failure.onTrip(() => {
+      this.#writer.fail()
+      this.#flusher.fail()
+    })
+  }
+
+  /** The first offset that is kept. */
+  get logStartOffset(): Offset {
+    return this.#startOffset
+  }
+
+  /** Exclusive: the end of what is written, which is what may be read. */
+  get logEndOffset(): Offset {
+    return this.#writer.endOffset
+  }
+
+  /** Exclusive: an fdatasync that started after the write had returned covers all below it. */
+  get flushedOffset(): Offset {
+    return this.#flusher.flushedOffset
+  }
+
+  /** The leader epochs of this log; always shows the present state. */
+  get epochs(): EpochView {
+    return this.#epochs.view
+  }
+
+  /**
+   * Appends as the leader: the batches get their offsets and the epoch now, in the order of calls, and are written
+   * soon.
+   * @param batches whole validated batches of 1 byte or more. The log takes them over: they are stamped in place and
+   *   must not be changed or used for anything else from now on, because they are written and served from this buffer.
+   * @param leaderEpoch the latest epoch, or a later one, which then begins with these batches.
+   * @throws VltavaError SERVER_BUSY when too much waits for the disk, STORAGE_ERROR when the directory has failed. Then
+   *   nothing was changed.
+   */
+  appendAsLeader(batches: Uint8Array, leaderEpoch: LeaderEpoch): Appended {
+    this.#checkAppend(batches)
+    const { assignedEndOffset, assignedEpoch } = this.#writer
+    assert(
+      leaderEpoch >= assignedEpoch && leaderEpoch >= 0,
+      `leader epoch ${leaderEpoch} after ${assignedEpoch}`,
+    )
+    const endOffset = stampBatches(batches, { baseOffset: assignedEndOffset, leaderEpoch })
+    const newEpochs =
+      leaderEpoch > assignedEpoch ? [{ epoch: leaderEpoch, startOffset: assignedEndOffset }] : []
+    return this.#append({ bytes: batches, baseOffset: assignedEndOffset, endOffset, newEpochs })
+  }
+
+  /**
+   * Appends as a follower: the batches keep their offsets and epochs, and must continue the log.
+   * @param batches whole validated batches; taken over as by `appendAsLeader`.
+   * @throws VltavaError as `appendAsLeader`; CORRUPT_MESSAGE when they do not continue the log. Then nothing was changed.
+   */
+  appendAsFollower(batches: Uint8Array): Appended {
+    this.#checkAppend(batches)
+    const { assignedEndOffset, assignedEpoch } = this.#writer
+    const { endOffset, newEpochs } = checkContinues(batches, {
+      offset: assignedEndOffset,
+      leaderEpoch: assignedEpoch,
+    })
+    return this.#append({ bytes: batches, baseOffset: assignedEndOffset, endOffset, newEpochs })
+  }
+
+  /**
+   * Notes that a leader epoch begins at the end of the log, durably when this resolves. A new leader does so before it
+   * serves anything.
+   */
+  async assignEpoch(leaderEpoch: LeaderEpoch): Promise<void> {
+    this.#failure.check()
+    await this.#writer.run(async () => {
+      try {
+        await this.#epochs.assign([{ epoch: leaderEpoch, startOffset: this.logEndOffset }])
+      } catch (error) {
+        throw storageError(error)
+      }
+      this.#writer.epochsChanged()
+    })
+  }
+
+  /**
+   * Reads whole batches: the first contains `offset`, none reaches beyond `endOffset`. The views must not be changed.
+   * @param range `endOffset` at most the log end offset.
+   * @returns batches at once when they are in memory; else a promise, which rejects with CORRUPT_MESSAGE where the files
+   *   are damaged and STORAGE_ERROR where they cannot be read. Empty when there is none that may be returned.
+   * @throws VltavaError OFFSET_OUT_OF_RANGE below the log start or above the log end.
+   */
+  read(range: ReadRange): Uint8Array[] | Promise<Uint8Array[]> {
+    this.#checkOffset(range.offset)
+    assert(range.endOffset <= this.logEndOffset, 'a read must not reach beyond the log end')
+    if (range.offset >= range.endOffset) return []
+    return (
+      this.#tail.read(range) ??
+      this.#retrying(range.endOffset, (endOffset) => {
+        this.#checkOffset(range.offset)
+        if (range.offset >= endOffset) return Promise.resolve([])
+        return readFromSegments(this.#segments, { ...range, endOffset })
+      })
+    )
+  }
+
+  /**
+   * The first record with this time or a later one. The records of a compressed batch are not looked at: its first one
+   * stands for them.
+   * @param search `endOffset` at most the log end offset; records at or beyond it do not count.
+   * @returns null when there is none.
+   * @throws VltavaError CORRUPT_MESSAGE, STORAGE_ERROR
+   */
+  offsetForTimestamp(search: TimestampSearch): Promise<TimestampAndOffset | null> {
+    return this.#retrying(search.endOffset, (endOffset) =>
+      findTimestamp(this.#segments, { ...search, endOffset }),
+    )
+  }
+
+  /**
+   * Resolves when all that was appended before is flushed, also with `flush.messages` above 1.
+   * @throws VltavaError STORAGE_ERROR
+   */
+  async flush(): Promise<void> {
+    await this.#writer.run(async () => {})
+    await this.#flusher.flush()
+  }
+
+  /**
+   * Drops every batch that has an offset at or beyond this one (a batch that spans it goes whole) and the epochs that
+   * begin there. Durable when it resolves. Appends are refused meanwhile.
+   * @param offset the log start offset or more; beyond the log end only epochs go.
+   */
+  truncateTo(offset: Offset): Promise<void> {
+    assert(offset >= this.#startOffset, `a truncation to ${offset}, below the log start ${this.#startOffset}`)
+    return this.#truncate(() =>
+      truncateEnd(this.#truncated, { offset, onCut: () => void this.#truncations++ }),
+    )
+  }
+
+  /** Drops everything; the log begins and ends at the offset given. Durable when it resolves. */
+  truncateFullyAndStartAt(offset: Offset): Promise<void> {
+    return this.#truncate(() => {
+      this.#truncations++
+      this.#startOffset = offset
+      return truncateFully(this.#truncated, offset)
+    })
+  }
+
+  /** Takes effect with the next append. */
+  updateSettings(settings: LogSettings): void {
+    this.#writer.settings = settings
+  }
+
+  /** Adds to the index files what they lack; an unclean start then has less to walk over. */
+  writeIndexes(): Promise<void> {
+    return this.#writer.run(() => this.#segments.active.active.writeIndexes())
+  }
+
+  /**
+   * Writes and flushes what was appended, then closes the files. Later calls do nothing.
+   * @param options `flush` false leaves out the flush, for a log that is deleted or whose directory has failed.
+   * @throws VltavaError STORAGE_ERROR when not everything could be flushed; the files are closed all the same.
+   */
+  async close(options: { readonly flush: boolean } = { flush: true }): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.#writer.run(async () => {
+      try {
+        if (options.flush) {
+          await this.#flusher.flush()
+          await this.#segments.active.active.writeIndexes()
+        }
+      } finally {
+        await this.#flusher.hold()
+        this.#unsubscribe()
+        for (const segment of this.#segments.all) await segment.close()
+      }
+    })
+  }
+
+  #checkAppend(batches: Uint8Array): void {
+    assert(batches.length > 0, 'an append has at least one batch')
+    assert(!this.#isTruncating, 'an append during a truncation')
+    if (this.#isClosed) {
+      const message = `The log of partition ${this.partition} of topic ${this.topicId} is closed on this broker.`
+      throw new VltavaError('NOT_LEADER_OR_FOLLOWER', message, { definite: true })
+    }
+    this.#writer.checkRoom(batches.length)
+  }
+
+  #append(append: Append): Appended {
+    const { baseOffset, endOffset } = append
+    // Such a distance takes compaction; one segment could not index it.
+    assert(endOffset - baseOffset <= RELATIVE_OFFSET_MAX, 'an append spans too many offsets')
+    return { baseOffset, endOffset, written: this.#writer.append(append) }
+  }
+
+  #checkOffset(offset: Offset): void {
+    if (offset >= this.#startOffset && offset <= this.logEndOffset) return
+    throw new VltavaError(
+      'OFFSET_OUT_OF_RANGE',
+      `Offset ${offset} is outside of the log, which holds ${this.#startOffset} to ${this.logEndOffset} (exclusive).`,
+    )
+  }
+
+  /** Reads files; again when a truncation took something away meanwhile. */
+  async #retrying<T>(endOffset: Offset, read: (endOffset: Offset) => Promise<T>): Promise<T> {
+    for (;;) {
+      const truncations = this.#truncations
+      try {
+        const found = await read(Math.min(endOffset, this.logEndOffset))
+        if (truncations === this.#truncations) return found
+      } catch (error) {
+        if (truncations === this.#truncations) throw storageError(error)
+      }
+    }
+  }
+
+  async #truncate(cut: () => Promise<void>): Promise<void> {
+    assert(!this.#isTruncating, 'a truncation during another')
+    this.#failure.check()
+    this.#isTruncating = true
+    try {
+      await this.#writer.run(async () => {
+        await this.#flusher.hold()
+        try {
+          await cut()
+        } catch (error) {
+          throw storageError(error)
+        } finally {
+          this.#flusher.release()
+        }
+      })
+    } finally {
+      this.#isTruncating = false
+    }
+  }
+}

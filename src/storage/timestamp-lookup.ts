@@ -1,0 +1,95 @@
+// Finds the first record of a time or later.
+
+import { VltavaError } from '../model/errors.ts'
+import type { Offset } from '../model/ids.ts'
+import { baseTimestampOf, compressionOf } from '../record/batch-format.ts'
+import { RecordCursor } from '../record/record-cursor.ts'
+import { type ScannedBatch, scanBatches } from './batch-scan.ts'
+import { readFully } from './file-io.ts'
+import type { OpenSegment } from './open-segment.ts'
+import type { SegmentList } from './segment-list.ts'
+
+export interface TimestampAndOffset {
+  readonly offset: Offset
+  readonly timestampMs: number
+}
+
+export interface TimestampSearch {
+  /** Milliseconds since 1970. */
+  readonly timestampMs: number
+  /** Exclusive: batches that reach beyond do not count. */
+  readonly endOffset: Offset
+}
+
+/**
+ * The first record with this time or a later one. The records of a compressed batch are not looked at: its first one
+ * stands for them, with the time it has, which may be earlier.
+ * @returns null when there is none below the end offset.
+ * @throws VltavaError CORRUPT_MESSAGE
+ */
+export async function findTimestamp(
+  segments: SegmentList,
+  search: TimestampSearch,
+): Promise<TimestampAndOffset | null> {
+  for (const segment of [...segments.all]) {
+    if (segment.baseOffset >= search.endOffset) return null
+    const found = await segment.use((open) => findInSegment(open, search))
+    if (found !== null) return found
+  }
+  return null
+}
+
+async function findInSegment(open: OpenSegment, search: TimestampSearch): Promise<TimestampAndOffset | null> {
+  if (open.maxTimestampMs < search.timestampMs) return null
+  const start = open.offsetIndex.floor(open.timeIndex.searchStart(search.timestampMs))
+  let batch = await findBatch(open, { ...start, ...search, offset: start.offset })
+  if (batch === 'index-wrong') {
+    await open.dropOffsetIndex()
+    batch = await findBatch(open, { position: 0, offset: open.baseOffset, ...search })
+  }
+  if (batch === null || batch === 'index-wrong') return null
+  const bytes = new Uint8Array(batch.sizeBytes)
+  await readFully(open.handle, bytes, batch.position)
+  return firstRecord(bytes, { batch, search })
+}
+
+/** The first batch from a place on that may hold such a record. */
+async function findBatch(
+  open: OpenSegment,
+  search: TimestampSearch & { readonly position: number; readonly offset: Offset },
+): Promise<ScannedBatch | 'index-wrong' | null> {
+  let found: ScannedBatch | null = null
+  const { end, damage } = await scanBatches({
+    handle: open.handle,
+    from: { position: search.position, offset: search.offset, leaderEpoch: -1 },
+    endPosition: open.sizeBytes,
+    wholeBatches: false,
+    visit(batch) {
+      if (batch.nextOffset > search.endOffset) return 'stop'
+      if (batch.maxTimestampMs < search.timestampMs) return undefined
+      found = batch
+      return 'stop'
+    },
+  })
+  if (damage === null) return found
+  if (end.position === search.position && search.position > 0) return 'index-wrong'
+  throw new VltavaError(
+    'CORRUPT_MESSAGE',
+    `${open.files.log} holds no batch of offset ${end.offset} at position ${end.position}: ${damage}.`,
+  )
+}
+
+function firstRecord(
+  bytes: Uint8Array,
+  { batch, search }: { batch: ScannedBatch; search: TimestampSearch },
+): TimestampAndOffset {
+  if (compressionOf(bytes, 0) === 'none') {
+    const cursor = new RecordCursor(bytes)
+    while (cursor.next()) {
+      if (cursor.timestampMs >= search.timestampMs) {
+        return { offset: cursor.offset, timestampMs: cursor.timestampMs }
+      }
+    }
+  }
+  return { offset: batch.baseOffset, timestampMs: baseTimestampOf(bytes, 0) }
+}

@@ -1,0 +1,129 @@
+// Tells a torn tail from damage, at the end of the active segment where recovery found bytes that are no batch.
+//
+// What was written last and not synced may be there in any part after power loss, also its end without its beginning;
+// none of it was acknowledged. Acknowledged records may be there with a flipped bit. So sound batches behind the damage
+// alone prove nothing. But a sector that was lost from a file that grew reads as zeros (see file-system.ts), and a
+// flipped bit leaves no sector of zeros behind. This is the test that etcd makes.
+import type { Offset } from '../model/ids.ts'
+import { HEADER_BYTES, MAGIC } from '../record/batch-format.ts'
+import { readScanned, type ScannedBatch, type ScanPoint, scanBatches } from './batch-scan.ts'
+import { readFully } from './file-io.ts'
+import type { FileHandle } from './file-system.ts'
+
+const SECTOR_BYTES = 512
+const CHUNK_BYTES = 1024 * 1024
+/** Where the magic byte stands in a header. */
+const MAGIC_POSITION = 16
+
+export interface TailOptions {
+  readonly handle: FileHandle
+  readonly sizeBytes: number
+  /** Where the sound batches end. */
+  readonly damage: ScanPoint
+  /** What else a batch must meet to be one of this log: checksum and leader epoch. */
+  readonly isSound: (batch: ScannedBatch) => boolean
+}
+
+/**
+ * @returns the offset of a sound batch behind the damage, when the damage cannot come from sectors that were lost; null
+ *   when the tail is torn.
+ */
+export async function findRecordsBehindDamage(options: TailOptions): Promise<Offset | null> {
+  const { handle, damage } = options
+  const later = await findLaterBatch(options)
+  if (later === null) return null
+  const framedEnd = await endOfDamagedBatch(options)
+  const lost = await hasLostSector(handle, {
+    position: damage.position,
+    endPosition: Math.max(later.position, framedEnd ?? 0),
+    isFramed: framedEnd !== null,
+  })
+  return lost ? null : later.baseOffset
+}
+
+/** Where the damaged batch says that it ends; null when its header is damaged too. */
+async function endOfDamagedBatch({ handle, sizeBytes, damage }: TailOptions): Promise<number | null> {
+  if (sizeBytes - damage.position < HEADER_BYTES) return null
+  const header = new Uint8Array(HEADER_BYTES)
+  await readFully(handle, header, damage.position)
+  const batch = readScanned({ bytes: header, at: 0, position: damage.position })
+  if (typeof batch === 'string' || batch.baseOffset !== damage.offset) return null
+  return Math.min(damage.position + batch.sizeBytes, sizeBytes)
+}
+
+/**
+ * The first place behind the damage from which sound batches that continue the log reach exactly to the end of the file.
+ * A copy of batches inside of a record does not: the record goes on behind it.
+ */
+async function findLaterBatch(options: TailOptions): Promise<ScannedBatch | null> {
+  const { handle, sizeBytes, damage } = options
+  const chunk = new Uint8Array(Math.min(CHUNK_BYTES, sizeBytes - damage.position))
+  let chunkPosition = damage.position + 1
+  while (sizeBytes - chunkPosition >= HEADER_BYTES) {
+    const filled = await readFully(handle, chunk, chunkPosition)
+    for (let at = 0; at + HEADER_BYTES <= filled; at++) {
+      if (chunk[at + MAGIC_POSITION] !== MAGIC) continue
+      const batch = readScanned({ bytes: chunk, at, position: chunkPosition + at })
+      if (typeof batch === 'string' || batch.baseOffset < damage.offset) continue
+      if (batch.leaderEpoch < damage.leaderEpoch || batch.position + batch.sizeBytes > sizeBytes) continue
+      if (await reachesEnd(options, batch)) return batch
+    }
+    if (filled < chunk.length) return null
+    chunkPosition += filled - HEADER_BYTES + 1
+  }
+  return null
+}
+
+/** Looks at the framing up to the end first: checksums of what is no batch could cost much. */
+async function reachesEnd(
+  { handle, sizeBytes, isSound }: TailOptions,
+  first: ScannedBatch,
+): Promise<boolean> {
+  const from = { position: first.position, offset: first.baseOffset, leaderEpoch: first.leaderEpoch }
+  const framing = { handle, from, endPosition: sizeBytes, wholeBatches: false, visit: () => undefined }
+  const framed = await scanBatches(framing)
+  if (framed.damage !== null) return false
+  const checked = await scanBatches({
+    ...framing,
+    wholeBatches: true,
+    visit: (batch) => (isSound(batch) ? undefined : { damage: 'unsound' }),
+  })
+  return checked.damage === null
+}
+
+/** The batch length is never zero, so of a sound header at most so many bytes minus one read as zeros. */
+const ZERO_BY_RIGHT_BYTES = 12
+
+/**
+ * Whether a sector, as far as it lies in the range, reads as zeros: it was lost. The sector in which the sound batches
+ * begin is there and does not count, unless it holds no more of them than what is zero by right.
+ */
+async function hasLostSector(
+  handle: FileHandle,
+  range: { readonly position: number; readonly endPosition: number; readonly isFramed: boolean },
+): Promise<boolean> {
+  const endSectorBytes = range.endPosition % SECTOR_BYTES
+  const endCounts = SECTOR_BYTES - endSectorBytes < ZERO_BY_RIGHT_BYTES
+  const endPosition = endCounts ? range.endPosition : range.endPosition - endSectorBytes
+  const chunk = new Uint8Array(CHUNK_BYTES)
+  let position = range.position
+  while (position < endPosition) {
+    // Chunks end where a sector does.
+    const chunkEnd = Math.min(endPosition, (Math.floor(position / CHUNK_BYTES) + 1) * CHUNK_BYTES)
+    const bytes = chunk.subarray(0, chunkEnd - position)
+    await readFully(handle, bytes, position)
+    for (let at = 0; at < bytes.length; ) {
+      const sectorEnd = Math.min(bytes.length, at + SECTOR_BYTES - ((position + at) % SECTOR_BYTES))
+      const isByRight = range.isFramed && position + at === range.position && sectorEnd < ZERO_BY_RIGHT_BYTES
+      if (isZero(bytes, at, sectorEnd) && !isByRight) return true
+      at = sectorEnd
+    }
+    position = chunkEnd
+  }
+  return false
+}
+
+function isZero(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (bytes[i] !== 0) return false
+  return true
+}

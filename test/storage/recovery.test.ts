@@ -1,0 +1,439 @@
+import { describe, expect, it } from 'vitest'
+import { batchSizeOf } from '../../src/record/batch-format.ts'
+import { AtomicFile } from '../../src/storage/atomic-file.ts'
+import { CorruptLogError } from '../../src/storage/corrupt-log-error.ts'
+import { MemoryFileSystem, type PowerLoss, randomPowerLoss } from '../../src/storage/memory-file-system.ts'
+import { RecordingLog } from '../../src/testing/recording-log.ts'
+import {
+  batchOf,
+  between,
+  cpu,
+  joined,
+  LOG_PATH,
+  openTestLog,
+  readAll,
+  readFile,
+  seededRandom,
+  segmentPath,
+  stamped,
+  textsOf,
+  writeFile,
+} from './fixtures.ts'
+
+const ACTIVE = segmentPath(0)
+const EPOCHS = `${LOG_PATH}/leader-epochs`
+
+/** A disk with one log file of these bytes, and these leader epochs as pairs of epoch and start offset. */
+async function diskWith(
+  bytes: Uint8Array,
+  epochs: readonly (readonly [number, number])[] = [[0, 0]],
+): Promise<MemoryFileSystem> {
+  const disk = new MemoryFileSystem()
+  await disk.makeDirectory(LOG_PATH)
+  for (const directory of ['/', '/data']) await disk.syncDirectory(directory)
+  await writeFile(disk, ACTIVE, bytes)
+  const file = { fileSystem: disk, cpu, path: EPOCHS, format: 'leader-epochs', version: 1 }
+  await new AtomicFile(file).write(epochs)
+  return disk
+}
+
+const BATCHES = [
+  stamped({ text: 'a', records: 2, paddingBytes: 300, offset: 0, leaderEpoch: 0 }),
+  stamped({ text: 'b', records: 1, paddingBytes: 700, offset: 2, leaderEpoch: 0 }),
+  stamped({ text: 'c', records: 3, paddingBytes: 100, offset: 3, leaderEpoch: 0 }),
+]
+const ENDS = BATCHES.map((_, i) => joined(BATCHES.slice(0, i + 1)).length)
+const WHOLE = joined(BATCHES)
+const NEXT_OFFSETS = [0, 2, 3, 6]
+
+async function corruption(open: Promise<unknown>): Promise<CorruptLogError> {
+  const error: unknown = await open.then(
+    () => new Error('it opened'),
+    (thrown: unknown) => thrown,
+  )
+  if (!(error instanceof CorruptLogError)) throw error
+  return error
+}
+
+function flipped(bytes: Uint8Array, position: number, bit = 0): Uint8Array {
+  const copy = bytes.slice()
+  copy[position]! ^= 1 << bit
+  return copy
+}
+
+describe('recovery: torn tail', () => {
+  it('STO-01: the file cut at every byte -> the whole batches before, appends go on there', async () => {
+    for (let size = 0; size <= WHOLE.length; size++) {
+      const disk = await diskWith(WHOLE.subarray(0, size))
+      const whole = ENDS.filter((end) => end <= size).length
+      const { log } = await openTestLog(disk)
+      expect(log.logEndOffset).toBe(NEXT_OFFSETS[whole])
+      expect(log.flushedOffset).toBe(NEXT_OFFSETS[whole])
+      const { baseOffset, written } = log.appendAsLeader(batchOf({ text: 'next' }), 1)
+      expect(baseOffset).toBe(NEXT_OFFSETS[whole])
+      await written
+      expect(await textsOf(log)).toEqual([...['a', 'a', 'b', 'c', 'c', 'c'].slice(0, baseOffset), 'next'])
+      const cut = ENDS[whole - 1] ?? 0
+      expect(log.droppedTail?.bytes ?? 0).toBe(size - cut)
+      await log.close()
+      // The index was made again: it opens and reads from the middle.
+      const again = await openTestLog(disk, { recoveryPoint: log.flushedOffset, tailCacheBytes: 0 })
+      expect((await readAll(again.log)).length).toBe(baseOffset + 1)
+    }
+  })
+
+  it('STO-02: any sectors of the last unsynced batch old, zero or random -> it is dropped, all before is kept', async () => {
+    for (let seed = 1; seed <= 300; seed++) {
+      const random = seededRandom(seed)
+      const disk = new MemoryFileSystem()
+      const { log } = await openTestLog(disk)
+      await log.appendAsLeader(batchOf({ text: 'kept', paddingBytes: random.below(1500) }), 0).written
+      await log.flush()
+      log.updateSettings({
+        segmentBytes: 2 ** 30,
+        indexIntervalBytes: 0,
+        flushMessages: 1000,
+        appendQueueBytes: 2 ** 20,
+      })
+      await log.appendAsLeader(batchOf({ text: 'torn', paddingBytes: random.below(3000) }), 0).written
+      const loss: PowerLoss = {
+        ...randomPowerLoss(random),
+        sector: () => (['lost', 'kept', 'garbage'] as const)[random.below(3)]!,
+        // Also longer than what was written, as a preallocated file.
+        size: (_path, durableBytes, writtenBytes) =>
+          between(random, [durableBytes, writtenBytes + 2000 * random.below(2)]),
+      }
+      const { log: recovered } = await openTestLog(disk.afterPowerLoss(loss))
+      const texts = await textsOf(recovered)
+      // Every sector may have been kept.
+      expect([['kept'], ['kept', 'torn']]).toContainEqual(texts)
+      const { baseOffset, written } = recovered.appendAsLeader(batchOf({ text: 'next' }), 1)
+      await written
+      expect(baseOffset).toBe(texts.length)
+      expect(await textsOf(recovered)).toEqual([...texts, 'next'])
+    }
+  })
+
+  it('STO-02: sectors of many unsynced batches lost -> the batches before the first loss are kept', async () => {
+    const dropped = new Set<number>()
+    for (let seed = 1; seed <= 300; seed++) {
+      const random = seededRandom(seed)
+      const disk = new MemoryFileSystem()
+      const { log } = await openTestLog(disk, { settings: { flushMessages: 1000 } })
+      await log.appendAsLeader(batchOf({ text: 'synced', paddingBytes: random.below(1000) }), 0).written
+      await log.flush()
+      for (let i = 0; i < 6; i++) {
+        await log.appendAsLeader(batchOf({ text: `${i}`, paddingBytes: random.below(900) }), 0).written
+      }
+      const { log: recovered } = await openTestLog(disk.afterPowerLoss(randomPowerLoss(random))).catch(
+        (e) => {
+          throw new Error('seed ' + seed, { cause: e })
+        },
+      )
+      const texts = await textsOf(recovered)
+      expect(texts).toEqual(['synced', '0', '1', '2', '3', '4', '5'].slice(0, texts.length))
+      expect(texts.length).toBeGreaterThanOrEqual(1)
+      dropped.add(7 - texts.length)
+    }
+    // The losses were of all sizes, or the test would show little.
+    expect(dropped.size).toBeGreaterThanOrEqual(6)
+  })
+
+  it.each([
+    ['0xffffffff', 0xffffffff],
+    ['the smallest negative', 0x80000000],
+    ['0', 0],
+    ['less than a header', 48],
+    ['more than the file has', 5000],
+    ['more than a batch may have', 0x7fffffff],
+    ['just more than a batch may have', 8 * 1024 * 1024],
+  ])('STO-03: a garbage length in the tail: %s -> boots, truncates', async (_name, length) => {
+    const garbage = BATCHES[2]!.slice()
+    new DataView(garbage.buffer).setUint32(8, length)
+    const disk = await diskWith(joined([BATCHES[0]!, BATCHES[1]!, garbage]))
+    const recording = new RecordingLog()
+    const { log } = await openTestLog(disk, { log: recording })
+    expect(log.logEndOffset).toBe(3)
+    expect(await textsOf(log)).toEqual(['a', 'a', 'b'])
+    expect((await readFile(disk, ACTIVE)).length).toBe(ENDS[1])
+    expect(recording.named('log-tail-truncated')).toMatchObject([
+      { level: 'info', fields: { bytes: garbage.length, offset: 3, reason: 'unacknowledged tail' } },
+    ])
+  })
+
+  it('STO-04: stale batches of an older epoch line up behind the tail -> not taken for part of the log', async () => {
+    // Written in epoch 0, cut off, and overwritten in epoch 1 by a batch of the same size that ends where the stale one
+    // begins.
+    const fresh = stamped({ text: 'B', records: 1, paddingBytes: 700, offset: 2, leaderEpoch: 1 })
+    expect(fresh.length).toBe(BATCHES[1]!.length)
+    const disk = await diskWith(joined([BATCHES[0]!, fresh, BATCHES[2]!]), [
+      [0, 0],
+      [1, 2],
+    ])
+    const { log } = await openTestLog(disk)
+    expect(await readAll(log)).toEqual([
+      { offset: 0, leaderEpoch: 0, text: 'a' },
+      { offset: 1, leaderEpoch: 0, text: 'a' },
+      { offset: 2, leaderEpoch: 1, text: 'B' },
+    ])
+    expect((await readFile(disk, ACTIVE)).length).toBe(ENDS[1])
+  })
+
+  it('STO-04: a stale batch with offsets that do not follow -> cut off', async () => {
+    const stale = stamped({ text: 'old', offset: 7, leaderEpoch: 0 })
+    const { log } = await openTestLog(await diskWith(joined([BATCHES[0]!, stale])))
+    expect(log.logEndOffset).toBe(2)
+  })
+
+  it('STO-04: a stale batch whose epoch contradicts the epoch file -> cut off', async () => {
+    const disk = new MemoryFileSystem()
+    const { log } = await openTestLog(disk)
+    await log.appendAsFollower(BATCHES[0]!.slice()).written
+    await log.assignEpoch(3)
+    await log.close()
+    // Offset 2 belongs to epoch 3, so a batch of epoch 0 there is from before.
+    await writeFile(disk, ACTIVE, joined([BATCHES[0]!, BATCHES[1]!]))
+    const { log: recovered } = await openTestLog(disk, { recoveryPoint: 2 })
+    expect(recovered.logEndOffset).toBe(2)
+  })
+
+  it('STO-04: a torn batch and stale batches behind it -> torn tail, not damage', async () => {
+    const torn = stamped({ text: 'B', records: 1, paddingBytes: 700, offset: 2, leaderEpoch: 1 })
+    const disk = await diskWith(joined([BATCHES[0]!, flipped(torn, 600), BATCHES[2]!]), [
+      [0, 0],
+      [1, 2],
+    ])
+    const { log } = await openTestLog(disk)
+    expect(log.logEndOffset).toBe(2)
+  })
+
+  it('a tail that was cut off -> is cut off on disk as well', async () => {
+    const disk = await diskWith(WHOLE.subarray(0, ENDS[2]! - 1))
+    await openTestLog(disk)
+    const after = disk.afterPowerLoss()
+    expect((await readFile(after, ACTIVE)).length).toBe(ENDS[1])
+  })
+
+  it('bytes above the recovery point -> written again and synced before they count as flushed', async () => {
+    const disk = new MemoryFileSystem()
+    const { log } = await openTestLog(disk, { settings: { flushMessages: 1000 } })
+    await log.appendAsLeader(batchOf({ text: 'only in the page cache' }), 0).written
+    const afterKill = disk.afterKill()
+    const { log: recovered } = await openTestLog(afterKill)
+    expect(recovered.flushedOffset).toBe(1)
+    const { log: afterLoss } = await openTestLog(afterKill.afterPowerLoss(), { recoveryPoint: 1 })
+    expect(await textsOf(afterLoss)).toEqual(['only in the page cache'])
+  })
+
+  it('bytes that a failed sync left unwritten -> recovery does not believe the page cache', async () => {
+    let fails = false
+    const disk = new MemoryFileSystem({
+      onOperation: ({ kind, path }) =>
+        fails && kind === 'sync' && path === ACTIVE ? new Error('EIO') : undefined,
+    })
+    const { log } = await openTestLog(disk)
+    fails = true
+    await log.appendAsLeader(batchOf({ text: 'dirty' }), 0).written
+    await expect(log.flush()).rejects.toMatchObject({ code: 'STORAGE_ERROR' })
+    // The kernel calls the pages clean now; only writing them again makes them durable.
+    const afterKill = disk.afterKill()
+    const { log: recovered } = await openTestLog(afterKill)
+    expect(recovered.flushedOffset).toBe(1)
+    expect(await textsOf((await openTestLog(afterKill.afterPowerLoss())).log)).toEqual(['dirty'])
+  })
+})
+
+describe('recovery: damage', () => {
+  it.each([
+    ['base offset', 7],
+    ['length', 11],
+    ['leader epoch', 15],
+    ['magic', 16],
+    ['checksum', 18],
+    ['last offset delta', 26],
+    ['records count', 60],
+    ['payload', 200],
+  ])(
+    'a flipped bit below the recovery point: %s -> found when recovery walks over it, or left to reads',
+    async (_name, position) => {
+      const disk = await diskWith(flipped(WHOLE, ENDS[0]! + position, 1))
+      const opened = openTestLog(disk, { recoveryPoint: 6 })
+      // What the checksum covers is left to scrub and consumers: nothing below the recovery point is read whole at start.
+      const isFraming = position < 17 || position === 26
+      if (isFraming) {
+        const error = await corruption(opened)
+        expect(error.damage).toMatchObject({ path: ACTIVE })
+        // What a header says wrong may show where the next batch does not continue it.
+        expect(error.damage.offset).toBeLessThanOrEqual(position === 26 ? 5 : 3)
+      } else await opened
+      expect(await readFile(disk, ACTIVE)).toEqual(flipped(WHOLE, ENDS[0]! + position, 1))
+    },
+  )
+
+  it.each([
+    ['length', 11],
+    ['leader epoch', 12],
+    ['magic', 16],
+    ['checksum', 18],
+    ['records count', 60],
+    ['payload', 200],
+  ])(
+    'a flipped bit above the recovery point, sound batches behind it: %s -> damage, not a torn tail',
+    async (_name, position) => {
+      const damaged = flipped(WHOLE, ENDS[0]! + position, 7)
+      const disk = await diskWith(damaged)
+      const error = await corruption(openTestLog(disk))
+      expect(error.damage).toMatchObject({ path: ACTIVE, position: ENDS[0], offset: 2 })
+      expect(await readFile(disk, ACTIVE)).toEqual(damaged)
+    },
+  )
+
+  it('every bit of a batch flipped, with sound batches behind it -> never opened without it', async () => {
+    for (let position = ENDS[0]!; position < ENDS[1]!; position++) {
+      const disk = await diskWith(flipped(WHOLE, position, position % 8))
+      expect((await corruption(openTestLog(disk))).damage.position).toBe(ENDS[0])
+    }
+  })
+
+  it('a copy of sound batches inside of a torn record -> still a torn tail', async () => {
+    const inner = stamped({ text: 'inner', offset: 50, leaderEpoch: 9 })
+    const outer = stamped({
+      text: String.fromCharCode(...inner),
+      offset: 2,
+      leaderEpoch: 0,
+      paddingBytes: 900,
+    })
+    const disk = await diskWith(joined([BATCHES[0]!, outer]).subarray(0, ENDS[0]! + outer.length - 10))
+    const { log } = await openTestLog(disk)
+    expect(log.logEndOffset).toBe(2)
+  })
+
+  it('the file ends below the recovery point -> damage', async () => {
+    for (const size of [0, ENDS[0]!, ENDS[1]!, ENDS[2]! - 1]) {
+      const disk = await diskWith(WHOLE.subarray(0, size))
+      const error = await corruption(openTestLog(disk, { recoveryPoint: 6 }))
+      expect(error.message).toContain(ACTIVE)
+      expect((await readFile(disk, ACTIVE)).length).toBe(size)
+    }
+  })
+
+  it('no segment although records had been flushed -> damage', async () => {
+    const disk = new MemoryFileSystem()
+    const error = await corruption(openTestLog(disk, { recoveryPoint: 6 }))
+    expect(error.damage.offset).toBe(0)
+  })
+})
+
+describe('recovery: indexes', () => {
+  async function logWithIndexes(): Promise<MemoryFileSystem> {
+    const disk = new MemoryFileSystem()
+    const { log } = await openTestLog(disk)
+    for (let i = 0; i < 20; i++) {
+      await log.appendAsLeader(batchOf({ text: `${i}`, paddingBytes: 150, timestampMs: 1000 + i }), 0).written
+    }
+    await log.close()
+    return disk
+  }
+
+  const lies: readonly [string, (bytes: Uint8Array) => Uint8Array | null][] = [
+    ['missing', () => null],
+    ['cut off', (bytes) => bytes.subarray(0, bytes.length - 3)],
+    ['empty', () => new Uint8Array(0)],
+    ['zeros', (bytes) => new Uint8Array(bytes.length)],
+    ['random', (bytes) => bytes.map((_, i) => (i * 73 + 11) % 256)],
+    [
+      'plausible lies',
+      (bytes) => {
+        const copy = bytes.slice()
+        const view = new DataView(copy.buffer)
+        for (let at = 0; at < copy.length; at += 8) view.setUint32(at + 4, view.getUint32(at + 4) - 1)
+        return copy
+      },
+    ],
+  ]
+
+  it.each(lies)('an offset index that is %s -> reads are right all the same', async (_name, lie) => {
+    for (const recoveryPoint of [0, 13, 20]) {
+      const disk = await logWithIndexes()
+      const path = segmentPath(0, 'index')
+      const wrong = lie(await readFile(disk, path))
+      if (wrong === null) await disk.remove(path)
+      else await writeFile(disk, path, wrong)
+      const { log } = await openTestLog(disk, { recoveryPoint, tailCacheBytes: 0 })
+      for (let offset = 0; offset < 20; offset++) {
+        const parts = await log.read({ offset, endOffset: 20, maxBytes: 1, atLeastOneBatch: true })
+        expect(parts).toHaveLength(1)
+        expect(new DataView(parts[0]!.buffer, parts[0]!.byteOffset).getBigInt64(0)).toBe(BigInt(offset))
+        expect(parts[0]!.length).toBe(batchSizeOf(parts[0]!, 0))
+      }
+      expect(await log.offsetForTimestamp({ timestampMs: 1013, endOffset: 20 })).toEqual({
+        offset: 13,
+        timestampMs: 1013,
+      })
+    }
+  })
+})
+
+describe('recovery: leader epochs', () => {
+  const EXPECTED = [
+    { epoch: 1, startOffset: 0 },
+    { epoch: 4, startOffset: 2 },
+    { epoch: 5, startOffset: 5 },
+  ]
+
+  async function logWithEpochs(segmentBytes: number): Promise<MemoryFileSystem> {
+    const disk = new MemoryFileSystem()
+    const { log } = await openTestLog(disk, { settings: { segmentBytes } })
+    for (const epoch of [1, 1, 4, 4, 4, 5]) {
+      await log.appendAsLeader(batchOf({ text: `${epoch}`, paddingBytes: 200 }), epoch).written
+    }
+    await log.close()
+    return disk
+  }
+
+  it.each([
+    ['missing', null],
+    ['empty', ''],
+    ['garbled', '{"crc32c":"00000000","format":"leader-epochs","version":1,"data":[[9,0]]}\n'],
+  ])('REP-09: the epoch file is %s -> rebuilt from the batches of all segments', async (_name, content) => {
+    for (const segmentBytes of [500, 2 ** 30]) {
+      const disk = await logWithEpochs(segmentBytes)
+      if (content === null) await disk.remove(EPOCHS)
+      else await writeFile(disk, EPOCHS, new TextEncoder().encode(content))
+      const { log } = await openTestLog(disk, { recoveryPoint: 6 })
+      expect(log.epochs.entries).toEqual(EXPECTED)
+      await log.close()
+      // It was also written.
+      const { log: again } = await openTestLog(disk.afterPowerLoss(), { recoveryPoint: 6 })
+      expect(again.epochs.entries).toEqual(EXPECTED)
+    }
+  })
+
+  it('REP-09: an epoch that begins at the log end -> dropped', async () => {
+    const disk = await logWithEpochs(2 ** 30)
+    const { log } = await openTestLog(disk, { recoveryPoint: 6 })
+    await log.assignEpoch(8)
+    expect(log.epochs.latestEpoch).toBe(8)
+    await log.close()
+    const { log: again } = await openTestLog(disk, { recoveryPoint: 6 })
+    expect(again.epochs.entries).toEqual(EXPECTED)
+  })
+
+  it('REP-09: epochs beyond a tail that was lost -> dropped', async () => {
+    const disk = await logWithEpochs(2 ** 30)
+    const bytes = await readFile(disk, ACTIVE)
+    await writeFile(disk, ACTIVE, bytes.subarray(0, bytes.length - 1))
+    const { log } = await openTestLog(disk)
+    expect(log.epochs.entries).toEqual(EXPECTED.slice(0, 2))
+  })
+
+  it('a file of a later release -> refused, unchanged', async () => {
+    const disk = await logWithEpochs(2 ** 30)
+    const covered = '"format":"leader-epochs","version":2,"data":{}}\n'
+    const crc = cpu.crc32c(cpu.encodeUtf8(covered)).toString(16).padStart(8, '0')
+    const text = `{"crc32c":"${crc}",${covered}`
+    await writeFile(disk, EPOCHS, cpu.encodeUtf8(text))
+    await expect(openTestLog(disk)).rejects.toMatchObject({ code: 'UNSUPPORTED_VERSION' })
+    expect(new TextDecoder().decode(await readFile(disk, EPOCHS))).toBe(text)
+  })
+})
