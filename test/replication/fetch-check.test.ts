@@ -1,0 +1,130 @@
+import { describe, expect, it } from 'vitest'
+import { EpochHistory } from '../../src/log/epoch-history.ts'
+import {
+  checkFetchPosition,
+  checkLocalReplica,
+  checkReadOffset,
+  type LocalRole,
+  type LogBounds,
+} from '../../src/replication/fetch-check.ts'
+
+/** The leader of Kafka's test: epoch 0 wrote 2 records, 3 six, 4 five, 7 one, 9 three; it leads in epoch 10. */
+function leaderLog(logStartOffset: number): LogBounds {
+  const epochs = new EpochHistory([
+    { epoch: 0, startOffset: 0 },
+    { epoch: 3, startOffset: 2 },
+    { epoch: 4, startOffset: 8 },
+    { epoch: 7, startOffset: 13 },
+    { epoch: 9, startOffset: 14 },
+    { epoch: 10, startOffset: 17 },
+  ])
+  epochs.truncateFromStart(logStartOffset)
+  return { logStartOffset, logEndOffset: 17, epochs }
+}
+
+const none = { kind: 'valid' }
+const outOfRange = { kind: 'error', code: 'OFFSET_OUT_OF_RANGE' }
+const diverging = (epoch: number, endOffset: number) => ({ kind: 'diverging', epoch, endOffset })
+
+describe('checkFetchPosition', () => {
+  it.each([
+    { start: 0, epoch: 2, offset: 5, expected: diverging(0, 2) },
+    { start: 0, epoch: 0, offset: 4, expected: diverging(0, 2) },
+    { start: 0, epoch: 6, offset: 6, expected: diverging(4, 13) },
+    { start: 0, epoch: 5, offset: 9, expected: diverging(4, 13) },
+    { start: 0, epoch: 10, offset: 18, expected: diverging(10, 17) },
+    { start: 0, epoch: 0, offset: 2, expected: none },
+    { start: 0, epoch: 7, offset: 14, expected: none },
+    { start: 0, epoch: 9, offset: 17, expected: none },
+    { start: 0, epoch: 10, offset: 17, expected: none },
+    { start: 0, epoch: 11, offset: 5, expected: outOfRange },
+    { start: 5, epoch: 2, offset: 8, expected: diverging(2, 5) },
+    { start: 5, epoch: 0, offset: 5, expected: none },
+    { start: 5, epoch: 3, offset: 5, expected: none },
+    { start: 5, epoch: 0, offset: 0, expected: outOfRange },
+    { start: 10, epoch: 5, offset: 6, expected: outOfRange },
+    { start: 10, epoch: 3, offset: 6, expected: outOfRange },
+  ])(
+    'REP-07: log start $start, epoch $epoch, fetch at $offset -> $expected',
+    ({ start, epoch, offset, expected }) => {
+      expect(checkFetchPosition({ fetchOffset: offset, lastFetchedEpoch: epoch }, leaderLog(start))).toEqual(
+        expected,
+      )
+    },
+  )
+
+  it.each([
+    { offset: 5, expected: none },
+    { offset: 17, expected: none },
+    { offset: 18, expected: outOfRange },
+    { offset: 4, expected: outOfRange },
+  ])('checkFetchPosition: empty log at $offset -> only the range decides', ({ offset, expected }) => {
+    expect(checkFetchPosition({ fetchOffset: offset, lastFetchedEpoch: -1 }, leaderLog(5))).toEqual(expected)
+  })
+})
+
+describe('checkLocalReplica', () => {
+  const requests = [
+    { name: 'produce', leaderRequired: true },
+    { name: 'fetch', leaderRequired: false },
+    { name: 'listOffsets', leaderRequired: true },
+    { name: 'offsetForLeaderEpoch', leaderRequired: true },
+    { name: 'deleteRecords', leaderRequired: true },
+  ]
+  const local = 5
+  const epochs = [
+    { name: 'older', current: 4 },
+    { name: 'the same', current: 5 },
+    { name: 'newer', current: 6 },
+    { name: 'absent', current: -1 },
+  ]
+  /** Rows: the epoch of the sender. Columns: what the broker is for the partition. */
+  const table: Record<string, Record<LocalRole, (leaderRequired: boolean) => string | null>> = {
+    older: {
+      leader: () => 'FENCED_LEADER_EPOCH',
+      follower: () => 'FENCED_LEADER_EPOCH',
+      none: () => 'NOT_LEADER_OR_FOLLOWER',
+    },
+    'the same': {
+      leader: () => null,
+      follower: (leaderRequired) => (leaderRequired ? 'NOT_LEADER_OR_FOLLOWER' : null),
+      none: () => 'NOT_LEADER_OR_FOLLOWER',
+    },
+    newer: {
+      leader: () => 'UNKNOWN_LEADER_EPOCH',
+      follower: () => 'UNKNOWN_LEADER_EPOCH',
+      none: () => 'NOT_LEADER_OR_FOLLOWER',
+    },
+    absent: {
+      leader: () => null,
+      follower: (leaderRequired) => (leaderRequired ? 'NOT_LEADER_OR_FOLLOWER' : null),
+      none: () => 'NOT_LEADER_OR_FOLLOWER',
+    },
+  }
+  const roles = ['leader', 'follower', 'none'] as const
+  const rows = requests.flatMap((request) =>
+    epochs.flatMap((epoch) => roles.map((role) => ({ request, epoch, role }))),
+  )
+
+  it.each(rows)('REP-14: $request.name, epoch $epoch.name, $role', ({ request, epoch, role }) => {
+    const { leaderRequired } = request
+    expect(
+      checkLocalReplica({ currentLeaderEpoch: epoch.current, leaderEpoch: local, role, leaderRequired }),
+    ).toBe(table[epoch.name]![role](leaderRequired))
+  })
+})
+
+describe('checkReadOffset', () => {
+  const log = { logStartOffset: 2, highWatermark: 5, logEndOffset: 10 }
+
+  it.each([
+    { offset: 1, expected: 'OFFSET_OUT_OF_RANGE' },
+    { offset: 2, expected: null },
+    { offset: 5, expected: null },
+    { offset: 6, expected: 'OFFSET_NOT_AVAILABLE' },
+    { offset: 10, expected: 'OFFSET_NOT_AVAILABLE' },
+    { offset: 11, expected: 'OFFSET_OUT_OF_RANGE' },
+  ])('REP-33: consumer at $offset of a log [2, 10) with high watermark 5 -> $expected', (row) => {
+    expect(checkReadOffset(row.offset, log)).toBe(row.expected)
+  })
+})

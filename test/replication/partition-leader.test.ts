@@ -1,0 +1,389 @@
+import { describe, expect, it } from 'vitest'
+import { AssertionError } from '../../src/base/assert.ts'
+import { EpochHistory } from '../../src/log/epoch-history.ts'
+import { JOIN_WAIT_MAX_MS } from '../../src/replication/in-sync-set.ts'
+import { type BrokerState, ISR_BACKOFF_MS } from '../../src/replication/join-eligibility.ts'
+import type { FollowerFetchResult, PartitionLeaderOptions } from '../../src/replication/leader-messages.ts'
+import { PartitionLeader } from '../../src/replication/partition-leader.ts'
+
+const LAG_MS = 30_000
+
+const up = (brokerEpoch: number): BrokerState => ({ brokerEpoch, fenced: false, shuttingDown: false })
+
+function brokers(changes: Readonly<Record<number, BrokerState>> = {}): ReadonlyMap<number, BrokerState> {
+  const states = { 1: up(11), 2: up(12), 3: up(13), ...changes }
+  return new Map(Object.entries(states).map(([id, state]) => [Number(id), state]))
+}
+
+/** Broker 1 leads in epoch 4, with an empty log unless the options say otherwise. */
+function leaderWith(options: Partial<PartitionLeaderOptions> = {}): PartitionLeader {
+  const logEndOffset = options.logEndOffset ?? 0
+  return new PartitionLeader({
+    brokerId: 1,
+    brokerEpoch: 11,
+    leaderEpoch: 4,
+    partitionEpoch: 7,
+    replicas: [1, 2, 3],
+    isr: [1, 2, 3],
+    brokers: brokers(),
+    minInsyncReplicas: 1,
+    logStartOffset: 0,
+    logEndOffset,
+    flushedOffset: logEndOffset,
+    highWatermark: 0,
+    epochs: new EpochHistory([{ epoch: 4, startOffset: logEndOffset }]),
+    lagTimeMaxMs: LAG_MS,
+    nowMs: 0,
+    ...options,
+  })
+}
+
+/** A fetch of a follower that has all up to an offset and flushed it, or less. */
+function fetch(
+  leader: PartitionLeader,
+  replicaId: number,
+  at: { readonly offset: number; readonly flushed?: number; readonly nowMs?: number },
+): FollowerFetchResult {
+  return leader.followerFetched({
+    replicaId,
+    brokerEpoch: 10 + replicaId,
+    currentLeaderEpoch: 4,
+    fetchOffset: at.offset,
+    lastFetchedEpoch: at.offset > leader.leaderEpochStartOffset ? 4 : -1,
+    flushedOffset: at.flushed ?? at.offset,
+    nowMs: at.nowMs ?? leader.nowMs,
+  })
+}
+
+function append(leader: PartitionLeader, logEndOffset: number, nowMs: number = leader.nowMs): void {
+  leader.written(logEndOffset, nowMs)
+  leader.flushed(logEndOffset)
+}
+
+describe('high watermark', () => {
+  it('sole replica -> what was on disk is committed from the start, later what is flushed', () => {
+    const leader = leaderWith({
+      replicas: [1],
+      isr: [1],
+      logEndOffset: 8,
+      flushedOffset: 6,
+      highWatermark: 3,
+    })
+    expect(leader.highWatermark).toBe(6)
+    expect(leader.isSettled).toBe(false)
+    expect(leader.flushed(8)).toEqual({ highWatermark: 8, highWatermarkAdvanced: true, isrProposal: null })
+    expect(leader.isSettled).toBe(true)
+    expect(leader.written(10, 1)).toMatchObject({ highWatermark: 8, highWatermarkAdvanced: false })
+    expect(leader.flushed(9)).toMatchObject({ highWatermark: 9, highWatermarkAdvanced: true })
+  })
+
+  it.each([
+    { checkpointed: 12, expected: 8 },
+    { checkpointed: 1, expected: 2 },
+    { checkpointed: 5, expected: 5 },
+  ])('checkpointed $checkpointed, log [2, 8) -> $expected', ({ checkpointed, expected }) => {
+    const leader = leaderWith({ logStartOffset: 2, logEndOffset: 8, highWatermark: checkpointed })
+    expect(leader.highWatermark).toBe(expected)
+  })
+
+  it('followers flushed, the leader only wrote -> waits for the fsync of the leader', () => {
+    const leader = leaderWith()
+    leader.written(5, 1)
+    fetch(leader, 2, { offset: 5 })
+    expect(fetch(leader, 3, { offset: 5 })).toMatchObject({ highWatermark: 0, highWatermarkAdvanced: false })
+    expect(leader.flushed(3)).toMatchObject({ highWatermark: 3, highWatermarkAdvanced: true })
+    expect(leader.flushed(5)).toMatchObject({ highWatermark: 5, highWatermarkAdvanced: true })
+  })
+
+  it('a follower wrote more than it flushed -> what it flushed counts', () => {
+    const leader = leaderWith()
+    append(leader, 5)
+    fetch(leader, 3, { offset: 5 })
+    expect(fetch(leader, 2, { offset: 5, flushed: 2 })).toMatchObject({ highWatermark: 2 })
+    const note = { replicaId: 2, brokerEpoch: 12, leaderEpoch: 4, nowMs: 1 }
+    expect(leader.followerFlushed({ ...note, flushedOffset: 4 })).toMatchObject({
+      highWatermark: 4,
+      highWatermarkAdvanced: true,
+    })
+    expect(leader.followerFlushed({ ...note, flushedOffset: 3 })).toMatchObject({ highWatermark: 4 })
+    expect(leader.followerFlushed({ ...note, flushedOffset: 9 })).toMatchObject({ highWatermark: 5 })
+  })
+
+  it.each([
+    { change: { leaderEpoch: 3 }, what: 'of an older leader epoch' },
+    { change: { leaderEpoch: 5 }, what: 'of a newer leader epoch' },
+    { change: { brokerEpoch: 11 }, what: 'of an older run' },
+    { change: { brokerEpoch: 13 }, what: 'of a run that has not fetched' },
+    { change: { replicaId: 9 }, what: 'of a stranger' },
+  ])('flush note $what -> ignored', ({ change }) => {
+    const leader = leaderWith()
+    append(leader, 5)
+    fetch(leader, 3, { offset: 5 })
+    fetch(leader, 2, { offset: 5, flushed: 2 })
+    const before = leader.describe()
+    const note = { replicaId: 2, brokerEpoch: 12, leaderEpoch: 4, flushedOffset: 5, nowMs: 0 }
+    expect(leader.followerFlushed({ ...note, ...change })).toMatchObject({ highWatermark: 2 })
+    expect(leader.describe()).toEqual(before)
+  })
+
+  it('an older fetch arrives late -> the high watermark stays', () => {
+    const leader = leaderWith({ isr: [1, 2] })
+    append(leader, 5)
+    fetch(leader, 2, { offset: 5 })
+    expect(fetch(leader, 2, { offset: 3 })).toMatchObject({ highWatermark: 5, highWatermarkAdvanced: false })
+  })
+
+  it('min.insync.replicas lowered -> moves at once; raised -> freezes', () => {
+    const leader = leaderWith({ isr: [1], minInsyncReplicas: 2 })
+    append(leader, 5)
+    expect(leader.highWatermark).toBe(0)
+    expect(leader.produceCheck(-1)).toBe('NOT_ENOUGH_REPLICAS')
+    expect(leader.minInsyncReplicasChanged(1)).toMatchObject({
+      highWatermark: 5,
+      highWatermarkAdvanced: true,
+    })
+    expect(leader.produceCheck(-1)).toBeNull()
+    leader.minInsyncReplicasChanged(3)
+    append(leader, 6)
+    expect(leader.highWatermark).toBe(5)
+  })
+})
+
+describe('waiting for a replica that is about to join', () => {
+  /** ISR {1} under constant load: each round the leader appends and flushes before the follower's fsync is known. */
+  function underLoad(leader: PartitionLeader, rounds: number): boolean {
+    for (let round = 0; round < rounds; round++) {
+      const offset = leader.logEndOffset
+      append(leader, offset + 10, leader.nowMs + 5)
+      const result = fetch(leader, 2, { offset, nowMs: leader.nowMs + 5 })
+      if (result.kind === 'accepted' && result.isrProposal !== null) return true
+    }
+    return false
+  }
+
+  it('constant load, always one fsync behind -> joins', () => {
+    expect(underLoad(leaderWith({ isr: [1], replicas: [1, 2], highWatermark: 0 }), 5)).toBe(true)
+  })
+
+  it('fenced -> the high watermark does not wait', () => {
+    const fenced = brokers({ 2: { ...up(12), fenced: true } })
+    const leader = leaderWith({ isr: [1], replicas: [1, 2], brokers: fenced })
+    expect(underLoad(leader, 5)).toBe(false)
+    expect(leader.highWatermark).toBe(leader.logEndOffset)
+  })
+
+  it('refused by the controller -> the high watermark does not wait', () => {
+    const leader = leaderWith({ isr: [1], replicas: [1, 2] })
+    append(leader, 10)
+    const result = fetch(leader, 2, { offset: 10 })
+    if (result.kind !== 'accepted') throw new Error(result.kind)
+    const refusal = { kind: 'error', code: 'INELIGIBLE_REPLICA' } as const
+    leader.isrAnswered({ proposal: result.isrProposal!, result: refusal, nowMs: 0 })
+    append(leader, 20)
+    expect(leader.highWatermark).toBe(20)
+  })
+
+  it('an expansion of another replica is under way -> the high watermark waits for at most a second', () => {
+    const leader = leaderWith({ isr: [1] })
+    append(leader, 10)
+    fetch(leader, 2, { offset: 10 })
+    expect(leader.isr).toMatchObject({ kind: 'pending-expand', maximalIsr: [1, 2] })
+    fetch(leader, 3, { offset: 10, nowMs: 100 })
+    append(leader, 20, 100)
+    fetch(leader, 2, { offset: 20, nowMs: 100 })
+    expect(leader.highWatermark).toBe(10)
+    leader.tick(100 + JOIN_WAIT_MAX_MS)
+    expect(leader.highWatermark).toBe(10)
+    expect(leader.tick(101 + JOIN_WAIT_MAX_MS)).toMatchObject({
+      highWatermark: 20,
+      highWatermarkAdvanced: true,
+    })
+  })
+})
+
+describe('shrinking', () => {
+  it('at the log end but silent -> never removed', () => {
+    const leader = leaderWith({ isr: [1, 2] })
+    append(leader, 5)
+    fetch(leader, 2, { offset: 5 })
+    expect(leader.tick(100 * LAG_MS).isrProposal).toBeNull()
+  })
+
+  it('behind for longer than the lag time -> removed, not sooner; who had all until now has all that time', () => {
+    const leader = leaderWith({ isr: [1, 2] })
+    append(leader, 5)
+    fetch(leader, 2, { offset: 5 })
+    append(leader, 6, 50_000)
+    expect(leader.tick(50_000 + LAG_MS).isrProposal).toBeNull()
+    const { isrProposal } = leader.tick(50_001 + LAG_MS)
+    expect(isrProposal).toEqual({
+      leaderEpoch: 4,
+      partitionEpoch: 7,
+      isr: [{ replicaId: 1, brokerEpoch: 11 }],
+      change: 'shrink',
+      reason: 'not caught up to log end 6: replica 2 (fsynced below 5) for 30001 ms',
+    })
+    expect(leader.tick(200_000).isrProposal).toBeNull()
+  })
+
+  it('fetches all but never flushes -> removed', () => {
+    const leader = leaderWith({ isr: [1, 2] })
+    append(leader, 5)
+    for (let nowMs = 0; nowMs <= LAG_MS; nowMs += 1_000) fetch(leader, 2, { offset: 5, flushed: 4, nowMs })
+    expect(leader.tick(LAG_MS + 1).isrProposal).toMatchObject({ change: 'shrink' })
+  })
+
+  it('several lag -> one proposal; the reason fits into the metadata log', () => {
+    const replicas = Array.from({ length: 20 }, (_, i) => i + 1)
+    const states = new Map(replicas.map((id) => [id, up(10 + id)]))
+    const leader = leaderWith({ replicas, isr: replicas, brokers: states })
+    append(leader, 5)
+    fetch(leader, 2, { offset: 5 })
+    const { isrProposal } = leader.tick(LAG_MS + 1)
+    expect(isrProposal?.isr.map((member) => member.replicaId)).toEqual([1, 2])
+    expect(isrProposal?.reason.length).toBe(300)
+  })
+
+  it('refused -> again after the backoff, or at once on a newer committed state', () => {
+    const leader = leaderWith()
+    append(leader, 5)
+    fetch(leader, 2, { offset: 5 })
+    const nowMs = LAG_MS + 1
+    const proposal = leader.tick(nowMs).isrProposal!
+    const result = { kind: 'error', code: 'INELIGIBLE_REPLICA' } as const
+    expect(leader.isrAnswered({ proposal, result, nowMs }).isrProposal).toBeNull()
+    expect(leader.tick(nowMs + ISR_BACKOFF_MS - 1).isrProposal).toBeNull()
+    const second = leader.tick(nowMs + ISR_BACKOFF_MS).isrProposal!
+    expect(second).not.toBe(proposal)
+    leader.isrAnswered({ proposal: second, result, nowMs: nowMs + ISR_BACKOFF_MS })
+    leader.isrCommitted({ leaderEpoch: 4, partitionEpoch: 9, isr: [1, 2, 3] })
+    expect(leader.tick(nowMs + ISR_BACKOFF_MS).isrProposal).toMatchObject({ partitionEpoch: 9 })
+  })
+
+  it('a member that just joined below the log end -> has the whole lag time', () => {
+    const leader = leaderWith({ isr: [1], minInsyncReplicas: 2 })
+    append(leader, 100, 60_000)
+    const result = fetch(leader, 2, { offset: 1, nowMs: 60_000 })
+    if (result.kind !== 'accepted') throw new Error(result.kind)
+    const committed = { kind: 'committed', leaderEpoch: 4, partitionEpoch: 8, isr: [1, 2] } as const
+    leader.isrAnswered({ proposal: result.isrProposal!, result: committed, nowMs: 60_000 })
+    expect(leader.tick(60_000 + LAG_MS).isrProposal).toBeNull()
+    expect(leader.tick(60_001 + LAG_MS).isrProposal).toMatchObject({ change: 'shrink' })
+  })
+
+  it('the run of a remaining member is not known -> no proposal until metadata tells', () => {
+    const known = new Map([
+      [1, up(11)],
+      [3, up(13)],
+    ])
+    const leader = leaderWith({ brokers: known })
+    append(leader, 5)
+    leader.tick(LAG_MS)
+    fetch(leader, 3, { offset: 5, nowMs: LAG_MS })
+    expect(leader.tick(LAG_MS + 1).isrProposal?.isr).toEqual([
+      { replicaId: 1, brokerEpoch: 11 },
+      { replicaId: 3, brokerEpoch: 13 },
+    ])
+    const silent = leaderWith({ brokers: known, replicas: [1, 2, 3, 4], isr: [1, 2, 3] })
+    append(silent, 5, LAG_MS)
+    const other = fetch(silent, 4, { offset: 0, nowMs: LAG_MS })
+    expect(other).toMatchObject({ kind: 'accepted', isrProposal: null })
+    const joined = silent.brokersChanged(new Map([...known, [4, up(14)]]))
+    expect(joined.isrProposal).toBeNull()
+    expect(silent.brokersChanged(brokers({ 4: up(14) })).isrProposal).toMatchObject({ change: 'expand' })
+  })
+})
+
+describe('metadata and answers', () => {
+  it('isrCommitted: older, equal or of another leader epoch -> ignored', () => {
+    const leader = leaderWith()
+    const before = leader.isr
+    leader.isrCommitted({ leaderEpoch: 4, partitionEpoch: 7, isr: [1] })
+    leader.isrCommitted({ leaderEpoch: 4, partitionEpoch: 6, isr: [1] })
+    leader.isrCommitted({ leaderEpoch: 5, partitionEpoch: 9, isr: [1] })
+    expect(leader.isr).toBe(before)
+  })
+
+  it('isrCommitted: a member leaves -> the high watermark goes on without it', () => {
+    const leader = leaderWith()
+    append(leader, 5)
+    fetch(leader, 2, { offset: 5 })
+    expect(leader.isrCommitted({ leaderEpoch: 4, partitionEpoch: 8, isr: [1, 2] })).toMatchObject({
+      highWatermark: 5,
+      highWatermarkAdvanced: true,
+    })
+  })
+
+  it('isrAnswered: committed -> the next replica that waited is proposed', () => {
+    const leader = leaderWith({ isr: [1] })
+    const first = fetch(leader, 2, { offset: 0 })
+    const second = fetch(leader, 3, { offset: 0 })
+    if (first.kind !== 'accepted' || second.kind !== 'accepted') throw new Error('both should be accepted')
+    expect(second.isrProposal).toBeNull()
+    const result = { kind: 'committed', leaderEpoch: 4, partitionEpoch: 8, isr: [1, 2] } as const
+    const { isrProposal } = leader.isrAnswered({ proposal: first.isrProposal!, result, nowMs: 1 })
+    expect(isrProposal).toMatchObject({ partitionEpoch: 8, change: 'expand' })
+    expect(isrProposal?.isr).toContainEqual({ replicaId: 3, brokerEpoch: 13 })
+  })
+
+  it('brokersChanged: another run of an ISR member -> its offsets are forgotten and hold the high watermark', () => {
+    const leader = leaderWith({ isr: [1, 2] })
+    append(leader, 5)
+    fetch(leader, 2, { offset: 5 })
+    leader.brokersChanged(brokers({ 2: up(22) }))
+    append(leader, 9)
+    expect(leader.highWatermark).toBe(5)
+    expect(fetch(leader, 2, { offset: 9 })).toEqual({ kind: 'error', code: 'STALE_BROKER_EPOCH' })
+  })
+
+  it('a fetch of a newer run than metadata knows -> counts for the high watermark, does not join', () => {
+    const leader = leaderWith({ isr: [1] })
+    const newer = {
+      replicaId: 2,
+      brokerEpoch: 99,
+      currentLeaderEpoch: 4,
+      fetchOffset: 0,
+      lastFetchedEpoch: -1,
+      flushedOffset: 0,
+      nowMs: 0,
+    }
+    expect(leader.followerFetched(newer)).toMatchObject({ kind: 'accepted', isrProposal: null })
+    expect(leader.brokersChanged(brokers({ 2: up(99) })).isrProposal).toMatchObject({ change: 'expand' })
+  })
+})
+
+describe('contract with the shell', () => {
+  it.each([
+    { options: { replicas: [2, 3], isr: [2] }, what: 'does not host the partition' },
+    { options: { isr: [2, 3] }, what: 'is not in the ISR' },
+    { options: { isr: [1, 9] }, what: 'has an ISR with a stranger' },
+    { options: { logEndOffset: 5, flushedOffset: 6 }, what: 'flushed more than it wrote' },
+    { options: { logStartOffset: 3, logEndOffset: 2 }, what: 'has a log that ends before it starts' },
+  ])('constructor: leader $what -> assertion', ({ options }) => {
+    expect(() => leaderWith(options)).toThrow(AssertionError)
+  })
+
+  it('steps that contradict the log -> assertion', () => {
+    const leader = leaderWith({ replicas: [1], isr: [1], logEndOffset: 5 })
+    expect(() => leader.written(4, 0)).toThrow(AssertionError)
+    expect(() => leader.flushed(4)).toThrow(AssertionError)
+    expect(() => leader.flushed(6)).toThrow(AssertionError)
+    expect(() => leader.logStartMoved(6)).toThrow(AssertionError)
+    expect(() => leader.minInsyncReplicasChanged(0)).toThrow(AssertionError)
+    leader.logStartMoved(3)
+    expect(leader.readCheck(2)).toBe('OFFSET_OUT_OF_RANGE')
+    expect(() => leader.logStartMoved(2)).toThrow(AssertionError)
+  })
+
+  it('describe: all replicas, the leader first, -1 and null for what is not known', () => {
+    const leader = leaderWith({ isr: [1, 2] })
+    append(leader, 5, 40)
+    fetch(leader, 2, { offset: 5, flushed: 3, nowMs: 50 })
+    const notCaughtUp = { replicaId: 2, logEndOffset: 5, flushedOffset: 3, caughtUpAtMs: 0, inIsr: true }
+    expect(leader.describe()).toEqual([
+      { replicaId: 1, logEndOffset: 5, flushedOffset: 5, caughtUpAtMs: 50, inIsr: true },
+      notCaughtUp,
+      { replicaId: 3, logEndOffset: -1, flushedOffset: -1, caughtUpAtMs: null, inIsr: false },
+    ])
+  })
+})
