@@ -1,0 +1,115 @@
+// What a leader knows about one follower, and how far it may run ahead of the answers.
+
+/**
+ * probe: the leader looks for the last entry both logs hold, with one append under way at a time.
+ * replicate: it is found; appends go out ahead of the answers, up to the in-flight window.
+ */
+export type ProgressState = 'probe' | 'replicate'
+
+export class Progress {
+  #state: ProgressState = 'probe'
+  #matchIndex = 0
+  // Invariant: match < next. In replicate, everything before next was sent.
+  #nextIndex: number
+  /** In probe: an append is out and neither an answer nor a heartbeat came since. */
+  #probing = false
+  /** In replicate: the last index of each append with entries that is under way, ascending. */
+  #inflight: number[] = []
+  /** The highest commit index the follower will know once it got everything that was sent. */
+  #commitIndexSent = 0
+  readonly #inflightMax: number
+  /** When this follower last answered, in milliseconds. */
+  heardAtMs: number
+
+  constructor(options: { nextIndex: number; inflightAppendsMax: number; nowMs: number }) {
+    this.#nextIndex = options.nextIndex
+    this.#inflightMax = options.inflightAppendsMax
+    this.heardAtMs = options.nowMs
+  }
+
+  get state(): ProgressState {
+    return this.#state
+  }
+
+  /** Up to here the follower's durable log is known to agree with the leader's. */
+  get matchIndex(): number {
+    return this.#matchIndex
+  }
+
+  /** The first entry of the next append. */
+  get nextIndex(): number {
+    return this.#nextIndex
+  }
+
+  /** Whether the follower has to answer before it gets more entries. */
+  get paused(): boolean {
+    return this.#state === 'probe' ? this.#probing : this.#inflight.length >= this.#inflightMax
+  }
+
+  /** Whether an append without entries would tell the follower of a newer commit index. */
+  lacksCommit(commitIndex: number): boolean {
+    return this.#commitIndexSent < Math.min(commitIndex, this.#nextIndex - 1)
+  }
+
+  /** An append with entries up to and with lastIndex went out, or one without entries where lastIndex is the previous. */
+  sent(lastIndex: number, commitIndex: number): void {
+    this.#commitIndexSent = Math.max(this.#commitIndexSent, Math.min(commitIndex, lastIndex))
+    if (this.#state === 'probe') {
+      this.#probing = true
+    } else if (lastIndex >= this.#nextIndex) {
+      this.#inflight.push(lastIndex)
+      this.#nextIndex = lastIndex + 1
+    }
+  }
+
+  /**
+   * The follower holds everything up to the index. A late acknowledgement never lowers the match.
+   * @returns whether the match grew
+   */
+  accepted(index: number): boolean {
+    if (index < this.#matchIndex) return false
+    const grew = index > this.#matchIndex
+    this.#matchIndex = index
+    if (this.#state === 'probe') {
+      this.#state = 'replicate'
+      this.#nextIndex = index + 1
+    } else {
+      this.#nextIndex = Math.max(this.#nextIndex, index + 1)
+      while (this.#inflight.length > 0 && this.#inflight[0]! <= index) this.#inflight.shift()
+    }
+    return grew
+  }
+
+  /**
+   * The follower refused an append that followed `prevIndex`; the logs may agree at `candidateIndex`. An answer to
+   * anything but the append under way is old news and changes nothing.
+   */
+  refused(prevIndex: number, candidateIndex: number): void {
+    if (prevIndex <= this.#matchIndex) return
+    if (this.#state === 'replicate') {
+      this.#restartProbe()
+    } else if (prevIndex === this.#nextIndex - 1) {
+      this.#nextIndex = Math.max(Math.min(prevIndex - 1, candidateIndex), this.#matchIndex) + 1
+      this.#probing = false
+      this.#commitIndexSent = 0
+    }
+  }
+
+  /** A heartbeat was answered: the follower lives, so an append that is still unanswered may be lost. */
+  resumeProbe(): void {
+    this.#probing = false
+  }
+
+  /** The connection broke: appends under way may be lost. A probe under way waits for a sign of life as before. */
+  linkClosed(): void {
+    if (this.#state === 'replicate') this.#restartProbe()
+  }
+
+  #restartProbe(): void {
+    this.#state = 'probe'
+    this.#nextIndex = this.#matchIndex + 1
+    this.#probing = false
+    this.#inflight = []
+    this.#commitIndexSent = 0
+  }
+}

@@ -1,0 +1,42 @@
+// What a leader sends. Appends are made when a Ready is taken: so everything proposed in between travels together.
+import type { RaftState } from './raft-state.ts'
+
+/** Sends every follower what it lacks and may get now. */
+export function replicate(raft: RaftState): void {
+  for (const [peer, progress] of raft.leadership.followers) {
+    while (!progress.paused) {
+      const lacksEntries = progress.nextIndex <= raft.log.last.index
+      const probes = progress.state === 'probe'
+      if (!lacksEntries && !probes && !progress.lacksCommit(raft.log.commitIndex)) break
+      sendAppend(raft, { peer, bytesMax: raft.config.appendMaxBytes })
+    }
+  }
+}
+
+/**
+ * Asks a replicating follower, by an append without entries, whether it got what was sent. Its refusal starts a probe:
+ * otherwise appends that were lost while nothing new is proposed, or that fill the window, would never be sent again.
+ */
+export function sendPositionCheck(raft: RaftState, peer: number): void {
+  if (raft.leadership.followers.get(peer)!.state === 'replicate') sendAppend(raft, { peer, bytesMax: 0 })
+}
+
+/** The commit index they carry is what the follower is known to hold, for its own log may differ beyond. */
+export function sendHeartbeats(raft: RaftState): void {
+  const { id: from, term, log } = raft
+  for (const [to, progress] of raft.leadership.followers) {
+    const commitIndex = Math.min(progress.matchIndex, log.commitIndex)
+    raft.send({ type: 'heartbeat', from, to, term, commitIndex })
+  }
+}
+
+function sendAppend(raft: RaftState, options: { peer: number; bytesMax: number }): void {
+  const { id: from, term, log } = raft
+  const progress = raft.leadership.followers.get(options.peer)!
+  const prevIndex = progress.nextIndex - 1
+  const prevTerm = log.termAt(prevIndex)!
+  const entries = options.bytesMax === 0 ? [] : log.entriesFrom(progress.nextIndex, options.bytesMax)
+  const { commitIndex } = log
+  raft.send({ type: 'append', from, to: options.peer, term, prevIndex, prevTerm, commitIndex, entries })
+  progress.sent(prevIndex + entries.length, commitIndex)
+}

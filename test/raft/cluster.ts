@@ -1,0 +1,344 @@
+// A deterministic cluster of cores: nothing happens unless a test makes it happen, and every invariant is checked after
+// each event. Messages in flight can be delivered in any order, repeated or lost; writes complete one by one, and a
+// crash loses those that did not, with the messages that waited for them.
+import { assert } from '../../src/base/assert.ts'
+import { seededRandom } from '../../src/base/random.ts'
+import { RAFT_DEFAULTS, type RaftConfig } from '../../src/raft/config.ts'
+import type { Message } from '../../src/raft/messages.ts'
+import { RaftNode } from '../../src/raft/raft-node.ts'
+import type { Entry, HardState, ProposeResult, Ready } from '../../src/raft/types.ts'
+import { Invariants, type NodeDisk, type NodeView } from './invariants.ts'
+import { showEntries, showEntry, showHardState, showMessage, toData } from './show.ts'
+
+export interface ClusterOptions {
+  readonly voters: readonly number[]
+  readonly learners?: readonly number[]
+  readonly config?: Partial<RaftConfig>
+  readonly seed?: number
+  /** Gets a line for everything that happens; `fact` lines tell roles and applied entries only. */
+  readonly trace?: (line: string, kind: 'fact' | 'detail') => void
+}
+
+export interface Disk {
+  hardState: HardState
+  entries: Entry[]
+}
+
+interface RunningNode extends NodeView {
+  readonly disk: Disk
+  readonly log: Entry[]
+  readonly writes: Ready[]
+  readonly applied: Entry[]
+  /** As last handed out. */
+  hardState: HardState
+  roleShown: string
+}
+
+/** What survives of the writes under way when a node crashes: so many whole ones, and of the next so many entries. */
+export interface CrashOptions {
+  readonly writes?: number
+  readonly entriesOfNext?: number
+}
+
+export class Cluster {
+  readonly config: RaftConfig
+  readonly voters: readonly number[]
+  readonly ids: readonly number[]
+  readonly invariants: Invariants
+  /** In the order they were sent. */
+  readonly inFlight: Message[] = []
+  readonly #disks = new Map<number, Disk>()
+  readonly #running = new Map<number, RunningNode>()
+  readonly #cuts = new Set<string>()
+  readonly #trace: NonNullable<ClusterOptions['trace']>
+  readonly #seed: number
+  #starts = 0
+  nowMs = 0
+
+  constructor(options: ClusterOptions) {
+    this.config = { ...RAFT_DEFAULTS, ...options.config }
+    this.voters = options.voters
+    this.ids = [...options.voters, ...(options.learners ?? [])]
+    this.invariants = new Invariants(options.voters)
+    this.#seed = options.seed ?? 1
+    this.#trace = options.trace ?? (() => {})
+    for (const id of this.ids) {
+      this.#disks.set(id, { hardState: { term: 0, votedFor: null }, entries: [] })
+      this.restart(id)
+    }
+  }
+
+  raft(id: number): RaftNode {
+    return this.#node(id).raft
+  }
+
+  isUp(id: number): boolean {
+    return this.#running.has(id)
+  }
+
+  disk(id: number): Readonly<Disk> {
+    return this.#disks.get(id)!
+  }
+
+  /** The log in memory. */
+  log(id: number): readonly Entry[] {
+    return this.#node(id).log
+  }
+
+  /** What this run of the node applied. */
+  applied(id: number): readonly Entry[] {
+    return this.#node(id).applied
+  }
+
+  writesUnderWay(id: number): number {
+    return this.#running.get(id)?.writes.filter(({ persistToken }) => persistToken !== null).length ?? 0
+  }
+
+  /** The running leader of the highest term. */
+  get leader(): number | null {
+    const leaders = [...this.#running.values()].filter(({ raft }) => raft.role === 'leader')
+    return leaders.sort((a, b) => b.raft.term - a.raft.term)[0]?.id ?? null
+  }
+
+  /** Replaces what a node has on disk, and restarts it. Made-up logs must fit together like real ones. */
+  load(id: number, disk: { terms?: readonly number[]; hardState?: HardState }): void {
+    const kept = this.#disks.get(id)!
+    const entries =
+      disk.terms?.map((term, i) => ({ index: i + 1, term, data: toData(`${i + 1}/${term}`) })) ?? kept.entries
+    const hardState = disk.hardState ?? { term: entries.at(-1)?.term ?? 0, votedFor: null }
+    this.#running.delete(id)
+    this.#disks.set(id, { hardState, entries })
+    this.restart(id)
+  }
+
+  restart(id: number): void {
+    assert(!this.isUp(id), `node ${id} is up`)
+    const disk = this.#disks.get(id)!
+    this.#starts += 1
+    const raft = new RaftNode({
+      id,
+      voters: this.voters,
+      hardState: disk.hardState,
+      entries: [...disk.entries],
+      config: this.config,
+      random: seededRandom(this.#seed * 1_000 + this.#starts),
+      nowMs: this.nowMs,
+    })
+    const node: RunningNode = {
+      id,
+      raft,
+      log: [...disk.entries],
+      disk,
+      writes: [],
+      applied: [],
+      hardState: disk.hardState,
+      roleShown: `${raft.role} of term ${raft.term}`,
+    }
+    this.#running.set(id, node)
+    this.#trace(`${id} starts with ${showHardState(disk.hardState)} ${showEntries(disk.entries)}`, 'detail')
+  }
+
+  crash(id: number, survive: CrashOptions = {}): void {
+    const { writes, disk } = this.#node(id)
+    const whole = survive.writes ?? 0
+    for (const ready of writes.slice(0, whole)) store(disk, ready)
+    const torn = writes[whole]
+    if (torn !== undefined && survive.entriesOfNext !== undefined) {
+      store(disk, torn, survive.entriesOfNext)
+    }
+    this.#running.delete(id)
+    this.#trace(`${id} crashes`, 'detail')
+  }
+
+  tick(id: number): void {
+    this.#act(id, (raft) => raft.tick(this.nowMs))
+  }
+
+  propose(id: number, text: string): ProposeResult {
+    let result: ProposeResult | null = null
+    this.#act(id, (raft) => {
+      result = raft.propose(toData(text), this.nowMs)
+    })
+    return result!
+  }
+
+  linkClosed(id: number, peer: number): void {
+    this.#act(id, (raft) => raft.linkClosed(peer, this.nowMs))
+  }
+
+  resign(id: number): void {
+    this.#act(id, (raft) => raft.resign(this.nowMs))
+  }
+
+  /** Hands the message to its node, if that is up and reachable. It stays in flight: see take(). */
+  deliver(message: Message): void {
+    const lost = !this.isUp(message.to) || this.#cuts.has(`${message.from}>${message.to}`)
+    this.#trace(`${lost ? 'lost: ' : ''}${showMessage(message)}`, 'detail')
+    if (!lost) this.#act(message.to, (raft) => raft.step(message, this.nowMs))
+  }
+
+  /** Removes the message at this place from those in flight. */
+  take(place: number): Message {
+    return this.inFlight.splice(place, 1)[0]!
+  }
+
+  /** The oldest write of the node is durable. The messages that waited for it leave before or after it is told so. */
+  completeWrite(id: number, order: 'told-first' | 'sent-first' = 'told-first'): void {
+    const node = this.#node(id)
+    const ready = node.writes.shift()
+    const token = ready?.persistToken
+    assert(ready !== undefined && token != null, `node ${id} has no write under way`)
+    store(node.disk, ready)
+    const late = token.term < node.raft.term ? `, begun in term ${token.term}` : ''
+    this.#trace(`${id} has written${showWrite(ready)}${late}`, 'detail')
+    if (order === 'sent-first') this.#send(node, ready.messagesAfterPersist)
+    this.#act(id, (raft) => raft.persisted(token, this.nowMs))
+    if (order === 'told-first') this.#send(node, ready.messagesAfterPersist)
+    this.#releaseIdle(node)
+  }
+
+  cut(from: number, to: number): void {
+    this.#cuts.add(`${from}>${to}`)
+  }
+
+  /** Nodes of different groups cannot reach each other. */
+  partition(groups: readonly (readonly number[])[]): void {
+    const groupOf = (id: number): number => groups.findIndex((group) => group.includes(id))
+    for (const from of this.ids) {
+      for (const to of this.ids) if (from !== to && groupOf(from) !== groupOf(to)) this.cut(from, to)
+    }
+  }
+
+  heal(): void {
+    this.#cuts.clear()
+  }
+
+  /** Delivers everything and completes every write until nothing is left to do. */
+  settle(): void {
+    for (let round = 0; round < 100_000; round++) {
+      const message = this.inFlight.shift()
+      if (message !== undefined) {
+        this.deliver(message)
+        continue
+      }
+      const writing = this.ids.find((id) => this.writesUnderWay(id) > 0)
+      if (writing === undefined) return
+      this.completeWrite(writing)
+    }
+    assert(false, 'the cluster does not come to rest')
+  }
+
+  /** Lets time pass in ticks on the given nodes, everything settling in between. */
+  run(durationMs: number, ids: readonly number[] = this.ids): void {
+    const endMs = this.nowMs + durationMs
+    while (this.nowMs < endMs) {
+      this.nowMs = Math.min(endMs, this.nowMs + this.config.tickMs)
+      for (const id of ids) if (this.isUp(id)) this.tick(id)
+      this.settle()
+    }
+  }
+
+  /** Runs until the condition holds. */
+  runUntil(condition: () => boolean, limitMs = 60_000): void {
+    const endMs = this.nowMs + limitMs
+    while (!condition()) {
+      assert(this.nowMs < endMs, `not reached within ${limitMs} ms`)
+      this.run(this.config.tickMs)
+    }
+  }
+
+  /** Lets this node alone become leader, as if its election timer ran out first. */
+  elect(id: number): void {
+    this.campaign(id)
+    this.settle()
+    assert(this.raft(id).role === 'leader', `node ${id} was not elected`)
+  }
+
+  /** Lets time pass for this node alone until it starts a pre-vote. */
+  campaign(id: number): void {
+    const endMs = this.nowMs + 2 * this.config.electionTimeoutMs
+    const started = (): boolean =>
+      this.inFlight.some(({ from, type }) => from === id && type === 'pre-vote') ||
+      this.raft(id).role === 'candidate'
+    while (!started()) {
+      assert(this.nowMs < endMs, `node ${id} does not campaign`)
+      this.nowMs += this.config.tickMs
+      this.tick(id)
+    }
+  }
+
+  #node(id: number): RunningNode {
+    const node = this.#running.get(id)
+    assert(node !== undefined, `node ${id} is down`)
+    return node
+  }
+
+  #act(id: number, action: (raft: RaftNode) => void): void {
+    const node = this.#node(id)
+    action(node.raft)
+    this.#showRole(node)
+    for (let ready = node.raft.ready(); ready !== null; ready = node.raft.ready()) this.#carryOut(node, ready)
+    this.invariants.nodeMoved(node, this.#disksOfAll)
+  }
+
+  #carryOut(node: RunningNode, ready: Ready): void {
+    this.invariants.readyTaken(node, ready, node.hardState)
+    if (ready.hardState !== null) node.hardState = ready.hardState
+    const first = ready.entries[0]
+    if (first !== undefined) {
+      if (first.index <= node.log.length) this.#trace(`${node.id} truncates from ${first.index}`, 'fact')
+      node.log.splice(first.index - 1, node.log.length, ...ready.entries)
+    }
+    this.#send(node, ready.messages)
+    if (ready.persistToken !== null) this.#trace(`${node.id} writes${showWrite(ready)}`, 'detail')
+    node.writes.push(ready)
+    this.invariants.nodeMoved(node, this.#disksOfAll)
+    if (ready.committed.length > 0) {
+      this.#trace(`${node.id} applies ${ready.committed.map(showEntry).join(', ')}`, 'fact')
+      this.invariants.entriesApplied(node, ready.committed)
+      node.applied.push(...ready.committed)
+    }
+    this.#releaseIdle(node)
+  }
+
+  /** Messages that wait for writes, where no write is left to wait for. */
+  #releaseIdle(node: RunningNode): void {
+    while (node.writes[0]?.persistToken === null) {
+      this.#send(node, node.writes.shift()!.messagesAfterPersist)
+    }
+  }
+
+  #send(node: RunningNode, messages: readonly Message[]): void {
+    for (const message of messages) {
+      this.invariants.messageSent(node.disk, message)
+      this.#trace(`  ${showMessage(message)}`, 'detail')
+      this.inFlight.push(message)
+    }
+  }
+
+  #showRole(node: RunningNode): void {
+    const { role, term } = node.raft
+    const shown = `${role} of term ${term}`
+    if (shown === node.roleShown) return
+    node.roleShown = shown
+    this.#trace(`${node.id} becomes ${shown}`, 'fact')
+  }
+
+  /** Of all nodes: what a stopped one has on disk counts as held. */
+  get #disksOfAll(): readonly NodeDisk[] {
+    return this.ids.map((id) => ({ id, disk: this.#disks.get(id)! }))
+  }
+}
+
+/** Hard state first, then truncation, then the entries, of which only so many may be reached. */
+function store(disk: Disk, ready: Ready, entriesMax = Number.POSITIVE_INFINITY): void {
+  if (ready.hardState !== null) disk.hardState = ready.hardState
+  const first = ready.entries[0]
+  if (first === undefined) return
+  disk.entries.splice(first.index - 1, disk.entries.length, ...ready.entries.slice(0, entriesMax))
+}
+
+function showWrite(ready: Ready): string {
+  const hardState = ready.hardState === null ? '' : ` ${showHardState(ready.hardState)}`
+  return hardState + (ready.entries.length === 0 ? '' : ` ${showEntries(ready.entries)}`)
+}

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest'
+import {
+  APPEND_ENTRIES_MAX,
+  ENTRY_ABSOLUTE_MAX_BYTES,
+  type Message,
+  raftMessageSchema,
+} from '../../src/raft/messages.ts'
+import { SchemaError } from '../../src/schema/schema.ts'
+import { entriesOf } from './lone-node.ts'
+
+const envelope = { from: 1, to: 2, term: 7 }
+const append = { type: 'append', ...envelope, prevIndex: 3, prevTerm: 5, commitIndex: 2 } as const
+
+const EXAMPLES: readonly Message[] = [
+  { type: 'pre-vote', ...envelope, campaignTerm: 8, lastIndex: 3, lastTerm: 5 },
+  { type: 'pre-vote-response', ...envelope, campaignTerm: 8, granted: true },
+  { type: 'vote', ...envelope, lastIndex: 3, lastTerm: 5 },
+  { type: 'vote-response', ...envelope, granted: false },
+  { ...append, entries: [...entriesOf([5, 7], 4), { index: 6, term: 7, data: null }] },
+  { type: 'append-response', ...envelope, index: 6, conflict: null },
+  { type: 'append-response', ...envelope, index: 6, conflict: { index: 4, term: 2 } },
+  { type: 'heartbeat', ...envelope, commitIndex: 2 },
+  { type: 'heartbeat-response', ...envelope },
+]
+
+function decode(wire: unknown): Message {
+  return raftMessageSchema.decode(wire, 'message')
+}
+
+describe('raftMessageSchema', () => {
+  it.each(EXAMPLES)('$type -> comes back as it was', (message) => {
+    expect(decode(raftMessageSchema.encode(message))).toEqual(message)
+  })
+
+  it.each([
+    [[4, 5], 'entries[0].index: must be 4, got 5', { firstIndex: 5 }],
+    [[5, 4], 'entries[1].term: must be from 5 to 7, got 4', {}],
+    [[4], 'entries[0].term: must be from 5 to 7, got 4', {}],
+    [[5, 8], 'entries[1].term: must be from 5 to 7, got 8', {}],
+  ])('append of terms %j that do not follow -> refused: %s', (terms, message, options) => {
+    const firstIndex = 'firstIndex' in options ? options.firstIndex : 4
+    const wire = raftMessageSchema.encode({ ...append, entries: entriesOf(terms, firstIndex) })
+    expect(() => decode(wire)).toThrow(SchemaError)
+    expect(() => decode(wire)).toThrow(message)
+  })
+
+  it('append with a gap between entries -> refused', () => {
+    const [first, , third] = entriesOf([5, 5, 5], 4)
+    const wire = raftMessageSchema.encode({ ...append, entries: [first!, third!] })
+    expect(() => decode(wire)).toThrow('message.append.entries[1].index: must be 5, got 6')
+  })
+
+  it('more or larger entries than allowed -> refused', () => {
+    const many = Array.from({ length: APPEND_ENTRIES_MAX + 1 }, (_, i) => [i + 4, 7, null])
+    expect(() => decode([4, [1, 2, 7, 3, 5, 2, many]])).toThrow('must be a list of at most 4096')
+    const large = [[4, 7, new Uint8Array(ENTRY_ABSOLUTE_MAX_BYTES + 1)]]
+    expect(() => decode([4, [1, 2, 7, 3, 5, 2, large]])).toThrow('must be 0 to 2097152 bytes')
+  })
+})

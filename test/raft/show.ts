@@ -1,0 +1,56 @@
+// How traces and scenarios write messages and entries. An entry is index/term and its data: 3/2 "x", 4/2 empty.
+import { unreachable } from '../../src/base/assert.ts'
+import type { Message } from '../../src/raft/messages.ts'
+import type { Entry, HardState } from '../../src/raft/types.ts'
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+export function toData(text: string): Uint8Array {
+  return encoder.encode(text)
+}
+
+export function showData(data: Uint8Array | null): string {
+  return data === null ? 'empty' : JSON.stringify(decoder.decode(data))
+}
+
+export function showEntry(entry: Entry): string {
+  return `${entry.index}/${entry.term} ${showData(entry.data)}`
+}
+
+export function showEntries(entries: readonly Entry[]): string {
+  return `[${entries.map(showEntry).join(', ')}]`
+}
+
+export function showHardState(hardState: HardState): string {
+  return `term=${hardState.term} vote=${hardState.votedFor ?? 'none'}`
+}
+
+export function showMessage(message: Message): string {
+  return `${message.from}->${message.to} ${message.type} term=${message.term}${showBody(message)}`
+}
+
+function showBody(message: Message): string {
+  switch (message.type) {
+    case 'pre-vote':
+      return ` campaign=${message.campaignTerm} last=${message.lastIndex}/${message.lastTerm}`
+    case 'pre-vote-response':
+      return ` campaign=${message.campaignTerm} ${message.granted ? 'granted' : 'refused'}`
+    case 'vote':
+      return ` last=${message.lastIndex}/${message.lastTerm}`
+    case 'vote-response':
+      return message.granted ? ' granted' : ' refused'
+    case 'append':
+      return ` prev=${message.prevIndex}/${message.prevTerm} commit=${message.commitIndex} ${showEntries(message.entries)}`
+    case 'append-response':
+      return message.conflict === null
+        ? ` index=${message.index}`
+        : ` refused=${message.index} conflict=${message.conflict.index}/${message.conflict.term}`
+    case 'heartbeat':
+      return ` commit=${message.commitIndex}`
+    case 'heartbeat-response':
+      return ''
+    default:
+      return unreachable(message)
+  }
+}
