@@ -11,6 +11,7 @@ import type {
   PartitionIndex,
   TopicId,
   TopicName,
+  TopicPartition,
 } from '../model/ids.ts'
 
 export interface VoterImage {
@@ -24,9 +25,12 @@ export interface BrokerImage {
   readonly incarnationId: IncarnationId
   readonly directoryId: DirectoryId
   readonly url: string
-  /** A fenced broker may not lead, may not be in an ISR that it is not the last member of, and serves no client. */
+  /** A fenced broker may not lead, may be in an ISR only as its last member, and serves no client. */
   readonly fenced: boolean
+  /** It asked for leave to stop: it is elected nowhere and joins no ISR. Lasts until its next registration. */
   readonly shuttingDown: boolean
+  /** The batch that last changed `fenced` or `shuttingDown`: who has applied it knows which leaderships moved. */
+  readonly stateOffset: MetadataOffset
 }
 
 export interface PartitionImage {
@@ -64,4 +68,17 @@ export const EMPTY_IMAGE: ClusterImage = {
   brokers: new Map(),
   topics: new Map(),
   topicIds: new Map(),
+}
+
+/** Whether a broker may be elected and may join an ISR. */
+export function isActive(broker: BrokerImage | undefined): boolean {
+  return broker !== undefined && !broker.fenced && !broker.shuttingDown
+}
+
+/** The partition, or null when the topic or the partition does not exist. */
+export function partitionOf(
+  image: ClusterImage,
+  { topicId, partition }: TopicPartition,
+): PartitionImage | null {
+  return image.topics.get(topicId)?.partitions[partition] ?? null
 }

@@ -1,0 +1,137 @@
+// Watches the brokers while this controller is active: their heartbeats, their links, and the timer that ends in
+// fencing. Nobody is fenced before the sockets were read: after a stall of this process the heartbeats lie in them.
+import type { Clock, Timer } from '../base/clock.ts'
+import { BrokerLiveness, type DueBroker, type LivenessSettings } from '../metadata/broker-liveness.ts'
+import type { BrokerImage, ClusterImage } from '../metadata/cluster-image.ts'
+import type { MetadataOffset, NodeId } from '../model/ids.ts'
+import type { Connection } from '../net/connection.ts'
+
+export interface BrokerSessionsOptions {
+  readonly clock: Clock
+  readonly settings: LivenessSettings
+  /** Whether this node's own link to that run of a broker closed or was refused. */
+  readonly isLinkDown: (broker: BrokerImage) => boolean
+  /** Resolves to whether the broker is fenced, or need not be. Never rejects. */
+  readonly fence: (due: DueBroker) => Promise<boolean>
+}
+
+export class BrokerSessions {
+  readonly #options: BrokerSessionsOptions
+  readonly #liveness: BrokerLiveness
+  /** The connection over which each broker was heard last; it may be closed by now. */
+  readonly #links = new Map<NodeId, Connection>()
+  /** The runs that are watched. */
+  #watched = new Map<NodeId, BrokerImage>()
+  #timer: Timer | null = null
+  #stopped = false
+
+  /**
+   * Gives every unfenced broker of the image a full session, but only the grace where this node's own link to it is
+   * down: it may have lost its link to the old controller for the same reason for which there is a new one.
+   */
+  constructor(options: BrokerSessionsOptions, image: ClusterImage) {
+    this.#options = options
+    this.#liveness = new BrokerLiveness(options.settings)
+    this.follow(image)
+    const nowMs = options.clock.monotonicMs()
+    for (const broker of this.#watched.values()) {
+      if (options.isLinkDown(broker)) this.#liveness.linkClosed(broker.brokerId, nowMs)
+    }
+    this.#schedule()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+  }
+
+  /** Watches exactly the unfenced brokers of the image; a new run starts with a full session. */
+  follow(image: ClusterImage): void {
+    const watched = new Map<NodeId, BrokerImage>()
+    for (const broker of image.brokers.values()) {
+      if (broker.fenced) continue
+      watched.set(broker.brokerId, broker)
+      if (this.#watched.get(broker.brokerId)?.brokerEpoch !== broker.brokerEpoch) this.#track(broker)
+    }
+    for (const brokerId of this.#watched.keys()) {
+      if (!watched.has(brokerId)) this.#liveness.forget(brokerId)
+    }
+    this.#watched = watched
+    this.#schedule()
+  }
+
+  /** A request of a broker came in over this connection. */
+  heardOver(brokerId: NodeId, connection: Connection): void {
+    if (this.#links.get(brokerId) === connection) return
+    const watched = this.#watched.get(brokerId)
+    // A new run that waits for the old one to be fenced must not hide that the link of the old one closes.
+    if (watched !== undefined && watched.incarnationId !== connection.identity?.incarnationId) return
+    this.#links.set(brokerId, connection)
+    this.#liveness.linkRestored(brokerId)
+    connection.onClose(() => {
+      if (this.#stopped || this.#links.get(brokerId) !== connection) return
+      this.#liveness.linkClosed(brokerId, this.#options.clock.monotonicMs())
+      this.#schedule()
+    })
+  }
+
+  /** A heartbeat of that run came in. */
+  heartbeat(
+    run: { readonly brokerId: NodeId; readonly brokerEpoch: number },
+    appliedOffset: MetadataOffset,
+  ): void {
+    if (this.#watched.get(run.brokerId)?.brokerEpoch !== run.brokerEpoch) return
+    this.#liveness.heartbeat(run, this.#options.clock.monotonicMs())
+    this.#liveness.applied(run.brokerId, appliedOffset)
+  }
+
+  /** How far every unfenced broker but this one is known to have applied the metadata log; Infinity without others. */
+  appliedByOthers(brokerId: NodeId): MetadataOffset {
+    let lowest = Number.POSITIVE_INFINITY
+    for (const other of this.#watched.keys()) {
+      if (other !== brokerId) lowest = Math.min(lowest, this.#liveness.appliedOffset(other))
+    }
+    return lowest
+  }
+
+  #track(broker: BrokerImage): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    this.#liveness.track(broker, nowMs)
+    // The link may have closed while the broker was not watched yet.
+    if (this.#links.get(broker.brokerId)?.isOpen === false) this.#liveness.linkClosed(broker.brokerId, nowMs)
+  }
+
+  #schedule(): void {
+    this.#timer?.cancel()
+    this.#timer = null
+    const dueAtMs = this.#liveness.nextDueAtMs()
+    if (dueAtMs === null || this.#stopped) return
+    const { clock } = this.#options
+    this.#timer = clock.setTimer(dueAtMs - clock.monotonicMs(), () => {
+      this.#timer = clock.afterPendingIo(() => this.#fenceDue())
+    })
+  }
+
+  #fenceDue(): void {
+    this.#timer = null
+    for (const due of this.#liveness.due(this.#options.clock.monotonicMs())) {
+      // Taken out now, so that it is not fenced twice while the first request is under way.
+      this.#liveness.forget(due.brokerId)
+      const retry = (): void => this.#tryAgain(due)
+      this.#options.fence(due).then((done) => {
+        if (!done) retry()
+      }, retry)
+    }
+    this.#schedule()
+  }
+
+  /** The fencing was not accepted: the broker is due again after another grace. */
+  #tryAgain({ brokerId, brokerEpoch }: DueBroker): void {
+    const broker = this.#watched.get(brokerId)
+    if (this.#stopped || broker?.brokerEpoch !== brokerEpoch) return
+    const nowMs = this.#options.clock.monotonicMs()
+    this.#liveness.track(broker, nowMs)
+    this.#liveness.linkClosed(brokerId, nowMs)
+    this.#schedule()
+  }
+}

@@ -1,0 +1,179 @@
+// What the controller answers to whom. Who asks is always the node that the connection proved (SEC-33).
+
+import type { Log } from '../base/log.ts'
+import type { Random } from '../base/random.ts'
+import { type AlterPartitionAnswer, decideAlterPartition } from '../metadata/decide-alter-partition.ts'
+import { decideCreateTopic, type TopicCreated } from '../metadata/decide-create-topic.ts'
+import { decideDeleteTopic, type TopicDeleted } from '../metadata/decide-delete-topic.ts'
+import { decideHeartbeat } from '../metadata/decide-heartbeat.ts'
+import { decideRegisterBroker } from '../metadata/decide-register-broker.ts'
+import { VltavaError } from '../model/errors.ts'
+import type { NodeId } from '../model/ids.ts'
+import type { Connection } from '../net/connection.ts'
+import type { PeerIdentity } from '../net/exchange.ts'
+import type { Call } from '../net/router.ts'
+import type { alterPartition } from '../protocol/alter-partition.ts'
+import type { ResponseOf } from '../protocol/api.ts'
+import type { brokerHeartbeat, fetchMetadata, registerBroker } from '../protocol/broker-lifecycle.ts'
+import { wireError } from '../protocol/error-schema.ts'
+import type { raftMessage } from '../protocol/quorum.ts'
+import type { createTopic, deleteTopic } from '../protocol/topics.ts'
+import { type Message, raftMessageSchema } from '../raft/messages.ts'
+import { SchemaError } from '../schema/schema.ts'
+import type { Controller, Decide } from './controller.ts'
+import type { RaftDriver } from './raft-driver.ts'
+
+export interface ControllerFlowsOptions {
+  readonly nodeId: NodeId
+  readonly voters: readonly NodeId[]
+  readonly controller: Controller
+  readonly driver: RaftDriver
+  readonly random: Random
+  readonly log: Log
+}
+
+type Answer<A> = Promise<{ readonly body: ResponseOf<A> }>
+
+export class ControllerFlows {
+  readonly #options: ControllerFlowsOptions
+
+  constructor(options: ControllerFlowsOptions) {
+    this.#options = options
+  }
+
+  async createTopic({ body: request }: Call<typeof createTopic>): Answer<typeof createTopic> {
+    const { random } = this.#options
+    const decide: Decide<TopicCreated> = (context) => decideCreateTopic({ ...context, random }, request)
+    return { body: await this.#runOnce(decide, request.timeoutMs) }
+  }
+
+  async deleteTopic({ body: request }: Call<typeof deleteTopic>): Answer<typeof deleteTopic> {
+    const decide: Decide<TopicDeleted> = (context) => decideDeleteTopic(context, request)
+    return { body: await this.#runOnce(decide, request.timeoutMs) }
+  }
+
+  async registerBroker({ body, connection }: Call<typeof registerBroker>): Answer<typeof registerBroker> {
+    const { nodeId, incarnationId } = identityOf(connection)
+    if (body.incarnationId !== incarnationId) {
+      throw new VltavaError(
+        'INVALID_REQUEST',
+        `The connection is of incarnation ${incarnationId}, the request names ${body.incarnationId}.`,
+      )
+    }
+    const { controller, log } = this.#options
+    controller.sessions?.heardOver(nodeId, connection)
+    const response = await controller.run((context) =>
+      decideRegisterBroker(context, { ...body, brokerId: nodeId }),
+    )
+    log.info('broker-registered', { brokerId: nodeId, url: body.url, ...response })
+    return { body: response }
+  }
+
+  async brokerHeartbeat({ body, connection }: Call<typeof brokerHeartbeat>): Answer<typeof brokerHeartbeat> {
+    const { controller } = this.#options
+    const { nodeId: brokerId } = identityOf(connection)
+    const { sessions } = controller
+    // Before anything else and in the turn in which it was read: the session must not depend on how fast a command is.
+    sessions?.heardOver(brokerId, connection)
+    sessions?.heartbeat({ brokerId, brokerEpoch: body.brokerEpoch }, body.metadataOffset)
+    const appliedByOthers = sessions?.appliedByOthers(brokerId) ?? 0
+    return {
+      body: await controller.run((context) =>
+        decideHeartbeat(context, { ...body, brokerId, appliedByOthers }),
+      ),
+    }
+  }
+
+  async alterPartition({ body, connection }: Call<typeof alterPartition>): Answer<typeof alterPartition> {
+    const { nodeId: brokerId } = identityOf(connection)
+    const answers = await this.#options.controller.run((context) =>
+      decideAlterPartition(context, { ...body, brokerId }),
+    )
+    return { body: { partitions: answers.map(wireAnswerOf) } }
+  }
+
+  async fetchMetadata({ body, connection }: Call<typeof fetchMetadata>): Answer<typeof fetchMetadata> {
+    const { controller, nodeId } = this.#options
+    const { committedLog, activeTerm } = controller
+    const { fromOffset } = body
+    if (activeTerm === null) throw controller.notController()
+    controller.sessions?.heardOver(identityOf(connection).nodeId, connection)
+    if (fromOffset < 1 || fromOffset > committedLog.endOffset + 1) {
+      throw new VltavaError(
+        'OFFSET_OUT_OF_RANGE',
+        `Metadata offset ${fromOffset} is outside of the log, which has 1 to ${committedLog.endOffset}.`,
+      )
+    }
+    await committedLog.waitFor(fromOffset, body.maxWaitMs)
+    if (controller.activeTerm !== activeTerm) throw controller.notController()
+    return {
+      body: {
+        controllerId: nodeId,
+        controllerTerm: activeTerm,
+        committedOffset: committedLog.endOffset,
+        entries: committedLog.read(body),
+      },
+    }
+  }
+
+  /** A Raft message is taken only from the voter that it names as its sender. */
+  raftMessage({ body, connection }: Call<typeof raftMessage>): null {
+    const { nodeId, voters, driver, log } = this.#options
+    const sender = identityOf(connection).nodeId
+    const message = decodeMessage(body.message)
+    if (message.from !== sender || message.to !== nodeId || !voters.includes(sender)) {
+      const { type, from, to } = message
+      log.warn('raft-message-refused', { sender, type, from, to })
+      throw new VltavaError(
+        'INVALID_REQUEST',
+        `Node ${sender} sent a message from ${from} to ${to} to ${nodeId}.`,
+      )
+    }
+    driver.step(message)
+    return null
+  }
+
+  /**
+   * Runs a command that must not be repeated blindly. An error travels as its code, and NOT_CONTROLLER says that nothing
+   * happened; when leadership was lost on the way, that is not known.
+   */
+  async #runOnce<Response>(decide: Decide<Response>, timeoutMs: number): Promise<Response> {
+    try {
+      return await this.#options.controller.run(decide, timeoutMs)
+    } catch (thrown) {
+      if (!(thrown instanceof VltavaError) || thrown.code !== 'NOT_CONTROLLER' || thrown.definite)
+        throw thrown
+      throw new VltavaError('REQUEST_TIMED_OUT', thrown.message, { cause: thrown })
+    }
+  }
+}
+
+/** The table of APIs lets only peers call what needs an identity (SEC-31); this is the second look. */
+function identityOf({ identity }: Connection): PeerIdentity {
+  if (identity !== null) return identity
+  throw new VltavaError('CLUSTER_AUTHORIZATION_FAILED')
+}
+
+function decodeMessage(wire: unknown): Message {
+  try {
+    const message = raftMessageSchema.decode(wire, 'message')
+    if (message.type !== 'append' || message.entries.length === 0) return message
+    // The log keeps them, and views would keep the whole frame they came in.
+    const entries = message.entries.map((entry) =>
+      entry.data === null ? entry : { ...entry, data: new Uint8Array(entry.data) },
+    )
+    return { ...message, entries }
+  } catch (thrown) {
+    if (!(thrown instanceof SchemaError)) throw thrown
+    throw new VltavaError('INVALID_REQUEST', thrown.message, { cause: thrown })
+  }
+}
+
+function wireAnswerOf(answer: AlterPartitionAnswer): ResponseOf<typeof alterPartition>['partitions'][number] {
+  if (answer.error !== null) {
+    const { code, detail } = answer.error
+    return { error: wireError(code, detail), leader: null, leaderEpoch: 0, partitionEpoch: 0, isr: [] }
+  }
+  const { leader, leaderEpoch, partitionEpoch, isr } = answer.partition
+  return { error: null, leader, leaderEpoch, partitionEpoch, isr }
+}

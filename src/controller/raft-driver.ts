@@ -1,0 +1,210 @@
+// Drives the consensus core: feeds it messages, time and completed writes, and carries out what it hands back. Writes
+// are made one after the other in the order they were handed out, while the core goes on; what must not be said before
+// it is durable waits for its write (RAFT-01).
+import type { Clock, Timer } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { Process } from '../base/process.ts'
+import type { Message } from '../raft/messages.ts'
+import type { RaftNode } from '../raft/raft-node.ts'
+import type { Entry, HardState, ProposeResult, Ready } from '../raft/types.ts'
+
+/** Makes term, vote and entries durable. */
+export interface RaftStore {
+  /**
+   * Called one at a time. Durable when it resolves, the hard state not after the entries. Where the first entry's index
+   * is stored already, the stored log ends before it first.
+   */
+  persist(state: { readonly hardState: HardState | null; readonly entries: readonly Entry[] }): Promise<void>
+}
+
+export interface RaftDriverOptions {
+  readonly node: RaftNode
+  readonly store: RaftStore
+  readonly clock: Clock
+  readonly log: Log
+  readonly process: Process
+  readonly tickMs: number
+  /** A leader whose own disk has not finished a write for so long gives up its place. */
+  readonly diskStallMs: number
+  readonly send: (message: Message) => void
+  /** Committed and durable here, in order, each once per run. */
+  readonly onCommitted: (entries: readonly Entry[]) => void
+  /** Called after everything that was committed was handed out, whenever role, term or leader may have changed. */
+  readonly onProgress: () => void
+}
+
+export class RaftDriver {
+  readonly #options: RaftDriverOptions
+  readonly #node: RaftNode
+  /** Readys that have to be persisted, or have messages that wait for those before them. */
+  #unwritten: Ready[] = []
+  #writing: Promise<void> | null = null
+  #writingSinceMs = 0
+  #flushing = false
+  #stopped = false
+  #timer: Timer | null = null
+
+  constructor(options: RaftDriverOptions) {
+    this.#options = options
+    this.#node = options.node
+  }
+
+  get term(): number {
+    return this.#node.term
+  }
+
+  /** The leader of the current term as far as known. */
+  get leader(): number | null {
+    return this.#node.leader
+  }
+
+  get lastIndex(): number {
+    return this.#node.lastIndex
+  }
+
+  /** Leads, and everything that was ever committed has been handed out. */
+  get isLeaderReady(): boolean {
+    return this.#node.leaderReady
+  }
+
+  start(): void {
+    this.#tick()
+  }
+
+  step(message: Message): void {
+    this.#act(() => this.#node.step(message, this.#nowMs()))
+  }
+
+  linkClosed(peer: number): void {
+    this.#act(() => this.#node.linkClosed(peer, this.#nowMs()))
+  }
+
+  /**
+   * Appends to the log when this node leads. Nothing is sent, written or handed out before `flush`, so that the caller
+   * can take note of an accepted entry first.
+   */
+  propose(data: Uint8Array): ProposeResult {
+    if (this.#stopped) return { kind: 'not-leader', leader: null }
+    return this.#node.propose(data, this.#nowMs())
+  }
+
+  /** Carries out what the core has to do. Called within itself it leaves the work to the outer call. */
+  flush(): void {
+    if (this.#flushing || this.#stopped) return
+    this.#flushing = true
+    try {
+      for (let ready = this.#node.ready(); ready !== null; ready = this.#node.ready()) this.#carryOut(ready)
+    } catch (error) {
+      this.#fail('the metadata log contradicts itself', error)
+    } finally {
+      this.#flushing = false
+    }
+    if (!this.#stopped) this.#options.onProgress()
+  }
+
+  /** Gives up leadership, ends after the write under way, and hands out nothing more. */
+  async stop(): Promise<void> {
+    this.#act(() => this.#node.resign(this.#nowMs()))
+    this.#stopped = true
+    this.#timer?.cancel()
+    await this.#writing
+  }
+
+  #act(change: () => void): void {
+    if (this.#stopped) return
+    try {
+      change()
+    } catch (error) {
+      // The core contradicts itself or what is committed; going on would destroy data.
+      this.#fail('the metadata quorum contradicts itself', error)
+      return
+    }
+    this.flush()
+  }
+
+  #tick(): void {
+    this.#act(() => {
+      if (this.#writing !== null && this.#nowMs() - this.#writingSinceMs >= this.#options.diskStallMs) {
+        this.#resignForDisk()
+      }
+      this.#node.tick(this.#nowMs())
+    })
+    if (this.#stopped) return
+    const { clock, tickMs } = this.#options
+    this.#timer = clock.setTimer(tickMs, () => {
+      // After a stall of this process the leader's heartbeats lie in the socket: read first, then judge.
+      this.#timer = clock.afterPendingIo(() => this.#tick())
+    })
+  }
+
+  /** Heartbeats go out without the disk, so nobody else would notice that nothing can be committed (RAFT-36). */
+  #resignForDisk(): void {
+    if (this.#node.role !== 'leader') return
+    const stalledMs = Math.round(this.#nowMs() - this.#writingSinceMs)
+    this.#options.log.warn('metadata-disk-stalled', { stalledMs, term: this.#node.term })
+    this.#node.resign(this.#nowMs())
+  }
+
+  #carryOut(ready: Ready): void {
+    for (const message of ready.messages) this.#options.send(message)
+    if (ready.persistToken !== null || ready.messagesAfterPersist.length > 0) {
+      this.#unwritten.push(ready)
+      this.#writing ??= this.#write()
+    }
+    if (ready.committed.length > 0) this.#options.onCommitted(ready.committed)
+  }
+
+  /** Writes until nothing is left; all that came in meanwhile makes up the next write. */
+  async #write(): Promise<void> {
+    // The caller is about to assign `#writing`; what follows runs after that.
+    await Promise.resolve()
+    while (this.#unwritten.length > 0 && !this.#stopped) {
+      const readys = this.#unwritten
+      this.#unwritten = []
+      this.#writingSinceMs = this.#nowMs()
+      try {
+        const state = mergedState(readys)
+        if (state !== null) await this.#options.store.persist(state)
+      } catch (error) {
+        this.#fail('the metadata log could not be written', error)
+        return
+      }
+      if (this.#stopped) return
+      this.#written(readys)
+    }
+    this.#writing = null
+  }
+
+  #written(readys: readonly Ready[]): void {
+    const token = readys.findLast(({ persistToken }) => persistToken !== null)?.persistToken ?? null
+    for (const { messagesAfterPersist } of readys) {
+      for (const message of messagesAfterPersist) this.#options.send(message)
+    }
+    // The last token covers the earlier ones: it names the end of the whole log.
+    if (token !== null) this.#act(() => this.#node.persisted(token, this.#nowMs()))
+  }
+
+  #fail(reason: string, error: unknown): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+    this.#options.process.fail(reason, error)
+  }
+
+  #nowMs(): number {
+    return this.#options.clock.monotonicMs()
+  }
+}
+
+/** Several readys as one write: the newest hard state, and the entries with the overwritten ones left out. */
+function mergedState(readys: readonly Ready[]): Parameters<RaftStore['persist']>[0] | null {
+  let hardState: HardState | null = null
+  const entries: Entry[] = []
+  for (const ready of readys) {
+    hardState = ready.hardState ?? hardState
+    const first = ready.entries[0]
+    if (first === undefined) continue
+    while (entries.length > 0 && entries.at(-1)!.index >= first.index) entries.pop()
+    entries.push(...ready.entries)
+  }
+  return hardState === null && entries.length === 0 ? null : { hardState, entries }
+}

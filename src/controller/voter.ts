@@ -1,0 +1,103 @@
+// One voter at work: the consensus, its log, its links and the controller on top, put together once the cluster and
+// what this directory stored are known.
+import type { NodeId } from '../model/ids.ts'
+import { RAFT_DEFAULTS, type RaftConfig } from '../raft/config.ts'
+import { APPEND_ABSOLUTE_MAX_BYTES, ENTRY_ABSOLUTE_MAX_BYTES } from '../raft/messages.ts'
+import { RaftNode } from '../raft/raft-node.ts'
+import { Controller } from './controller.ts'
+import type { ConnectPeer, ControllerEnvironment, ControllerSettings } from './controller-environment.ts'
+import { ControllerFlows } from './controller-flows.ts'
+import { type Formation, voterIdsOf } from './formation-file.ts'
+import { RaftDriver, type RaftStore } from './raft-driver.ts'
+import type { StoredLog } from './raft-log-store.ts'
+import { RaftPeers } from './raft-peers.ts'
+
+/** A disk that has not finished a write for so many election timeouts is not fit to lead. */
+const DISK_STALL_ELECTIONS = 5
+
+export interface VoterOptions {
+  readonly environment: ControllerEnvironment
+  readonly settings: ControllerSettings
+  readonly nodeId: NodeId
+  readonly formation: Formation
+  readonly connectPeer: ConnectPeer
+  readonly store: RaftStore
+  readonly stored: StoredLog
+}
+
+export class Voter {
+  readonly controller: Controller
+  readonly flows: ControllerFlows
+  readonly driver: RaftDriver
+  readonly #peers: RaftPeers
+
+  constructor(options: VoterOptions) {
+    const { environment, settings, nodeId, formation, connectPeer, store, stored } = options
+    const { clock, random, log } = environment
+    const voters = voterIdsOf(formation)
+    const config = raftConfigOf(settings)
+    this.#peers = new RaftPeers({
+      peers: voters.filter((voter) => voter !== nodeId),
+      connectPeer,
+      clock,
+      random,
+      log,
+      onLinkClosed: (peer) => this.driver.linkClosed(peer),
+    })
+    this.controller = new Controller(
+      {
+        environment,
+        settings,
+        nodeId,
+        formation,
+        entryMaxBytes: config.entryMaxBytes,
+        isLinkDown: ({ brokerId, incarnationId }) => this.#peers.isDown(brokerId, incarnationId),
+      },
+      () => this.driver,
+    )
+    this.driver = new RaftDriver({
+      ...environment,
+      node: new RaftNode({ id: nodeId, voters, ...stored, config, random, nowMs: clock.monotonicMs() }),
+      store,
+      tickMs: config.tickMs,
+      diskStallMs: settings.electionTimeoutMs * DISK_STALL_ELECTIONS,
+      send: (message) => this.#peers.send(message),
+      onCommitted: (entries) => this.controller.committed(entries),
+      onProgress: () => this.controller.progressed(),
+    })
+    this.flows = new ControllerFlows({
+      nodeId,
+      voters,
+      controller: this.controller,
+      driver: this.driver,
+      random,
+      log,
+    })
+  }
+
+  start(): void {
+    this.#peers.start()
+    this.driver.start()
+  }
+
+  /** Gives up leadership, and resolves when nothing is written any more. */
+  async stop(): Promise<void> {
+    const stopped = this.driver.stop()
+    this.controller.stop()
+    this.#peers.stop()
+    await stopped
+  }
+}
+
+function raftConfigOf(settings: ControllerSettings): RaftConfig {
+  const { electionTimeoutMs, quorumHeartbeatIntervalMs } = settings
+  return {
+    ...RAFT_DEFAULTS,
+    electionTimeoutMs,
+    heartbeatIntervalMs: quorumHeartbeatIntervalMs,
+    tickMs: Math.min(RAFT_DEFAULTS.tickMs, quorumHeartbeatIntervalMs),
+    // The largest batches, those that fence a broker with many replicas, must fit.
+    entryMaxBytes: ENTRY_ABSOLUTE_MAX_BYTES,
+    appendMaxBytes: APPEND_ABSOLUTE_MAX_BYTES,
+  }
+}

@@ -1,0 +1,164 @@
+// A heartbeat: what a broker asks for beside staying alive. Most change nothing. One unfences the broker, one reports
+// a log that failed, one asks for leave to stop.
+import { VltavaError } from '../model/errors.ts'
+import type { BrokerEpoch, MetadataOffset, NodeId, TopicPartition } from '../model/ids.ts'
+import { type BrokerImage, isActive } from './cluster-image.ts'
+import { causeOf, type Decision, type DecisionContext } from './decision.ts'
+import type { Cause, MetadataRecord } from './metadata-records.ts'
+import { changePartition, isrWithout, isrWithoutEvenLast, partitionsOf } from './partition-change.ts'
+
+export interface Heartbeat {
+  /** The id that the connection proved. */
+  readonly brokerId: NodeId
+  readonly brokerEpoch: BrokerEpoch
+  /** How far the broker has applied the metadata log. */
+  readonly metadataOffset: MetadataOffset
+  readonly wantUnfenced: boolean
+  readonly wantShutdown: boolean
+  readonly offlineLogs: readonly TopicPartition[]
+  /** How far every other unfenced broker is known to have applied the metadata log; Infinity when there is none. */
+  readonly appliedByOthers: MetadataOffset
+}
+
+export interface HeartbeatAnswer {
+  readonly fenced: boolean
+  readonly mayShutDown: boolean
+}
+
+/** @throws VltavaError BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH */
+export function decideHeartbeat(context: DecisionContext, heartbeat: Heartbeat): Decision<HeartbeatAnswer> {
+  const broker = registeredRun(context, heartbeat)
+  if (heartbeat.wantShutdown) return decideShutdown(context, broker, heartbeat)
+  const unfences =
+    broker.fenced &&
+    heartbeat.wantUnfenced &&
+    !broker.shuttingDown &&
+    heartbeat.metadataOffset >= broker.brokerEpoch
+  const serves = unfences || !broker.fenced
+  const changes: MetadataRecord[] = unfences
+    ? [fencingChanged(broker, { fenced: false, cause: caughtUp(context, broker) })]
+    : []
+  // A fenced broker that does not ask to serve yet reports again when it does; only then its report is complete.
+  if (serves) changes.push(...partitionChanges(context, { broker, unfences, heartbeat }))
+  return { records: changes, response: { fenced: !serves, mayShutDown: false } }
+}
+
+function registeredRun(context: DecisionContext, { brokerId, brokerEpoch }: Heartbeat): BrokerImage {
+  const broker = context.image.brokers.get(brokerId)
+  if (broker === undefined) {
+    throw new VltavaError('BROKER_ID_NOT_REGISTERED', `Broker ${brokerId} is not registered; register first.`)
+  }
+  if (broker.brokerEpoch !== brokerEpoch) {
+    throw new VltavaError(
+      'STALE_BROKER_EPOCH',
+      `Broker ${brokerId} speaks under broker epoch ${brokerEpoch}, the registered one is ${broker.brokerEpoch}.`,
+    )
+  }
+  return broker
+}
+
+function fencingChanged(
+  broker: BrokerImage,
+  change: { readonly fenced?: boolean; readonly shuttingDown?: boolean; readonly cause: Cause },
+): MetadataRecord {
+  return {
+    type: 'broker-fencing-changed',
+    brokerId: broker.brokerId,
+    brokerEpoch: broker.brokerEpoch,
+    fenced: change.fenced ?? broker.fenced,
+    shuttingDown: change.shuttingDown ?? broker.shuttingDown,
+    cause: change.cause,
+  }
+}
+
+function caughtUp(context: DecisionContext, broker: BrokerImage): Cause {
+  return causeOf(
+    context,
+    'broker-caught-up',
+    `broker ${broker.brokerId} applied its registration at ${broker.brokerEpoch} and serves`,
+  )
+}
+
+interface Serving {
+  readonly broker: BrokerImage
+  readonly unfences: boolean
+  readonly heartbeat: Heartbeat
+}
+
+/**
+ * Logs that are missing or damaged leave the ISR, also as its last member: electing such a replica would lose
+ * acknowledged records. A broker that is unfenced is elected wherever it is in the ISR and nobody leads.
+ */
+function partitionChanges(
+  context: DecisionContext,
+  { broker, unfences, heartbeat }: Serving,
+): MetadataRecord[] {
+  if (!unfences && heartbeat.offlineLogs.length === 0) return []
+  const { brokerId } = broker
+  const { brokers } = context.image
+  const offline = indexOf(heartbeat.offlineLogs)
+  const mayLead = (candidate: NodeId): boolean =>
+    candidate === brokerId ? !broker.shuttingDown : isActive(brokers.get(candidate))
+  const offlineCause = causeOf(
+    context,
+    'log-offline',
+    `broker ${brokerId} reports the log missing or damaged`,
+  )
+  const elected = caughtUp(context, broker)
+  const records: MetadataRecord[] = []
+  for (const target of partitionsOf(context.image)) {
+    const { partition, topic } = target
+    if (!partition.isr.includes(brokerId)) continue
+    const isOffline = offline.get(topic.topicId)?.has(partition.partition) === true
+    if (!isOffline && !unfences) continue
+    const changed = changePartition({
+      ...target,
+      isr: isOffline ? isrWithoutEvenLast(partition.isr, brokerId) : partition.isr,
+      mayLead,
+      cause: isOffline ? offlineCause : elected,
+    })
+    if (changed !== null) records.push(changed)
+  }
+  return records
+}
+
+function indexOf(partitions: readonly TopicPartition[]): ReadonlyMap<string, ReadonlySet<number>> {
+  const index = new Map<string, Set<number>>()
+  for (const { topicId, partition } of partitions) {
+    const known = index.get(topicId)
+    if (known === undefined) index.set(topicId, new Set([partition]))
+    else known.add(partition)
+  }
+  return index
+}
+
+/**
+ * The first request moves every leadership that can move and takes the broker out of each ISR of which it is not the
+ * last member. Leave is given once all other brokers have applied that, so that the new leaders serve before the old
+ * one is gone (REP-38). What only this broker can lead stays with it until it stops.
+ */
+function decideShutdown(
+  context: DecisionContext,
+  broker: BrokerImage,
+  { appliedByOthers }: Heartbeat,
+): Decision<HeartbeatAnswer> {
+  if (broker.fenced) return { records: [], response: { fenced: true, mayShutDown: true } }
+  if (broker.shuttingDown) {
+    return {
+      records: [],
+      response: { fenced: false, mayShutDown: appliedByOthers >= broker.stateOffset },
+    }
+  }
+  const { brokerId } = broker
+  const { brokers } = context.image
+  const cause = causeOf(context, 'controlled-shutdown', `broker ${brokerId} asked for leave to stop`)
+  const mayLead = (candidate: NodeId): boolean => candidate === brokerId || isActive(brokers.get(candidate))
+  const records = [fencingChanged(broker, { shuttingDown: true, cause })]
+  for (const target of partitionsOf(context.image)) {
+    if (!target.partition.isr.includes(brokerId)) continue
+    const isr = isrWithout(target.partition.isr, brokerId)
+    const changed = changePartition({ ...target, isr, mayLead, cause })
+    if (changed !== null) records.push(changed)
+  }
+  return { records, response: { fenced: false, mayShutDown: appliedByOthers >= context.nextOffset } }
+}

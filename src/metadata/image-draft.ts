@@ -1,0 +1,114 @@
+// An image under change. Everything that is not touched is shared with the image it started from; a map or list is
+// copied when it is first changed, so that a batch of 10,000 partition changes copies each list once.
+import { assert } from '../base/assert.ts'
+import type { MetadataOffset, NodeId, TopicId, TopicName, TopicPartition } from '../model/ids.ts'
+import type { BrokerImage, ClusterImage, PartitionImage, TopicImage } from './cluster-image.ts'
+
+type Mutable<T> = { -readonly [Field in keyof T]: T[Field] }
+
+export class ImageDraft {
+  readonly #base: ClusterImage
+  readonly #header: Pick<Mutable<ClusterImage>, 'clusterId' | 'voters'>
+  #brokers: Map<NodeId, BrokerImage> | null = null
+  #topics: Map<TopicId, TopicImage> | null = null
+  #topicIds: Map<TopicName, TopicId> | null = null
+  /** The partition lists that are copies of this draft already. */
+  readonly #ownPartitions = new Map<TopicId, PartitionImage[]>()
+  readonly #touched = new Map<TopicId, Set<number>>()
+
+  constructor(base: ClusterImage) {
+    this.#base = base
+    this.#header = { clusterId: base.clusterId, voters: base.voters }
+  }
+
+  get clusterId(): ClusterImage['clusterId'] {
+    return this.#header.clusterId
+  }
+
+  form(header: Pick<ClusterImage, 'clusterId' | 'voters'>): void {
+    this.#header.clusterId = header.clusterId
+    this.#header.voters = header.voters
+  }
+
+  broker(brokerId: NodeId): BrokerImage | undefined {
+    return (this.#brokers ?? this.#base.brokers).get(brokerId)
+  }
+
+  setBroker(broker: BrokerImage): void {
+    this.#brokers ??= new Map(this.#base.brokers)
+    this.#brokers.set(broker.brokerId, broker)
+  }
+
+  topic(topicId: TopicId): TopicImage | undefined {
+    return (this.#topics ?? this.#base.topics).get(topicId)
+  }
+
+  topicIdOf(name: TopicName): TopicId | undefined {
+    return (this.#topicIds ?? this.#base.topicIds).get(name)
+  }
+
+  addTopic(topic: Omit<TopicImage, 'partitions'>): void {
+    const partitions: PartitionImage[] = []
+    this.#ownPartitions.set(topic.topicId, partitions)
+    this.#touched.set(topic.topicId, new Set())
+    this.#writableTopics().set(topic.topicId, { ...topic, partitions })
+    this.#writableTopicIds().set(topic.name, topic.topicId)
+  }
+
+  removeTopic(topic: TopicImage): void {
+    this.#ownPartitions.delete(topic.topicId)
+    this.#touched.delete(topic.topicId)
+    this.#writableTopics().delete(topic.topicId)
+    this.#writableTopicIds().delete(topic.name)
+  }
+
+  partition({ topicId, partition }: TopicPartition): PartitionImage | undefined {
+    return this.topic(topicId)?.partitions[partition]
+  }
+
+  /** Replaces a partition or appends the next one. */
+  setPartition(topicId: TopicId, partition: PartitionImage): void {
+    const topic = this.topic(topicId)
+    assert(topic !== undefined, `partition of unknown topic ${topicId}`)
+    let partitions = this.#ownPartitions.get(topicId)
+    if (partitions === undefined) {
+      partitions = [...topic.partitions]
+      this.#ownPartitions.set(topicId, partitions)
+      this.#touched.set(topicId, new Set())
+      this.#writableTopics().set(topicId, { ...topic, partitions })
+    }
+    assert(partition.partition <= partitions.length, `partition ${partition.partition} leaves a gap`)
+    partitions[partition.partition] = partition
+    this.#touched.get(topicId)!.add(partition.partition)
+  }
+
+  /** The topics that this draft added or changed, with the partitions it set in each. */
+  *touched(): Iterable<{ readonly topic: TopicImage; readonly partitions: readonly PartitionImage[] }> {
+    for (const [topicId, indexes] of this.#touched) {
+      const topic = this.topic(topicId)!
+      yield { topic, partitions: [...indexes].map((index) => topic.partitions[index]!) }
+    }
+  }
+
+  /** The image after the changes. The draft must not be used any more. */
+  finish(metadataOffset: MetadataOffset): ClusterImage {
+    return {
+      metadataOffset,
+      clusterId: this.#header.clusterId,
+      voters: this.#header.voters,
+      brokers: this.#brokers ?? this.#base.brokers,
+      topics: this.#topics ?? this.#base.topics,
+      topicIds: this.#topicIds ?? this.#base.topicIds,
+    }
+  }
+
+  #writableTopics(): Map<TopicId, TopicImage> {
+    this.#topics ??= new Map(this.#base.topics)
+    return this.#topics
+  }
+
+  #writableTopicIds(): Map<TopicName, TopicId> {
+    this.#topicIds ??= new Map(this.#base.topicIds)
+    return this.#topicIds
+  }
+}

@@ -1,0 +1,368 @@
+import { setImmediate } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { type Deferred, deferred } from '../../src/base/async/deferred.ts'
+import type { Clock, Timer } from '../../src/base/clock.ts'
+import { silentLog } from '../../src/base/log.ts'
+import { seededRandom } from '../../src/base/random.ts'
+import { RaftDriver, type RaftStore } from '../../src/controller/raft-driver.ts'
+import { RAFT_DEFAULTS } from '../../src/raft/config.ts'
+import type { Message } from '../../src/raft/messages.ts'
+import { RaftNode } from '../../src/raft/raft-node.ts'
+import type { Entry, HardState } from '../../src/raft/types.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
+import { MemoryProcess } from '../../src/testing/memory-process.ts'
+
+type Persisted = Parameters<RaftStore['persist']>[0]
+
+/** A disk whose writes end when the test says so. */
+class HeldStore implements RaftStore {
+  readonly begun: Persisted[] = []
+  readonly #writes: Deferred<void>[] = []
+
+  persist(state: Persisted): Promise<void> {
+    this.begun.push(state)
+    const write = deferred<void>()
+    this.#writes.push(write)
+    return write.promise
+  }
+
+  get underWay(): number {
+    return this.#writes.length
+  }
+
+  async finish(): Promise<void> {
+    this.#writes.shift()!.resolve()
+    await setImmediate()
+  }
+
+  async fail(error: Error): Promise<void> {
+    this.#writes.shift()!.reject(error)
+    await setImmediate()
+  }
+}
+
+interface Fixture<C extends Clock> {
+  readonly driver: RaftDriver
+  readonly store: HeldStore
+  readonly clock: C
+  readonly process: MemoryProcess
+  readonly sent: Message[]
+  readonly committed: Entry[]
+  readonly node: RaftNode
+}
+
+interface DriverFixtureOptions {
+  readonly voters: readonly number[]
+  readonly hardState?: HardState
+  readonly entries?: readonly Entry[]
+  readonly onProgress?: () => void
+}
+
+function driverOf(options: DriverFixtureOptions): Fixture<ManualClock>
+function driverOf<C extends Clock>(options: DriverFixtureOptions & { readonly clock: C }): Fixture<C>
+function driverOf(options: DriverFixtureOptions & { readonly clock?: Clock }): Fixture<Clock> {
+  const clock = options.clock ?? new ManualClock()
+  const store = new HeldStore()
+  const process = new MemoryProcess()
+  const sent: Message[] = []
+  const committed: Entry[] = []
+  const node = new RaftNode({
+    id: 1,
+    voters: options.voters,
+    hardState: options.hardState ?? { term: 0, votedFor: null },
+    entries: options.entries ?? [],
+    config: RAFT_DEFAULTS,
+    random: seededRandom(1),
+    nowMs: 0,
+  })
+  const driver = new RaftDriver({
+    node,
+    store,
+    clock,
+    process,
+    log: silentLog,
+    tickMs: RAFT_DEFAULTS.tickMs,
+    diskStallMs: 5_000,
+    send: (message) => sent.push(message),
+    onCommitted: (entries) => committed.push(...entries),
+    onProgress: options.onProgress ?? (() => {}),
+  })
+  return { driver, store, clock, process, sent, committed, node }
+}
+
+async function pass(clock: ManualClock, ms: number): Promise<void> {
+  for (let passedMs = 0; passedMs < ms; passedMs += 10) {
+    clock.advance(10)
+    await setImmediate()
+  }
+}
+
+function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
+}
+
+const VOTE: Message = { type: 'vote', from: 2, to: 1, term: 5, lastIndex: 0, lastTerm: 0 }
+
+describe('the Raft driver', () => {
+  it('RAFT-01: a granted vote is sent only once term and vote are durable', async () => {
+    const { driver, store, sent } = driverOf({ voters: [1, 2, 3] })
+    driver.step(VOTE)
+    await setImmediate()
+    expect(store.begun).toEqual([{ hardState: { term: 5, votedFor: 2 }, entries: [] }])
+    expect(sent).toEqual([])
+    await store.finish()
+    expect(sent).toEqual([{ type: 'vote-response', from: 1, to: 2, term: 5, granted: true }])
+  })
+
+  it('RAFT-01: entries are acknowledged only once they are durable', async () => {
+    const { driver, store, sent, committed } = driverOf({ voters: [1, 2, 3] })
+    const entries = [{ index: 1, term: 1, data: null }]
+    driver.step({
+      type: 'append',
+      from: 2,
+      to: 1,
+      term: 1,
+      prevIndex: 0,
+      prevTerm: 0,
+      commitIndex: 1,
+      entries,
+    })
+    await setImmediate()
+    expect(sent.filter(({ type }) => type === 'append-response')).toEqual([])
+    expect(committed).toEqual([])
+    await store.finish()
+    expect(sent).toContainEqual({
+      type: 'append-response',
+      from: 1,
+      to: 2,
+      term: 1,
+      index: 1,
+      conflict: null,
+    })
+    expect(committed).toEqual(entries)
+  })
+
+  it('RAFT-30: alone, nothing is committed before it is durable', async () => {
+    const { driver, store, committed } = driverOf({ voters: [1] })
+    driver.start()
+    await setImmediate()
+    await store.finish()
+    await store.finish()
+    expect(committed).toEqual([{ index: 1, term: 1, data: null }])
+    expect(driver.isLeaderReady).toBe(true)
+    expect(driver.propose(bytesOf('a'))).toEqual({ kind: 'accepted', index: 2, term: 1 })
+    driver.flush()
+    await setImmediate()
+    expect(committed.length).toBe(1)
+    await store.finish()
+    expect(committed.at(-1)).toMatchObject({ index: 2, term: 1 })
+  })
+
+  it('one write at a time; what comes meanwhile makes up the next one', async () => {
+    const { driver, store } = driverOf({ voters: [1] })
+    driver.start()
+    await setImmediate()
+    while (store.underWay > 0) await store.finish()
+    const before = store.begun.length
+    for (const text of ['a', 'b', 'c']) {
+      driver.propose(bytesOf(text))
+      driver.flush()
+      await setImmediate()
+    }
+    expect(store.begun.length).toBe(before + 1)
+    await store.finish()
+    expect(store.begun.slice(before).map(({ entries }) => entries.map(({ index }) => index))).toEqual([
+      [2],
+      [3, 4],
+    ])
+  })
+
+  it('entries that a later term replaces before they were written are not written', async () => {
+    const { driver, store } = driverOf({ voters: [1, 2, 3] })
+    const append = (
+      term: number,
+      from: number,
+      indexes: readonly number[],
+      prev: readonly [number, number],
+    ): Message => ({
+      type: 'append',
+      from,
+      to: 1,
+      term,
+      prevIndex: prev[0],
+      prevTerm: prev[1],
+      commitIndex: 0,
+      entries: indexes.map((index) => ({ index, term, data: bytesOf(`${term}.${index}`) })),
+    })
+    driver.step(append(1, 2, [1], [0, 0]))
+    await setImmediate()
+    driver.step(append(1, 2, [2, 3], [1, 1]))
+    driver.step(append(2, 3, [2], [1, 1]))
+    await setImmediate()
+    await store.finish()
+    expect(store.begun.length).toBe(2)
+    expect(store.begun[1]).toEqual({
+      hardState: { term: 2, votedFor: null },
+      entries: [{ index: 2, term: 2, data: bytesOf('2.2') }],
+    })
+  })
+
+  it('RAFT-10: a vote for itself that becomes durable after the term has passed does not count', async () => {
+    const { driver, store, clock, sent, node } = driverOf({ voters: [1, 2, 3] })
+    driver.start()
+    await pass(clock, 2_500)
+    driver.step({ type: 'pre-vote-response', from: 2, to: 1, term: 0, campaignTerm: 1, granted: true })
+    await setImmediate()
+    expect(store.begun.at(-1)).toMatchObject({ hardState: { term: 1, votedFor: 1 } })
+    driver.step({ type: 'heartbeat', from: 3, to: 1, term: 2, commitIndex: 0 })
+    await store.finish()
+    expect(node.role).toBe('follower')
+    expect(driver.term).toBe(2)
+    expect(sent.filter(({ type }) => type === 'append')).toEqual([])
+  })
+
+  it('a write that fails ends the process, and nothing that depended on it is sent', async () => {
+    const { driver, store, sent, process } = driverOf({ voters: [1, 2, 3] })
+    driver.step(VOTE)
+    await setImmediate()
+    const error = new Error('EIO')
+    await store.fail(error)
+    expect(process.failures).toEqual([{ reason: 'the metadata log could not be written', error }])
+    driver.step({ ...VOTE, term: 6 })
+    await setImmediate()
+    expect(sent).toEqual([])
+    expect(driver.propose(bytesOf('a'))).toEqual({ kind: 'not-leader', leader: null })
+  })
+
+  it('RAFT-06: a leader that contradicts what is committed ends the process', async () => {
+    const entries = [{ index: 1, term: 1, data: null }]
+    const { driver, process } = driverOf({ voters: [1, 2, 3], hardState: { term: 1, votedFor: 2 }, entries })
+    const message: Message = {
+      type: 'append',
+      from: 2,
+      to: 1,
+      term: 1,
+      prevIndex: 1,
+      prevTerm: 1,
+      commitIndex: 1,
+      entries: [],
+    }
+    driver.step(message)
+    driver.step({
+      ...message,
+      term: 2,
+      from: 3,
+      prevIndex: 0,
+      prevTerm: 0,
+      entries: [{ index: 1, term: 2, data: null }],
+    })
+    await setImmediate()
+    expect(process.failures).toMatchObject([{ reason: 'the metadata quorum contradicts itself' }])
+  })
+
+  it('RAFT-36: a leader whose disk is stuck gives up its place', async () => {
+    const { driver, store, clock, node } = driverOf({ voters: [1] })
+    driver.start()
+    await setImmediate()
+    while (store.underWay > 0) await store.finish()
+    driver.propose(bytesOf('a'))
+    driver.flush()
+    await pass(clock, 4_900)
+    expect(node.role).toBe('leader')
+    await pass(clock, 300)
+    expect(node.role).not.toBe('leader')
+    expect(driver.isLeaderReady).toBe(false)
+  })
+
+  it('after a stall it reads its sockets before it misses the leader', async () => {
+    const clock = new StallingClock()
+    const { driver, node, store } = driverOf({ voters: [1, 2, 3], clock })
+    const heartbeat: Message = { type: 'heartbeat', from: 2, to: 1, term: 1, commitIndex: 0 }
+    driver.start()
+    driver.step(heartbeat)
+    await setImmediate()
+    await store.finish()
+    clock.stall(9_000, () => driver.step(heartbeat))
+    expect(node.role).toBe('follower')
+    expect(driver.leader).toBe(2)
+    // The same without the heartbeat in the socket.
+    clock.stall(9_000, () => {})
+    expect(node.role).toBe('pre-candidate')
+  })
+
+  it('stopped, it gives up leadership, ends the write under way and does nothing more', async () => {
+    const { driver, store, clock, sent, node } = driverOf({ voters: [1] })
+    driver.start()
+    await setImmediate()
+    while (store.underWay > 0) await store.finish()
+    driver.propose(bytesOf('a'))
+    driver.flush()
+    await setImmediate()
+    let isStopped = false
+    const stopping = driver.stop().then(() => {
+      isStopped = true
+    })
+    await setImmediate()
+    expect(isStopped).toBe(false)
+    expect(node.role).not.toBe('leader')
+    await store.finish()
+    await stopping
+    const begun = store.begun.length
+    await pass(clock, 10_000)
+    expect(clock.pendingTimers).toBe(0)
+    expect(store.begun.length).toBe(begun)
+    expect(sent).toEqual([])
+  })
+
+  it('what the listener of progress proposes is carried out as well', async () => {
+    let isAsked = false
+    const fixture = driverOf({
+      voters: [1],
+      onProgress: () => {
+        if (isAsked || !fixture.driver.isLeaderReady) return
+        isAsked = true
+        fixture.driver.propose(bytesOf('first'))
+        fixture.driver.flush()
+      },
+    })
+    fixture.driver.start()
+    await setImmediate()
+    while (fixture.store.underWay > 0) await fixture.store.finish()
+    expect(fixture.committed.map(({ index }) => index)).toEqual([1, 2])
+  })
+})
+
+/** A clock of a process that can stand still: timers first, then what is in the sockets, then `afterPendingIo`. */
+class StallingClock implements Clock {
+  #nowMs = 0
+  #timers: { readonly dueMs: number; readonly callback: () => void }[] = []
+  #afterIo: (() => void)[] = []
+
+  monotonicMs(): number {
+    return this.#nowMs
+  }
+
+  wallMs(): number {
+    return this.#nowMs
+  }
+
+  setTimer(delayMs: number, callback: () => void): Timer {
+    const timer = { dueMs: this.#nowMs + delayMs, callback }
+    this.#timers.push(timer)
+    return { cancel: () => (this.#timers = this.#timers.filter((other) => other !== timer)) }
+  }
+
+  afterPendingIo(callback: () => void): Timer {
+    this.#afterIo.push(callback)
+    return { cancel: () => (this.#afterIo = this.#afterIo.filter((other) => other !== callback)) }
+  }
+
+  stall(ms: number, readSockets: () => void): void {
+    this.#nowMs += ms
+    const due = this.#timers.filter(({ dueMs }) => dueMs <= this.#nowMs)
+    this.#timers = this.#timers.filter(({ dueMs }) => dueMs > this.#nowMs)
+    for (const { callback } of due) callback()
+    readSockets()
+    for (const callback of this.#afterIo.splice(0)) callback()
+  }
+}

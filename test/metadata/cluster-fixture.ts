@@ -1,0 +1,143 @@
+// Builds images by applying records, so that every fixture is a state the cluster can be in.
+
+import {
+  type ClusterImage,
+  EMPTY_IMAGE,
+  isActive,
+  type PartitionImage,
+} from '../../src/metadata/cluster-image.ts'
+import type { Decision, DecisionContext } from '../../src/metadata/decision.ts'
+import { applyBatch } from '../../src/metadata/image-apply.ts'
+import type { Cause, MetadataRecord } from '../../src/metadata/metadata-records.ts'
+import type { BrokerEpoch, DirectoryId, IncarnationId, NodeId, TopicId } from '../../src/model/ids.ts'
+
+export const CONTROLLER = 100
+export const CAUSE: Cause = { kind: 'operator', observerId: CONTROLLER, observedAtMs: 5, detail: 'test' }
+export const TOPIC: TopicId = id128('topic')
+
+/** A readable 128-bit id in base64url. */
+export function id128(label: string): string {
+  return label.padEnd(22, '0')
+}
+
+export function incarnation(brokerId: NodeId, run = 1): IncarnationId {
+  return id128(`incarnation-${brokerId}-${run}`)
+}
+
+export function directory(brokerId: NodeId): DirectoryId {
+  return id128(`directory-${brokerId}`)
+}
+
+export function contextOf(image: ClusterImage): DecisionContext {
+  return { image, nextOffset: image.metadataOffset + 1, observerId: CONTROLLER, wallMs: 1_700_000_000_000 }
+}
+
+export function apply(image: ClusterImage, records: readonly MetadataRecord[]): ClusterImage {
+  return applyBatch(image, records, image.metadataOffset + 1)
+}
+
+/** The image after a decision; the same image when it has no records, as nothing is proposed then. */
+export function decided(image: ClusterImage, decision: Decision<unknown>): ClusterImage {
+  return decision.records.length === 0 ? image : apply(image, decision.records)
+}
+
+export function registered(image: ClusterImage, brokerId: NodeId, run = 1): ClusterImage {
+  return apply(image, [
+    {
+      type: 'broker-registered',
+      brokerId,
+      brokerEpoch: image.metadataOffset + 1,
+      incarnationId: incarnation(brokerId, run),
+      directoryId: directory(brokerId),
+      url: `ws://broker-${brokerId}:9092`,
+      cause: CAUSE,
+    },
+  ])
+}
+
+export interface FencingState {
+  readonly fenced?: boolean
+  readonly shuttingDown?: boolean
+}
+
+/** Only the broker's own record: for brokers that are in no ISR. */
+export function withFencing(image: ClusterImage, brokerId: NodeId, state: FencingState): ClusterImage {
+  const broker = image.brokers.get(brokerId)!
+  const { fenced = broker.fenced, shuttingDown = broker.shuttingDown } = state
+  return apply(image, [
+    {
+      type: 'broker-fencing-changed',
+      brokerId,
+      brokerEpoch: broker.brokerEpoch,
+      fenced,
+      shuttingDown,
+      cause: CAUSE,
+    },
+  ])
+}
+
+/** A cluster of these brokers, all alive. */
+export function clusterOf(brokers: readonly NodeId[]): ClusterImage {
+  let image: ClusterImage = EMPTY_IMAGE
+  for (const brokerId of brokers) {
+    image = withFencing(registered(image, brokerId), brokerId, { fenced: false })
+  }
+  return image
+}
+
+export interface PartitionFixture {
+  readonly replicas: readonly NodeId[]
+  readonly isr?: readonly NodeId[]
+  readonly leader?: NodeId | null
+}
+
+/** Adds a topic; the leader of a partition is by default the first of its ISR, the ISR all replicas. */
+export function withTopic(
+  image: ClusterImage,
+  partitions: readonly PartitionFixture[],
+  topicId: TopicId = TOPIC,
+): ClusterImage {
+  const records: MetadataRecord[] = [
+    { type: 'topic-created', topicId, name: `name-of-${topicId}`, configs: [] },
+  ]
+  for (const [partition, { replicas, isr = replicas, leader = isr[0] ?? null }] of partitions.entries()) {
+    records.push({ type: 'partition-created', topicId, partition, replicas, isr, leader, cause: CAUSE })
+  }
+  return apply(image, records)
+}
+
+export function partition(image: ClusterImage, index = 0, topicId: TopicId = TOPIC): PartitionImage {
+  return image.topics.get(topicId)!.partitions[index]!
+}
+
+/** Leader, ISR and epochs in one short line, such as "leader 1 isr 1,2 epochs 0/3". */
+export function show({ leader, isr, leaderEpoch, partitionEpoch }: PartitionImage): string {
+  return `leader ${leader ?? 'none'} isr ${isr.join(',') || 'empty'} epochs ${leaderEpoch}/${partitionEpoch}`
+}
+
+export function epochOf(image: ClusterImage, brokerId: NodeId): BrokerEpoch {
+  return image.brokers.get(brokerId)!.brokerEpoch
+}
+
+/** The rules that hold in every reachable image (INV-3, INV-11); what breaks one of them, in words. */
+export function violations(image: ClusterImage): readonly string[] {
+  const found: string[] = []
+  for (const topic of image.topics.values()) {
+    for (const state of topic.partitions) {
+      const { partition: index, replicas, isr, leader } = state
+      const broken = (rule: string): void => {
+        found.push(`${topic.name}/${index}: ${rule} (${show(state)})`)
+      }
+      if (leader !== null && !isr.includes(leader)) broken('INV-3: the leader is not in the ISR')
+      if (!isr.every((brokerId) => replicas.includes(brokerId)))
+        broken('INV-11: the ISR is not within the replicas')
+      if (new Set(isr).size < isr.length) broken('a broker is in the ISR twice')
+      if (leader !== null && image.brokers.get(leader)?.fenced !== false) broken('a fenced broker leads')
+      const inactive = isr.filter((brokerId) => !isActive(image.brokers.get(brokerId)))
+      if (inactive.length > 0 && isr.length > 1)
+        broken('INV-11: an inactive broker is not the last in the ISR')
+      if (leader === null && isr.length > inactive.length) broken('nobody leads although a live broker could')
+    }
+  }
+  return found
+}

@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest'
+import type { ClusterImage } from '../../src/metadata/cluster-image.ts'
+import { decideFenceBroker } from '../../src/metadata/decide-fence-broker.ts'
+import { decideHeartbeat, type Heartbeat } from '../../src/metadata/decide-heartbeat.ts'
+import {
+  clusterOf,
+  contextOf,
+  decided,
+  epochOf,
+  id128,
+  partition,
+  registered,
+  show,
+  TOPIC,
+  violations,
+  withTopic,
+} from './cluster-fixture.ts'
+
+function beat(image: ClusterImage, fields: Partial<Heartbeat> & { readonly brokerId: number }) {
+  return decideHeartbeat(contextOf(image), {
+    brokerEpoch: image.brokers.get(fields.brokerId)?.brokerEpoch ?? 0,
+    metadataOffset: image.metadataOffset,
+    wantUnfenced: true,
+    wantShutdown: false,
+    offlineLogs: [],
+    appliedByOthers: Number.POSITIVE_INFINITY,
+    ...fields,
+  })
+}
+
+function fenced(image: ClusterImage, brokerId: number): ClusterImage {
+  const brokerEpoch = epochOf(image, brokerId)
+  return decided(
+    image,
+    decideFenceBroker(contextOf(image), { brokerId, brokerEpoch, evidence: 'link-closed', detail: 'test' }),
+  )
+}
+
+describe('a heartbeat', () => {
+  it('of a broker that serves -> nothing changes', () => {
+    const image = clusterOf([1, 2])
+    expect(beat(image, { brokerId: 1 })).toEqual({
+      records: [],
+      response: { fenced: false, mayShutDown: false },
+    })
+  })
+
+  it('of an unknown broker or of another run -> an error that says so', () => {
+    const image = clusterOf([1])
+    expect(() => beat(image, { brokerId: 2 })).toThrow(
+      expect.objectContaining({ code: 'BROKER_ID_NOT_REGISTERED' }),
+    )
+    for (const brokerEpoch of [epochOf(image, 1) - 1, epochOf(image, 1) + 1]) {
+      expect(() => beat(image, { brokerId: 1, brokerEpoch })).toThrow(
+        expect.objectContaining({ code: 'STALE_BROKER_EPOCH' }),
+      )
+    }
+  })
+
+  it.each([
+    ['it does not want to serve yet', { wantUnfenced: false }, true],
+    ['REP-27: it has not applied its own registration', { metadataOffset: 2 }, true],
+    ['REP-27: it has applied just that', { metadataOffset: 3 }, false],
+  ])('of a fenced broker: %s -> fenced %s', (_what, fields, stillFenced) => {
+    const image = registered(clusterOf([1]), 2)
+    expect(epochOf(image, 2)).toBe(3)
+    const decision = beat(image, { brokerId: 2, ...fields })
+    expect(decision.response).toEqual({ fenced: stillFenced, mayShutDown: false })
+    expect(decided(image, decision).brokers.get(2)).toMatchObject({ fenced: stillFenced })
+  })
+})
+
+describe('a heartbeat that unfences', () => {
+  const image = fenced(
+    withTopic(clusterOf([1, 2, 3]), [
+      { replicas: [1, 2], isr: [1] },
+      { replicas: [1, 2] },
+      { replicas: [2, 1], isr: [1] },
+      { replicas: [2, 3] },
+    ]),
+    1,
+  )
+
+  it('the broker is elected where it is in the ISR and nobody leads; elsewhere nothing changes', () => {
+    const decision = beat(image, { brokerId: 1 })
+    const next = decided(image, decision)
+    expect(show(partition(next, 0))).toBe('leader 1 isr 1 epochs 2/2')
+    expect(partition(next, 1)).toBe(partition(image, 1))
+    expect(show(partition(next, 2))).toBe('leader 1 isr 1 epochs 2/2')
+    expect(partition(next, 3)).toBe(partition(image, 3))
+    expect(decision.records[1]).toMatchObject({ cause: { kind: 'broker-caught-up' } })
+    expect(violations(next)).toEqual([])
+  })
+
+  it('logs it reports missing or damaged leave the ISR in the same batch and are not elected', () => {
+    const decision = beat(image, {
+      brokerId: 1,
+      offlineLogs: [
+        { topicId: TOPIC, partition: 0 },
+        { topicId: TOPIC, partition: 1 },
+        { topicId: id128('gone'), partition: 0 },
+      ],
+    })
+    const next = decided(image, decision)
+    expect(decision.records.length).toBe(3)
+    expect(show(partition(next, 0))).toBe('leader none isr empty epochs 1/2')
+    expect(partition(next, 1)).toBe(partition(image, 1))
+    expect(show(partition(next, 2))).toBe('leader 1 isr 1 epochs 2/2')
+    expect(decision.records[1]).toMatchObject({ cause: { kind: 'log-offline' } })
+    expect(violations(next)).toEqual([])
+  })
+
+  it('a fenced broker that does not ask to serve: its report changes nothing yet', () => {
+    const offlineLogs = [{ topicId: TOPIC, partition: 0 }]
+    expect(beat(image, { brokerId: 1, wantUnfenced: false, offlineLogs }).records).toEqual([])
+  })
+})
+
+describe('a heartbeat that reports a log which fails while the broker serves', () => {
+  it('it leaves the ISR, loses the leadership, and a second report changes nothing', () => {
+    const image = withTopic(clusterOf([1, 2]), [{ replicas: [1, 2] }, { replicas: [1], isr: [1] }])
+    const offlineLogs = [
+      { topicId: TOPIC, partition: 0 },
+      { topicId: TOPIC, partition: 1 },
+    ]
+    const next = decided(image, beat(image, { brokerId: 1, offlineLogs }))
+    expect(show(partition(next, 0))).toBe('leader 2 isr 2 epochs 1/1')
+    expect(show(partition(next, 1))).toBe('leader none isr empty epochs 1/1')
+    expect(beat(next, { brokerId: 1, offlineLogs }).records).toEqual([])
+  })
+})
+
+describe('REP-38: a heartbeat that asks for leave to stop', () => {
+  const image = withTopic(clusterOf([1, 2]), [
+    { replicas: [1, 2] },
+    { replicas: [2, 1] },
+    { replicas: [1, 2], isr: [1] },
+  ])
+  const stopping = beat(image, { brokerId: 1, wantShutdown: true, appliedByOthers: image.metadataOffset })
+  const next = decided(image, stopping)
+
+  it('leaderships that can move are moved, and it leaves the ISRs it is not the last member of', () => {
+    expect([0, 1, 2].map((index) => show(partition(next, index)))).toEqual([
+      'leader 2 isr 2 epochs 1/1',
+      'leader 2 isr 2 epochs 0/1',
+      'leader 1 isr 1 epochs 0/0',
+    ])
+    expect(next.brokers.get(1)).toMatchObject({ shuttingDown: true, fenced: false })
+    expect(violations(next)).toEqual([])
+  })
+
+  it('leave is given once every other broker has applied that', () => {
+    expect(stopping.response).toEqual({ fenced: false, mayShutDown: false })
+    const ask = (appliedByOthers: number) => beat(next, { brokerId: 1, wantShutdown: true, appliedByOthers })
+    expect(ask(next.metadataOffset - 1)).toEqual({
+      records: [],
+      response: { fenced: false, mayShutDown: false },
+    })
+    expect(ask(next.metadataOffset).response).toEqual({ fenced: false, mayShutDown: true })
+  })
+
+  it('the only broker gets leave at once', () => {
+    const alone = withTopic(clusterOf([1]), [{ replicas: [1] }])
+    const decision = beat(alone, { brokerId: 1, wantShutdown: true })
+    expect(decision.response.mayShutDown).toBe(true)
+    expect(show(partition(decided(alone, decision)))).toBe('leader 1 isr 1 epochs 0/0')
+  })
+
+  it('a fenced broker gets leave at once', () => {
+    const decision = beat(fenced(image, 1), { brokerId: 1, wantShutdown: true, appliedByOthers: 0 })
+    expect(decision).toEqual({ records: [], response: { fenced: true, mayShutDown: true } })
+  })
+
+  it('once it is fenced, a late heartbeat that wants to serve does not unfence it', () => {
+    const stopped = fenced(next, 1)
+    expect(beat(stopped, { brokerId: 1 })).toEqual({
+      records: [],
+      response: { fenced: true, mayShutDown: false },
+    })
+  })
+})

@@ -1,0 +1,176 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { ClusterImage } from '../../src/metadata/cluster-image.ts'
+import { deltaFor } from '../../src/metadata/image-delta.ts'
+import { partitionsOf } from '../../src/metadata/partition-change.ts'
+import { type PartitionKey, partitionKey } from '../../src/model/ids.ts'
+import { violations } from './cluster-fixture.ts'
+import { type Command, commands, obey, startingImage } from './random-cluster.ts'
+
+const runs = { numRuns: 300, seed: 20_240 }
+
+function walk(list: readonly Command[]): readonly ClusterImage[] {
+  const images = [startingImage()]
+  for (const command of list) images.push(obey(images.at(-1)!, command))
+  return images
+}
+
+function epochs(image: ClusterImage): ReadonlyMap<string, readonly number[]> {
+  const found = new Map<string, readonly number[]>()
+  for (const { topic, partition } of partitionsOf(image)) {
+    const { leaderEpoch, partitionEpoch } = partition
+    found.set(partitionKey(topic.topicId, partition.partition), [leaderEpoch, partitionEpoch])
+  }
+  for (const { brokerId, brokerEpoch } of image.brokers.values())
+    found.set(`broker ${brokerId}`, [brokerEpoch])
+  return found
+}
+
+describe('any sequence of commands', () => {
+  it('INV-3, INV-11: every image obeys the rules of leaders and ISRs', () => {
+    fc.assert(
+      fc.property(commands, (list) => {
+        for (const image of walk(list)) expect(violations(image)).toEqual([])
+      }),
+      runs,
+    )
+  })
+
+  it('INV-23: no epoch of a partition or broker goes backwards, and a new leader has a new leader epoch', () => {
+    fc.assert(
+      fc.property(commands, (list) => {
+        const images = walk(list)
+        for (const [i, image] of images.entries()) {
+          if (i === 0) continue
+          const before = epochs(images[i - 1]!)
+          for (const [what, now] of epochs(image)) {
+            const past = before.get(what) ?? now
+            expect(now.every((epoch, j) => epoch >= past[j]!)).toBe(true)
+          }
+          for (const { before: old, after } of deltaFor(0, images[i - 1]!, image).changed) {
+            if (old === null) continue
+            expect(after.partitionEpoch).toBe(old.partitionEpoch + 1)
+            if (after.leader !== old.leader) expect(after.leaderEpoch).toBe(old.leaderEpoch + 1)
+          }
+        }
+      }),
+      runs,
+    )
+  })
+
+  it('nobody joins an ISR except by a proposal of the leader: whoever is elected was in the ISR', () => {
+    fc.assert(
+      fc.property(commands, (list) => {
+        const images = walk(list)
+        for (const [i, command] of list.entries()) {
+          if (command.type === 'alter') continue
+          for (const { before, after } of deltaFor(0, images[i]!, images[i + 1]!).changed) {
+            if (before === null) continue
+            expect(after.isr.every((brokerId) => before.isr.includes(brokerId))).toBe(true)
+          }
+        }
+      }),
+      runs,
+    )
+  })
+
+  it('the random commands reach the states that matter', () => {
+    const seen = { leaderless: 0, emptyIsr: 0, shrunk: 0, stopping: 0, fenced: 0 }
+    for (const list of fc.sample(commands, { numRuns: 100, seed: 42 })) {
+      for (const image of walk(list)) {
+        for (const { partition } of partitionsOf(image)) {
+          if (partition.leader === null) seen.leaderless++
+          if (partition.isr.length === 0) seen.emptyIsr++
+          if (partition.isr.length < partition.replicas.length) seen.shrunk++
+        }
+        for (const broker of image.brokers.values()) {
+          if (broker.shuttingDown) seen.stopping++
+          if (broker.fenced) seen.fenced++
+        }
+      }
+    }
+    expect(Object.values(seen).every((times) => times > 50)).toBe(true)
+  })
+})
+
+/** What a broker makes of deltas: its role and epochs in each partition it hosts, and its hints for clients. */
+class ReplicaModel {
+  readonly replicas = new Map<PartitionKey, string>()
+  readonly hints = new Map<PartitionKey, string>()
+
+  apply(brokerId: number, before: ClusterImage, after: ClusterImage): void {
+    const delta = deltaFor(brokerId, before, after)
+    for (const topic of delta.deletedTopics) {
+      for (const { partition } of topic.partitions) {
+        this.replicas.delete(partitionKey(topic.topicId, partition))
+        this.hints.delete(partitionKey(topic.topicId, partition))
+      }
+    }
+    for (const role of ['lead', 'follow'] as const) {
+      for (const { topic, after: state } of delta[role]) {
+        const { leaderEpoch, partitionEpoch, isr } = state
+        const shown = `${role} ${leaderEpoch}/${partitionEpoch} ${isr.join(',')}`
+        this.replicas.set(partitionKey(topic.topicId, state.partition), shown)
+      }
+    }
+    for (const { topic, before: state } of delta.stop) {
+      this.replicas.delete(partitionKey(topic.topicId, state.partition))
+    }
+    for (const { topic, after: state } of delta.changed) {
+      this.hints.set(partitionKey(topic.topicId, state.partition), `${state.leader} ${state.leaderEpoch}`)
+    }
+  }
+}
+
+describe('the delta for a broker', () => {
+  it('REP-42: batches applied one by one or merged in any way end in the same state', () => {
+    fc.assert(
+      fc.property(commands, fc.array(fc.nat(120)), (list, cuts) => {
+        const images = walk(list)
+        const oneByOne = new ReplicaModel()
+        const merged = new ReplicaModel()
+        for (let i = 1; i < images.length; i++) oneByOne.apply(1, images[i - 1]!, images[i]!)
+        const stops = [...new Set([...cuts.filter((cut) => cut < images.length), images.length - 1])]
+        stops.sort((a, b) => a - b)
+        let from = 0
+        for (const to of stops) {
+          merged.apply(1, images[from]!, images[to]!)
+          from = to
+        }
+        expect(merged).toEqual(oneByOne)
+      }),
+      runs,
+    )
+  })
+
+  it('equal images have no delta', () => {
+    const image = startingImage()
+    expect(deltaFor(1, image, image)).toEqual({
+      lead: [],
+      follow: [],
+      stop: [],
+      deletedTopics: [],
+      changed: [],
+      brokers: [],
+    })
+  })
+
+  it('every partition is in at most one of lead, follow and stop, and in changed', () => {
+    fc.assert(
+      fc.property(commands, fc.constantFrom(1, 2, 3, 4), (list, brokerId) => {
+        const images = walk(list)
+        const { lead, follow, stop, changed } = deltaFor(brokerId, images[0]!, images.at(-1)!)
+        const mine = [...lead, ...follow].map(({ topic, after }) =>
+          partitionKey(topic.topicId, after.partition),
+        )
+        mine.push(...stop.map(({ topic, before }) => partitionKey(topic.topicId, before.partition)))
+        const all = changed.map(({ topic, after }) => partitionKey(topic.topicId, after.partition))
+        expect(new Set(mine).size).toBe(mine.length)
+        expect(mine.every((key) => all.includes(key))).toBe(true)
+        for (const { after } of lead) expect(after.leader).toBe(brokerId)
+        for (const { after } of follow) expect(after.replicas).toContain(brokerId)
+      }),
+      { numRuns: 100, seed: 20_241 },
+    )
+  })
+})

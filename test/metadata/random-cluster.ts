@@ -1,0 +1,155 @@
+// A cluster under random commands: everything the controller can be asked for, in any order, also nonsense.
+import fc from 'fast-check'
+import type { Random } from '../../src/base/random.ts'
+import { seededRandom } from '../../src/base/random.ts'
+import { type ClusterImage, EMPTY_IMAGE, type PartitionImage } from '../../src/metadata/cluster-image.ts'
+import { decideAlterPartition } from '../../src/metadata/decide-alter-partition.ts'
+import { decideCreateTopic } from '../../src/metadata/decide-create-topic.ts'
+import { decideDeleteTopic } from '../../src/metadata/decide-delete-topic.ts'
+import { decideFenceBroker } from '../../src/metadata/decide-fence-broker.ts'
+import { decideHeartbeat } from '../../src/metadata/decide-heartbeat.ts'
+import { decideRegisterBroker } from '../../src/metadata/decide-register-broker.ts'
+import type { Decision } from '../../src/metadata/decision.ts'
+import { partitionsOf } from '../../src/metadata/partition-change.ts'
+import { VltavaError } from '../../src/model/errors.ts'
+import { contextOf, decided, directory, id128, incarnation } from './cluster-fixture.ts'
+
+const BROKERS = [1, 2, 3, 4]
+const brokerId = fc.constantFrom(...BROKERS)
+const partial = fc.subarray(BROKERS)
+const often = fc.integer({ min: 0, max: 3 }).map((drawn) => drawn > 0)
+
+export const commands = fc.array(
+  fc.oneof(
+    fc.record({
+      type: fc.constant('register' as const),
+      brokerId,
+      run: fc.nat(50),
+      sameDirectory: often,
+      knowsEpoch: often,
+      cleanShutdown: fc.boolean(),
+    }),
+    fc.record({
+      type: fc.constant('heartbeat' as const),
+      brokerId,
+      wantUnfenced: often,
+      wantShutdown: fc.nat(5).map((drawn) => drawn === 0),
+      offline: fc.nat(9),
+    }),
+    fc.record({ type: fc.constant('fence' as const), brokerId }),
+    fc.record({ type: fc.constant('alter' as const), pick: fc.nat(20), isr: partial, stale: fc.nat(6) }),
+    fc.record({
+      type: fc.constant('create' as const),
+      name: fc.constantFrom('a', 'b', 'c'),
+      partitions: fc.integer({ min: 1, max: 3 }),
+      seed: fc.nat(),
+    }),
+    fc.record({ type: fc.constant('delete' as const), name: fc.constantFrom('a', 'b', 'c') }),
+  ),
+  { minLength: 20, maxLength: 120 },
+)
+
+export type Command = typeof commands extends fc.Arbitrary<readonly (infer One)[]> ? One : never
+
+/** Brokers 1 to 4 registered and alive, and two topics: random walks start where something can happen. */
+export function startingImage(): ClusterImage {
+  let image: ClusterImage = EMPTY_IMAGE
+  for (const broker of BROKERS) {
+    const run = { run: 0, sameDirectory: true, knowsEpoch: true, cleanShutdown: true }
+    image = obey(image, { type: 'register', brokerId: broker, ...run })
+    const asks = { wantUnfenced: true, wantShutdown: false, offline: 9 }
+    image = obey(image, { type: 'heartbeat', brokerId: broker, ...asks })
+  }
+  image = obey(image, { type: 'create', name: 'a', partitions: 3, seed: 1 })
+  return obey(image, { type: 'create', name: 'b', partitions: 2, seed: 2 })
+}
+
+/** The image after the command; the same one when it is refused or changes nothing. */
+export function obey(image: ClusterImage, command: Command): ClusterImage {
+  try {
+    return decided(image, decide(image, command))
+  } catch (thrown) {
+    if (thrown instanceof VltavaError) return image
+    throw thrown
+  }
+}
+
+function decide(image: ClusterImage, command: Command): Decision<unknown> {
+  const context = contextOf(image)
+  switch (command.type) {
+    case 'register': {
+      const known = image.brokers.get(command.brokerId)
+      return decideRegisterBroker(context, {
+        brokerId: command.brokerId,
+        incarnationId: incarnation(command.brokerId, command.run),
+        directoryId: command.sameDirectory ? directory(command.brokerId) : id128(`wiped-${command.run}`),
+        url: 'ws://host:1',
+        previousBrokerEpoch: command.knowsEpoch ? (known?.brokerEpoch ?? null) : null,
+        cleanShutdown: command.cleanShutdown,
+      })
+    }
+    case 'heartbeat': {
+      const offline = [...partitionsOf(image)][command.offline]
+      return decideHeartbeat(context, {
+        ...command,
+        brokerEpoch: image.brokers.get(command.brokerId)?.brokerEpoch ?? 0,
+        metadataOffset: image.metadataOffset,
+        appliedByOthers: Number.POSITIVE_INFINITY,
+        offlineLogs:
+          offline === undefined
+            ? []
+            : [{ topicId: offline.topic.topicId, partition: offline.partition.partition }],
+      })
+    }
+    case 'fence':
+      return decideFenceBroker(context, {
+        brokerId: command.brokerId,
+        brokerEpoch: image.brokers.get(command.brokerId)?.brokerEpoch ?? 0,
+        evidence: 'link-closed',
+        detail: 'test',
+      })
+    case 'alter':
+      return decideAlter(image, command)
+    case 'create':
+      return decideCreateTopic(
+        { ...context, random: seededRandom(command.seed) as Random },
+        { ...command, replicationFactor: null, configs: [] },
+      )
+    case 'delete':
+      return decideDeleteTopic(context, command)
+  }
+}
+
+function decideAlter(
+  image: ClusterImage,
+  { pick, isr, stale }: Extract<Command, { type: 'alter' }>,
+): Decision<unknown> {
+  const targets = [...partitionsOf(image)]
+  const target = targets[pick % Math.max(1, targets.length)]
+  if (target === undefined) return { records: [], response: null }
+  const { topic, partition } = target
+  const sender = partition.leader ?? partition.replicas[0]!
+  return decideAlterPartition(contextOf(image), {
+    brokerId: sender,
+    brokerEpoch: image.brokers.get(sender)!.brokerEpoch,
+    partitions: [
+      {
+        topicId: topic.topicId,
+        partition: partition.partition,
+        ...epochsOf(partition, stale),
+        isr: [...new Set([sender, ...isr])].map((member) => ({
+          brokerId: member,
+          brokerEpoch: image.brokers.get(member)!.brokerEpoch - (stale === 3 ? 1 : 0),
+        })),
+        reason: 'test',
+        observedAtMs: 1,
+      },
+    ],
+  })
+}
+
+function epochsOf({ leaderEpoch, partitionEpoch }: PartitionImage, stale: number) {
+  if (stale === 1) return { leaderEpoch: leaderEpoch - 1, partitionEpoch }
+  if (stale === 2) return { leaderEpoch, partitionEpoch: partitionEpoch - 1 }
+  return { leaderEpoch, partitionEpoch }
+}
