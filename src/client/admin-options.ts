@@ -1,0 +1,100 @@
+// What the admin calls take, and the checks of it.
+import { VltavaError } from '../model/errors.ts'
+import type { PartitionIndex } from '../model/ids.ts'
+import { customOption, type Given, integerOption, resolveOptions, showValue } from './options.ts'
+import type { OffsetSpec } from './start-position.ts'
+
+const INT32_MIN = -(2 ** 31)
+const INT32_MAX = 2 ** 31 - 1
+
+/** Milliseconds one admin call may take, all attempts included. */
+const timeoutMs = integerOption({ min: 100, max: 300_000, fallback: 30_000 })
+
+const isConfigs = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.values(value).every((text) => typeof text === 'string')
+
+const CREATE_TOPIC_OPTIONS = {
+  /** How many partitions. The cluster allows 1 to 10,000. Default 1. */
+  partitions: integerOption({ min: INT32_MIN, max: INT32_MAX, fallback: 1 }),
+  /** Replicas of each partition, at most one for each broker. Default (null): 3, or the number of brokers if less. */
+  replicationFactor: customOption<number | null>({
+    fallback: null,
+    allowed: `an integer from ${INT32_MIN} to ${INT32_MAX}, or null`,
+    check: (value) =>
+      value === null ||
+      (Number.isInteger(value) && (value as number) >= INT32_MIN && (value as number) <= INT32_MAX),
+  }),
+  /** Settings of the topic by Kafka's names, such as `{ 'retention.ms': '3600000' }`. Default: none. */
+  configs: customOption<Readonly<Record<string, string>>>({
+    fallback: {},
+    allowed: 'an object of text values',
+    check: isConfigs,
+  }),
+  /** Milliseconds for the whole call. 100 to 300,000, default 30,000. */
+  timeoutMs,
+}
+
+export type CreateTopicOptions = Given<typeof CREATE_TOPIC_OPTIONS> & {
+  /** 1 to 249 of the characters a-z A-Z 0-9 . _ and -. */
+  readonly name: string
+}
+
+export function resolveCreateTopic(given: CreateTopicOptions) {
+  const { name, ...rest } = given
+  return { name, ...resolveOptions(CREATE_TOPIC_OPTIONS, rest, 'createTopic') }
+}
+
+const TIMEOUT_OPTIONS = { timeoutMs }
+
+export type TimeoutOptions = Given<typeof TIMEOUT_OPTIONS>
+
+/** @param call names the call in errors. */
+export function resolveTimeoutMs(given: TimeoutOptions, call: string): number {
+  return resolveOptions(TIMEOUT_OPTIONS, given, call).timeoutMs
+}
+
+/** `'beginning'`: the log start offset. `'end'`: the high watermark. A time: the first record at or after it. */
+export type OffsetAt = 'beginning' | 'end' | { readonly timestampMs: number }
+
+const isOffsetAt = (value: unknown): boolean => {
+  if (value === 'beginning' || value === 'end') return true
+  if (typeof value !== 'object' || value === null) return false
+  const { timestampMs: time } = value as { readonly timestampMs?: unknown }
+  return Number.isSafeInteger(time) && (time as number) >= 0
+}
+
+const LIST_OFFSETS_OPTIONS = {
+  at: customOption<OffsetAt>({
+    fallback: 'end',
+    allowed: '"beginning", "end" or { timestampMs: t }',
+    check: isOffsetAt,
+  }),
+  /** Which partitions. Default (null): all. */
+  partitions: customOption<readonly PartitionIndex[] | null>({
+    fallback: null,
+    allowed: 'a list of partition numbers from 0, or null for all',
+    check: (value) =>
+      value === null ||
+      (Array.isArray(value) && value.every((partition) => Number.isSafeInteger(partition) && partition >= 0)),
+  }),
+  /** Milliseconds for the whole call. 100 to 300,000, default 30,000. */
+  timeoutMs,
+}
+
+export type ListOffsetsOptions = Given<typeof LIST_OFFSETS_OPTIONS> & { readonly topic: string }
+
+export function resolveListOffsets(given: ListOffsetsOptions) {
+  const { topic, ...rest } = given
+  if (typeof topic !== 'string') {
+    throw new VltavaError('INVALID_ARGUMENT', `listOffsets: the topic must be text, got ${showValue(topic)}.`)
+  }
+  return { topic, ...resolveOptions(LIST_OFFSETS_OPTIONS, rest, 'listOffsets') }
+}
+
+export function specOf(at: OffsetAt): OffsetSpec {
+  if (at === 'beginning') return { type: 'earliest' }
+  if (at === 'end') return { type: 'latest' }
+  return { type: 'timestamp', timestampMs: at.timestampMs }
+}

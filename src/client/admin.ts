@@ -1,0 +1,263 @@
+// The admin calls of the public API.
+import { toVltavaError, VltavaError } from '../model/errors.ts'
+import type { ClusterId, MetadataOffset, NodeId, Offset, PartitionIndex, TopicId } from '../model/ids.ts'
+import type { Connection } from '../net/connection.ts'
+import type { ResponseOf } from '../protocol/api.ts'
+import { clusterMetadata } from '../protocol/cluster-metadata.ts'
+import { createTopic, deleteTopic } from '../protocol/topics.ts'
+import {
+  type CreateTopicOptions,
+  type ListOffsetsOptions,
+  resolveCreateTopic,
+  resolveListOffsets,
+  resolveTimeoutMs,
+  specOf,
+  type TimeoutOptions,
+} from './admin-options.ts'
+import type { ClientContext } from './client-context.ts'
+import type { PartitionOffsets, TopicSnapshot } from './cluster-calls.ts'
+import type { BrokerView, PartitionView } from './cluster-view.ts'
+import type { BrokerAddress } from './connections.ts'
+import { retryAction } from './retry.ts'
+import { noSuchPartition } from './start-position.ts'
+
+/** How long a change may take to reach the other brokers before the call returns without them. */
+const VISIBLE_WAIT_MS = 5_000
+
+/** The broker passes the call on to the controller and gives up this part earlier than the client. */
+const BROKER_TIMEOUT_PART = 0.9
+
+export interface ClusterDescription {
+  readonly clusterId: ClusterId
+  /** null while there is no active controller. */
+  readonly controllerId: NodeId | null
+  readonly brokers: readonly BrokerView[]
+}
+
+export interface TopicListing {
+  readonly name: string
+  readonly id: TopicId
+  readonly partitions: readonly PartitionView[]
+}
+
+export interface PartitionDescription extends PartitionView {
+  /** null where the leader did not answer, or there is none. */
+  readonly logStartOffset: Offset | null
+  readonly highWatermark: Offset | null
+  /** The log end offset of the leader. */
+  readonly logEndOffset: Offset | null
+}
+
+export interface TopicDescription {
+  readonly name: string
+  readonly id: TopicId
+  /** The settings that were given for the topic. */
+  readonly configs: Readonly<Record<string, string>>
+  readonly partitions: readonly PartitionDescription[]
+}
+
+export interface CreatedTopic {
+  readonly topicId: TopicId
+  readonly partitions: number
+  readonly replicationFactor: number
+}
+
+/** What is known of the offsets of one partition, by its leader. */
+export type { PartitionOffsets }
+
+/**
+ * Calls about topics, offsets and the cluster. Each tries again until it has an answer or its time is up, and throws
+ * BOOTSTRAP_UNREACHABLE when no broker was ever reached. Made by the client: `client.admin`.
+ */
+export class Admin {
+  readonly #context: ClientContext
+
+  constructor(context: ClientContext) {
+    this.#context = context
+  }
+
+  /**
+   * Creates a topic and waits, up to 5 s, until every broker that answers knows it and its leaders.
+   * @throws VltavaError TOPIC_ALREADY_EXISTS (not `definite` where an attempt of this call went unanswered and may have
+   *   created it), INVALID_TOPIC, INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR, INVALID_CONFIG, INVALID_ARGUMENT
+   */
+  async createTopic(options: CreateTopicOptions): Promise<CreatedTopic> {
+    const { name, partitions, replicationFactor, configs, timeoutMs } = resolveCreateTopic(options)
+    const deadlineMs = this.#context.calls.deadlineMs(timeoutMs)
+    const settings = Object.entries(configs).map(([key, value]) => ({ name: key, value }))
+    const created = await this.#change({
+      deadlineMs,
+      request: async (connection, brokerTimeoutMs, ownTimeoutMs) => {
+        const body = { name, partitions, replicationFactor, configs: settings, timeoutMs: brokerTimeoutMs }
+        return (await connection.request(createTopic, body, { timeoutMs: ownTimeoutMs })).body
+      },
+      doneBefore: 'TOPIC_ALREADY_EXISTS',
+    })
+    await this.#whenVisible({ name, isDeleted: false, metadataOffset: created.metadataOffset, deadlineMs })
+    const { topicId } = created
+    return { topicId, partitions: created.partitions, replicationFactor: created.replicationFactor }
+  }
+
+  /**
+   * Deletes a topic with all its records, and waits, up to 5 s, until every broker that answers has heard of it.
+   * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION (not `definite` where an attempt of this call went unanswered and
+   *   may have deleted it), INVALID_TOPIC
+   */
+  async deleteTopic(name: string, options: TimeoutOptions = {}): Promise<void> {
+    const deadlineMs = this.#context.calls.deadlineMs(resolveTimeoutMs(options, 'deleteTopic'))
+    const { metadataOffset } = await this.#change({
+      deadlineMs,
+      request: async (connection, brokerTimeoutMs, ownTimeoutMs) => {
+        const body = { name, timeoutMs: brokerTimeoutMs }
+        return (await connection.request(deleteTopic, body, { timeoutMs: ownTimeoutMs })).body
+      },
+      doneBefore: 'UNKNOWN_TOPIC_OR_PARTITION',
+    })
+    await this.#whenVisible({ name, isDeleted: true, metadataOffset, deadlineMs })
+  }
+
+  /** All topics, sorted by name. */
+  async listTopics(options: TimeoutOptions = {}): Promise<readonly TopicListing[]> {
+    const { calls } = this.#context
+    const deadlineMs = calls.deadlineMs(resolveTimeoutMs(options, 'listTopics'))
+    const { topics } = await calls.metadata(null, deadlineMs)
+    const listings = topics.flatMap(({ error, name, topicId, partitions }) =>
+      error === null && topicId !== null ? [{ name, id: topicId, partitions }] : [],
+    )
+    return listings.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  /**
+   * A topic with the offsets of its partitions. Offsets are null where the leader does not answer.
+   * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION
+   */
+  async describeTopic(name: string, options: TimeoutOptions = {}): Promise<TopicDescription> {
+    const { calls } = this.#context
+    const deadlineMs = calls.deadlineMs(resolveTimeoutMs(options, 'describeTopic'))
+    let snapshot = await calls.topic(name, deadlineMs)
+    let offsets = await this.#endOffsets(snapshot)
+    if ([...offsets.values()].some(isOutdated)) {
+      snapshot = await calls.topic(name, deadlineMs)
+      offsets = await this.#endOffsets(snapshot)
+    }
+    const { topic } = snapshot
+    const partitions = topic.partitions.map((partition): PartitionDescription => {
+      const found = offsets.get(partition.partition)
+      if (found === undefined || found instanceof VltavaError) {
+        return { ...partition, logStartOffset: null, highWatermark: null, logEndOffset: null }
+      }
+      const { logStartOffset, highWatermark, logEndOffset } = found
+      return { ...partition, logStartOffset, highWatermark, logEndOffset }
+    })
+    return { name: topic.name, id: topic.topicId, configs: Object.fromEntries(topic.configs), partitions }
+  }
+
+  /** Several topics, as `describeTopic` describes them, in the order of the names. */
+  async describeTopics(
+    names: readonly string[],
+    options: TimeoutOptions = {},
+  ): Promise<readonly TopicDescription[]> {
+    return Promise.all(names.map((name) => this.describeTopic(name, options)))
+  }
+
+  /** The cluster and its brokers. */
+  async describeCluster(options: TimeoutOptions = {}): Promise<ClusterDescription> {
+    const { calls } = this.#context
+    const deadlineMs = calls.deadlineMs(resolveTimeoutMs(options, 'describeCluster'))
+    const { clusterId, controllerId, brokers } = await calls.metadata([], deadlineMs)
+    return { clusterId, controllerId, brokers }
+  }
+
+  /**
+   * Offsets of a topic's partitions, by partition.
+   * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE and other errors of a leader once the time is up
+   */
+  async listOffsets(options: ListOffsetsOptions): Promise<ReadonlyMap<PartitionIndex, PartitionOffsets>> {
+    const { topic: name, at, partitions, timeoutMs } = resolveListOffsets(options)
+    const { calls } = this.#context
+    return calls.allOffsets(name, {
+      deadlineMs: calls.deadlineMs(timeoutMs),
+      queriesFor: (topic) => {
+        const partitionsCount = topic.partitions.length
+        const wanted = partitions ?? topic.partitions.map(({ partition }) => partition)
+        for (const partition of wanted) {
+          if (partition >= partitionsCount) throw noSuchPartition(name, { partition, partitionsCount })
+        }
+        return new Map(wanted.map((partition) => [partition, specOf(at)]))
+      },
+    })
+  }
+
+  async #endOffsets(
+    snapshot: TopicSnapshot,
+  ): Promise<ReadonlyMap<PartitionIndex, PartitionOffsets | VltavaError>> {
+    const queries = snapshot.topic.partitions.map(({ partition }) => [partition, specOf('end')] as const)
+    return this.#context.calls.offsets(snapshot, new Map(queries))
+  }
+
+  /** A change of the cluster. An attempt that went unanswered may have made it, so the next one may find it made. */
+  async #change<T>(change: {
+    readonly deadlineMs: number
+    readonly request: (connection: Connection, brokerTimeoutMs: number, ownTimeoutMs: number) => Promise<T>
+    /** What a second attempt is answered when the first one succeeded. */
+    readonly doneBefore: 'TOPIC_ALREADY_EXISTS' | 'UNKNOWN_TOPIC_OR_PARTITION'
+  }): Promise<T> {
+    let maybeDone = false
+    try {
+      return await this.#context.calls.ask(async (connection, timeoutMs) => {
+        try {
+          return await change.request(connection, Math.floor(timeoutMs * BROKER_TIMEOUT_PART), timeoutMs)
+        } catch (error) {
+          if (!toVltavaError(error).definite) maybeDone = true
+          throw error
+        }
+      }, change.deadlineMs)
+    } catch (thrown) {
+      const error = toVltavaError(thrown)
+      if (!maybeDone) throw error
+      const detail =
+        error.code === change.doneBefore
+          ? `${error.message} An earlier attempt of this call was not answered, so it may have been this call's doing.`
+          : `${error.message} The outcome is unknown: an attempt was not answered, and may have been carried out.`
+      throw new VltavaError(error.code, detail, { definite: false, retriable: error.retriable, cause: error })
+    }
+  }
+
+  /** Asks every broker until it has applied the change, or does not answer. A topic counts once it has its leaders. */
+  async #whenVisible(change: {
+    readonly name: string
+    readonly isDeleted: boolean
+    readonly metadataOffset: MetadataOffset
+    readonly deadlineMs: number
+  }): Promise<void> {
+    const { calls, connections } = this.#context
+    const { name, isDeleted, metadataOffset } = change
+    const deadlineMs = Math.min(change.deadlineMs, calls.deadlineMs(VISIBLE_WAIT_MS))
+    const isVisible = (answer: ResponseOf<typeof clusterMetadata>): boolean => {
+      if (answer.metadataOffset < metadataOffset) return false
+      const topic = answer.topics.find((candidate) => candidate.name === name)
+      return isDeleted || (topic?.error === null && topic.partitions.every(({ leader }) => leader !== null))
+    }
+    const ask = async (broker: BrokerAddress, timeoutMs: number): Promise<boolean> => {
+      const connection = await connections.dial(broker)
+      return isVisible((await connection.request(clusterMetadata, { topics: [name] }, { timeoutMs })).body)
+    }
+    // The change is made, so nothing that goes wrong from here on is an error of the call.
+    await calls.poll(deadlineMs, async () => {
+      const { brokers } = await calls.metadata([], deadlineMs)
+      const others = brokers.filter(({ fenced }) => !fenced)
+      await Promise.all(others.map((broker) => calls.poll(deadlineMs, (timeoutMs) => ask(broker, timeoutMs))))
+      return true
+    })
+  }
+}
+
+/** Whether asking again with fresh metadata may help at once: the broker answered that it does not lead. */
+function isOutdated(result: PartitionOffsets | VltavaError): boolean {
+  return (
+    result instanceof VltavaError &&
+    retryAction(result) === 'refresh' &&
+    result.code !== 'LEADER_NOT_AVAILABLE' &&
+    result.code !== 'CONNECTION_FAILED'
+  )
+}

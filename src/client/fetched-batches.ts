@@ -1,0 +1,85 @@
+// From the bytes of a fetch response to batches that may be handed out. Pure. Everything is checked here, once: the
+// checksum of each batch, and that the batches continue the position without a gap. A gap would be records that are
+// lost without anybody noticing.
+import type { Cpu } from '../base/cpu.ts'
+import { VltavaError } from '../model/errors.ts'
+import type { Offset } from '../model/ids.ts'
+import { BATCH_ABSOLUTE_MAX_BYTES } from '../model/limits.ts'
+import { baseOffsetOf, isControl, nextOffsetOf } from '../record/batch-format.ts'
+import { validateBatch } from '../record/batch-validation.ts'
+
+/** A message that was received: it stays in memory until the last of its batches was handed out and done with. */
+export class FetchedFrame {
+  readonly bytes: number
+  #users = 0
+
+  constructor(bytes: number) {
+    this.bytes = bytes
+  }
+
+  /** @returns whether this is the first user. */
+  hold(): boolean {
+    this.#users++
+    return this.#users === 1
+  }
+
+  /** @returns whether that was the last user. */
+  release(): boolean {
+    this.#users--
+    return this.#users === 0
+  }
+}
+
+export interface FetchedBatch {
+  /** One record batch, a view on the frame. */
+  readonly bytes: Uint8Array
+  /** The first offset to hand out: the batch may begin below the position it was fetched for. */
+  readonly firstOffset: Offset
+  readonly nextOffset: Offset
+  /** Markers of the log itself, which nobody sees; the position goes on behind them. */
+  readonly isControl: boolean
+  readonly frame: FetchedFrame
+}
+
+/**
+ * @param bytes the batches of one partition, one behind the other.
+ * @param fetched the position they were fetched for, and the frame they are a part of.
+ * @throws VltavaError CORRUPT_MESSAGE, INVALID_RECORD; nothing of the bytes is of any use then.
+ */
+export function readFetchedBatches(
+  bytes: Uint8Array,
+  fetched: { readonly fetchOffset: Offset; readonly frame: FetchedFrame; readonly cpu: Cpu },
+): readonly FetchedBatch[] {
+  const { fetchOffset, frame, cpu } = fetched
+  const batches: FetchedBatch[] = []
+  let expectedOffset = fetchOffset
+  for (let position = 0; position < bytes.length; ) {
+    const sizeBytes = validateBatch(bytes, position, {
+      cpu,
+      maxBytes: BATCH_ABSOLUTE_MAX_BYTES,
+      origin: 'log',
+    })
+    const baseOffset = baseOffsetOf(bytes, position)
+    const nextOffset = nextOffsetOf(bytes, position)
+    const continues =
+      batches.length === 0
+        ? baseOffset <= expectedOffset && expectedOffset < nextOffset
+        : baseOffset === expectedOffset
+    if (!continues) {
+      throw new VltavaError(
+        'CORRUPT_MESSAGE',
+        `The broker answered a record batch with offsets ${baseOffset} to ${nextOffset - 1} where offset ${expectedOffset} is due.`,
+      )
+    }
+    batches.push({
+      bytes: bytes.subarray(position, position + sizeBytes),
+      firstOffset: expectedOffset,
+      nextOffset,
+      isControl: isControl(bytes, position),
+      frame,
+    })
+    expectedOffset = nextOffset
+    position += sizeBytes
+  }
+  return batches
+}

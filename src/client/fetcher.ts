@@ -1,0 +1,336 @@
+// Brings the records of one consumer: finds where each partition starts, and keeps one fetch under way at each leader,
+// as long as there is room in the buffer. It runs once in a turn in which something happened, looks at every partition,
+// and asks what can be asked.
+import { toVltavaError, VltavaError } from '../model/errors.ts'
+import type { NodeId, TopicId } from '../model/ids.ts'
+import type { Connection } from '../net/connection.ts'
+import type { ResponseOf } from '../protocol/api.ts'
+import { errorOfWire } from '../protocol/error-schema.ts'
+import { fetch } from '../protocol/fetch.ts'
+import type { ClientContext } from './client-context.ts'
+import type { BrokerView, TopicView } from './cluster-view.ts'
+import type { ResolvedConsumerOptions } from './consumer-options.ts'
+import { Dialer } from './dialer.ts'
+import { fetchBody, fetchBytes, planFetches } from './fetch-plan.ts'
+import { FetchedFrame, readFetchedBatches } from './fetched-batches.ts'
+import { PartitionErrors } from './partition-errors.ts'
+import { querySpecOf, startingPositions, startOffsetOf } from './start-position.ts'
+import { type PartitionState, SubscriptionState, type UnderWay } from './subscription-state.ts'
+import { UNKNOWN_TOPIC_WAIT_MS, unknownTopicError } from './unknown-topic.ts'
+import { WakeTimer } from './wake-timer.ts'
+
+/** After an empty answer that came early: a broker that answers so in a loop must not be asked in one. */
+const EMPTY_ANSWER_PAUSE_MS = 5
+
+export interface FetcherOptions {
+  readonly context: ClientContext
+  readonly options: ResolvedConsumerOptions
+  /** Called once, when the partitions are known and before anything is asked of them; what it throws is fatal. */
+  readonly onSubscribed: (subscription: SubscriptionState) => void
+  /** Called when there may be something to take, or an error to tell. */
+  readonly onProgress: () => void
+}
+
+/** What was asked of one partition; void once the partition's `underWay` is something else. */
+interface Asked {
+  readonly state: PartitionState
+  readonly underWay: UnderWay
+}
+
+interface FetchUnderWay {
+  readonly asked: readonly Asked[]
+  readonly brokerId: NodeId
+  readonly maxBytes: number
+  readonly sentAtMs: number
+}
+
+type FetchAnswer = ResponseOf<typeof fetch>['partitions']
+
+export class Fetcher {
+  readonly #options: FetcherOptions
+  readonly #errors: PartitionErrors
+  readonly #stopListening: () => void
+  readonly #startDeadlineMs: number
+  readonly #fetches = new Set<FetchUnderWay>()
+  readonly #dialer: Dialer
+  readonly #timer: WakeTimer
+  #subscription: SubscriptionState | null = null
+  #topicId: TopicId | null = null
+  #fatal: VltavaError | null = null
+  #isScheduled = false
+  #isClosed = false
+
+  /** Starts at once. */
+  constructor(options: FetcherOptions) {
+    this.#options = options
+    const { context, options: settings } = options
+    this.#errors = new PartitionErrors({ context, options: settings })
+    this.#timer = new WakeTimer(context.environment.clock, () => this.wake())
+    this.#dialer = new Dialer({
+      connections: context.connections,
+      onOpen: () => this.wake(),
+      onFailed: (broker, error) => this.#dialFailed(broker, error),
+    })
+    this.#startDeadlineMs = context.environment.clock.monotonicMs() + settings.requestTimeoutMs
+    this.#stopListening = context.metadata.onUpdate(() => this.wake())
+    context.metadata.join(settings.topic)
+    this.wake()
+  }
+
+  /** null until the topic is known. */
+  get subscription(): SubscriptionState | null {
+    return this.#subscription
+  }
+
+  /** Why nothing is read any more at all. */
+  get fatal(): VltavaError | null {
+    return this.#fatal
+  }
+
+  /** Looks again what can be asked: there is room, or the user has changed something. */
+  wake(): void {
+    if (this.#isScheduled || this.#isClosed) return
+    this.#isScheduled = true
+    queueMicrotask(() => this.#run())
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#timer.cancel()
+    this.#stopListening()
+    this.#options.context.metadata.leave(this.#options.options.topic)
+  }
+
+  #run(): void {
+    this.#isScheduled = false
+    if (this.#isClosed || this.#fatal !== null) return
+    const { metadata, connections } = this.#options.context
+    const nowMs = this.#nowMs()
+    const topic = this.#knownTopic(nowMs)
+    if (topic === null) return
+    this.#subscription ??= this.#subscribe(topic)
+    const subscription = this.#subscription
+    if (subscription === null) return
+    const plan = planFetches(subscription.partitions(), { view: metadata.view, topic, nowMs })
+    let { dueMs } = plan
+    for (const state of plan.leaderless) {
+      const detail = `Partition ${state.partition} of topic "${topic.name}" has no leader at the moment.`
+      state.triedEpoch = topic.partitions[state.partition]?.leaderEpoch ?? state.triedEpoch
+      this.#failed(state, new VltavaError('LEADER_NOT_AVAILABLE', detail))
+      dueMs = Math.min(dueMs, state.notBeforeMs)
+    }
+    for (const { broker, locate, fetch: wanted } of plan.byLeader.values()) {
+      const connection = connections.openTo(broker)
+      if (connection === null) {
+        this.#dialer.dial(broker)
+        continue
+      }
+      if (locate.length > 0) this.#locate(broker, locate, topic)
+      if (wanted.length > 0)
+        this.#fetch({ broker, connection, wanted, topic, leadersCount: plan.leadersCount })
+    }
+    this.#timer.arm(dueMs)
+  }
+
+  /** The topic, as long as it is the one that is read; null while it is not known, and after a fatal error. */
+  #knownTopic(nowMs: number): TopicView | null {
+    const { context, options } = this.#options
+    const { metadata } = context
+    const topic = metadata.view.topic(options.topic)
+    if (topic !== null) {
+      metadata.refreshIfOld(topic, nowMs)
+      this.#topicId ??= topic.topicId
+      if (topic.topicId === this.#topicId) return topic
+      const detail = `Topic "${topic.name}" was deleted and created again; its offsets mean other records now. Make a new consumer.`
+      return this.#end(new VltavaError('UNKNOWN_TOPIC_OR_PARTITION', detail))
+    }
+    const unknown = metadata.view.unknownTopic(options.topic)
+    const state = { nowMs, waitMs: UNKNOWN_TOPIC_WAIT_MS }
+    const error =
+      unknown === null ? this.#startFailure(nowMs) : unknownTopicError(options.topic, { ...state, unknown })
+    if (error !== null) return this.#end(error)
+    metadata.requestRefresh()
+    if (this.#subscription === null) this.#timer.arm(this.#startDeadlineMs)
+    return null
+  }
+
+  /** Why the consumer cannot start, once it has tried for long enough. */
+  #startFailure(nowMs: number): VltavaError | null {
+    const { context, options } = this.#options
+    const { bootstrapFailure, lastFailure } = context.metadata
+    if (this.#subscription !== null) return null
+    if (bootstrapFailure !== null || nowMs < this.#startDeadlineMs) return bootstrapFailure
+    const detail = `The metadata of topic "${options.topic}" did not arrive within ${options.requestTimeoutMs} ms.`
+    return lastFailure ?? new VltavaError('REQUEST_TIMED_OUT', detail, { definite: true })
+  }
+
+  #subscribe(topic: TopicView): SubscriptionState | null {
+    const { from, partitions: chosen } = this.#options.options
+    const { name, partitions } = topic
+    try {
+      const positions = startingPositions(from, { name, partitionsCount: partitions.length, chosen })
+      const subscription = new SubscriptionState(positions)
+      this.#options.onSubscribed(subscription)
+      this.#options.onProgress()
+      return subscription
+    } catch (thrown) {
+      return this.#end(toVltavaError(thrown))
+    }
+  }
+
+  #locate(broker: BrokerView, states: readonly PartitionState[], topic: TopicView): void {
+    const { calls, metadata } = this.#options.context
+    const asked = states.map((state) => this.#ask(state, topic, broker))
+    const queries = new Map(states.map((state) => [state.partition, querySpecOf(state.start)!]))
+    calls.offsets({ view: metadata.view, topic }, queries).then((results) => {
+      for (const { state, underWay } of asked) {
+        if (state.underWay !== underWay) continue
+        state.underWay = null
+        const result = results.get(state.partition)!
+        if (result instanceof VltavaError) this.#failed(state, result)
+        else this.#subscription!.located(state, startOffsetOf(state.start, result))
+      }
+      this.#progress()
+    }, throwUncaught)
+  }
+
+  #fetch(fetching: {
+    readonly broker: BrokerView
+    readonly connection: Connection
+    readonly wanted: readonly PartitionState[]
+    readonly topic: TopicView
+    readonly leadersCount: number
+  }): void {
+    const { broker, connection, wanted, topic, leadersCount } = fetching
+    const { options } = this.#options
+    // A fetch of which a seek made everything void does not keep the next one waiting until it has timed out.
+    for (const other of this.#fetches) {
+      if (other.brokerId === broker.brokerId && other.asked.some(isCurrent)) return
+    }
+    let takenBytes = this.#subscription!.bufferedBytes
+    for (const { maxBytes } of this.#fetches) takenBytes += maxBytes
+    const maxBytes = fetchBytes({ ...options, takenBytes, leadersCount })
+    if (maxBytes === null) return
+    const asked = wanted.map((state) => this.#ask(state, topic, broker))
+    const underWay = { asked, brokerId: broker.brokerId, maxBytes, sentAtMs: this.#nowMs() }
+    this.#fetches.add(underWay)
+    const body = fetchBody(wanted, { topic, options, maxBytes })
+    connection.request(fetch, body, { timeoutMs: options.maxWaitMs + options.requestTimeoutMs }).then(
+      ({ body: answer, payload }) => {
+        this.#answered(underWay, { partitions: answer.partitions, payload })
+        this.#fetches.delete(underWay)
+        this.#progress()
+      },
+      (error: unknown) => {
+        this.#allFailed(asked, toVltavaError(error))
+        this.#fetches.delete(underWay)
+        this.#progress()
+      },
+    )
+  }
+
+  #answered(
+    underWay: FetchUnderWay,
+    answer: { readonly partitions: FetchAnswer; readonly payload: Uint8Array },
+  ): void {
+    if (this.#isClosed) return
+    const { asked, sentAtMs } = underWay
+    const { partitions, payload } = answer
+    const payloadBytes = partitions.reduce((sum, { batchesBytes }) => sum + batchesBytes, 0)
+    if (partitions.length !== asked.length || payloadBytes !== payload.length) {
+      const detail = `The answer is about ${partitions.length} partitions and ${payloadBytes} bytes; asked were ${asked.length}, sent ${payload.length} bytes.`
+      this.#allFailed(asked, new VltavaError('PROTOCOL_VIOLATION', detail))
+      return
+    }
+    const nowMs = this.#nowMs()
+    const cameEarly = payload.length === 0 && nowMs - sentAtMs < this.#options.options.maxWaitMs
+    const frame = new FetchedFrame(payload.length)
+    let position = 0
+    for (const [i, { state, underWay: askedUnder }] of asked.entries()) {
+      const result = partitions[i]!
+      const batches = payload.subarray(position, position + result.batchesBytes)
+      position += result.batchesBytes
+      if (state.underWay !== askedUnder) continue
+      state.underWay = null
+      if (result.error !== null) {
+        this.#failed(state, errorOfWire(result.error))
+      } else if (this.#received(state, batches, frame)) {
+        state.worked()
+        state.highWatermark = result.highWatermark
+        if (cameEarly) state.notBeforeMs = nowMs + EMPTY_ANSWER_PAUSE_MS
+      }
+    }
+  }
+
+  #received(state: PartitionState, bytes: Uint8Array, frame: FetchedFrame): boolean {
+    const { cpu } = this.#options.context.environment
+    try {
+      const { fetchOffset } = state
+      this.#subscription!.received(state, readFetchedBatches(bytes, { fetchOffset, frame, cpu }))
+      return true
+    } catch (thrown) {
+      if (!(thrown instanceof VltavaError)) throw thrown
+      this.#failed(state, thrown)
+      return false
+    }
+  }
+
+  #allFailed(asked: readonly Asked[], error: VltavaError): void {
+    if (this.#isClosed) return
+    for (const { state } of asked.filter(isCurrent)) {
+      state.underWay = null
+      this.#failed(state, error)
+    }
+  }
+
+  #failed(state: PartitionState, error: VltavaError): void {
+    this.#errors.happened(this.#subscription!, state, error)
+  }
+
+  #ask(state: PartitionState, topic: TopicView, broker: BrokerView): Asked {
+    const { leaderEpoch } = topic.partitions[state.partition]!
+    const underWay = { brokerId: broker.brokerId, leaderEpoch }
+    state.underWay = underWay
+    state.triedEpoch = leaderEpoch
+    return { state, underWay }
+  }
+
+  #dialFailed(broker: BrokerView, error: VltavaError): void {
+    const { context, options } = this.#options
+    const topic = context.metadata.view.topic(options.topic)
+    if (this.#isClosed || this.#subscription === null || topic === null) return
+    for (const state of this.#subscription.partitions()) {
+      const view = topic.partitions[state.partition]
+      if (view?.leader !== broker.brokerId || state.phase === 'failed' || state.underWay !== null) continue
+      state.triedEpoch = view.leaderEpoch
+      this.#failed(state, error)
+    }
+    this.#progress()
+  }
+
+  #end(error: VltavaError): null {
+    this.#fatal = error
+    this.#options.onProgress()
+    return null
+  }
+
+  #progress(): void {
+    if (this.#isClosed) return
+    this.#options.onProgress()
+    this.wake()
+  }
+
+  #nowMs(): number {
+    return this.#options.context.environment.clock.monotonicMs()
+  }
+}
+
+/** Whether the answer still counts: a seek, or a new leader, makes it void. */
+function isCurrent({ state, underWay }: Asked): boolean {
+  return state.underWay === underWay
+}
+
+function throwUncaught(error: unknown): never {
+  throw error
+}

@@ -1,0 +1,180 @@
+// Keeps the client's view of the cluster fresh: asks when somebody found it wrong, takes the hints brokers push, and
+// tells those who use it. One question is under way at a time, whoever asks.
+import type { Clock, Timer } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { Random } from '../base/random.ts'
+import { toVltavaError, type VltavaError } from '../model/errors.ts'
+import { TOPICS_PER_REQUEST_MAX } from '../model/limits.ts'
+import { backoffMs } from '../net/backoff.ts'
+import type { RequestOf } from '../protocol/api.ts'
+import { clusterMetadata, type metadataChanged } from '../protocol/cluster-metadata.ts'
+import type { AnyBroker } from './any-broker.ts'
+import type { ResolvedClientSettings } from './client-options.ts'
+import type { ClusterView, TopicView } from './cluster-view.ts'
+
+/** One broker may take this long; then the next is asked. A healthy one answers from memory, in a millisecond. */
+const ATTEMPT_TIMEOUT_MS = 5_000
+
+export interface MetadataCacheOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly settings: ResolvedClientSettings
+  readonly anyBroker: AnyBroker
+  readonly view: ClusterView
+}
+
+export class MetadataCache {
+  readonly view: ClusterView
+  readonly #options: MetadataCacheOptions
+  /** How many producers and consumers use each topic. */
+  readonly #users = new Map<string, number>()
+  readonly #listeners = new Set<() => void>()
+  #isRunning = false
+  /** A topic was added while a question was under way that does not name it. */
+  #askAgain = false
+  #timer: Timer | null = null
+  #notBeforeMs = Number.NEGATIVE_INFINITY
+  #failures = 0
+  #lastFailure: VltavaError | null = null
+  #firstAskedAtMs: number | null = null
+  #isClosed = false
+
+  constructor(options: MetadataCacheOptions) {
+    this.#options = options
+    this.view = options.view
+  }
+
+  /** Why the newest question failed; null when it was answered. */
+  get lastFailure(): VltavaError | null {
+    return this.#lastFailure
+  }
+
+  /** Set once the bootstrap servers have been tried for long enough without any answer, ever. */
+  get bootstrapFailure(): VltavaError | null {
+    if (this.view.clusterId !== null || this.#firstAskedAtMs === null) return null
+    const triedMs = this.#options.clock.monotonicMs() - this.#firstAskedAtMs
+    return triedMs >= this.#options.settings.bootstrapTimeoutMs ? this.#lastFailure : null
+  }
+
+  /** Calls back after every change and after every question, answered or not. Returns how to take that back. */
+  onUpdate(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Asks for the topic from now on, until `leave`. */
+  join(topic: string): void {
+    this.#users.set(topic, (this.#users.get(topic) ?? 0) + 1)
+    if (this.view.topic(topic) !== null) return
+    if (this.#isRunning) this.#askAgain = true
+    else if (this.#failures === 0) this.#start()
+    else this.requestRefresh()
+  }
+
+  leave(topic: string): void {
+    const users = this.#users.get(topic) ?? 0
+    if (users > 1) {
+      this.#users.set(topic, users - 1)
+    } else {
+      this.#users.delete(topic)
+      this.view.forget(topic)
+    }
+  }
+
+  /** Asks again in the background when what is known of a topic is old; for those who use it. */
+  refreshIfOld(topic: TopicView, nowMs: number): void {
+    if (nowMs - topic.refreshedAtMs > this.#options.settings.metadataMaxAgeMs) this.requestRefresh()
+  }
+
+  /** Asks for fresh metadata soon; many calls make one question. Listeners hear when it was answered or failed. */
+  requestRefresh(): void {
+    if (this.#isClosed || this.#isRunning || this.#timer !== null) return
+    const waitMs = this.#notBeforeMs - this.#options.clock.monotonicMs()
+    if (waitMs <= 0) {
+      this.#start()
+      return
+    }
+    this.#timer = this.#options.clock.setTimer(waitMs, () => {
+      this.#timer = null
+      this.#start()
+    })
+  }
+
+  /** Applies a hint from a broker at once, without a question. */
+  applyHint(hint: RequestOf<typeof metadataChanged>): void {
+    if (this.#isClosed) return
+    const changed = this.view.applyHint(hint)
+    if (changed.size === 0) return
+    this.#options.log.debug('metadata-hint', { metadataOffset: hint.metadataOffset, topics: [...changed] })
+    this.#tell()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#timer?.cancel()
+    this.#timer = null
+    this.#listeners.clear()
+  }
+
+  #start(): void {
+    if (this.#isClosed || this.#isRunning) return
+    this.#timer?.cancel()
+    this.#timer = null
+    this.#isRunning = true
+    this.#askAgain = false
+    this.#refresh().then(
+      () => this.#ended(null),
+      (error: unknown) => this.#ended(toVltavaError(error)),
+    )
+  }
+
+  async #refresh(): Promise<void> {
+    const { clock, settings, anyBroker } = this.#options
+    const startedMs = clock.monotonicMs()
+    this.#firstAskedAtMs ??= startedMs
+    const topics = [...this.#users.keys()]
+    const body = { topics: topics.length > TOPICS_PER_REQUEST_MAX ? null : topics }
+    const answer = await anyBroker.ask({
+      request: (connection, timeoutMs) => connection.request(clusterMetadata, body, { timeoutMs }),
+      attemptTimeoutMs: Math.min(ATTEMPT_TIMEOUT_MS, settings.requestTimeoutMs),
+      deadlineMs: this.#askDeadlineMs(startedMs),
+    })
+    if (this.#isClosed) return
+    this.view.applyAnswer(answer.body, clock.monotonicMs(), (name) => this.#users.has(name))
+  }
+
+  /** Until the first answer ever, no round of questions goes far beyond the time that is given to find the cluster. */
+  #askDeadlineMs(startedMs: number): number {
+    const { requestTimeoutMs, bootstrapTimeoutMs, connectTimeoutMs } = this.#options.settings
+    const deadlineMs = startedMs + requestTimeoutMs
+    if (this.view.clusterId !== null) return deadlineMs
+    const bootstrapDeadlineMs = (this.#firstAskedAtMs ?? startedMs) + bootstrapTimeoutMs
+    return Math.min(deadlineMs, Math.max(bootstrapDeadlineMs, startedMs + connectTimeoutMs))
+  }
+
+  #ended(failure: VltavaError | null): void {
+    const { clock, random, settings, log } = this.#options
+    this.#isRunning = false
+    if (this.#isClosed) return
+    this.#failures = failure === null ? 0 : this.#failures + 1
+    this.#lastFailure = failure
+    if (failure !== null) log.warn('metadata-refresh-failed', { code: failure.code, detail: failure.message })
+    // Also after a success: what is out of date at the brokers themselves must not be asked for in a tight loop.
+    const pauseMs = backoffMs({
+      attempt: Math.max(1, this.#failures),
+      baseMs: settings.retryBackoffMs,
+      maxMs: settings.retryBackoffMaxMs,
+      random,
+    })
+    this.#notBeforeMs = clock.monotonicMs() + pauseMs
+    const askAgain = this.#askAgain
+    this.#tell()
+    if (askAgain && failure === null) this.#start()
+    else if (askAgain) this.requestRefresh()
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) listener()
+  }
+}

@@ -1,0 +1,210 @@
+// What a consumer reads and how far it is. Pure: the fetcher brings batches and errors, the reader takes batches out.
+import { assert } from '../base/assert.ts'
+import type { VltavaError } from '../model/errors.ts'
+import type { LeaderEpoch, NodeId, Offset, PartitionIndex } from '../model/ids.ts'
+import type { FetchedBatch } from './fetched-batches.ts'
+import type { StartPosition } from './start-position.ts'
+
+/** `locating`: the offset to start at is not known yet. `failed`: until `seek`, nothing is fetched. */
+export type PartitionPhase = 'locating' | 'fetching' | 'failed'
+
+/** A question about a partition that is under way at a leader. */
+export interface UnderWay {
+  readonly brokerId: NodeId
+  readonly leaderEpoch: LeaderEpoch
+}
+
+export class PartitionState {
+  readonly partition: PartitionIndex
+  phase: PartitionPhase
+  /** Where to locate. */
+  start: StartPosition
+  /** The next offset to hand out; -1 while locating for the first time. */
+  position: Offset
+  /** The next offset to fetch. */
+  fetchOffset: Offset
+  isPaused = false
+  /** Counts seeks and resets: what was fetched or taken under another number is void. */
+  revision = 0
+  /** An answer counts only while this is still the object it was asked under. */
+  underWay: UnderWay | null = null
+  readonly batches: FetchedBatch[] = []
+  /** Why the partition failed; set in that phase. */
+  failure: VltavaError | null = null
+  /** The user has been told of the failure. */
+  isFailureTold = false
+  /** The leader epoch of the last question, or the one in which none could be asked; -1 before. */
+  triedEpoch: LeaderEpoch = -1
+  /** As of the newest answer; null before. */
+  highWatermark: Offset | null = null
+  /** Errors in a row. */
+  failures = 0
+  notBeforeMs = 0
+  lastError: VltavaError | null = null
+  /** When the first error in a row happened; null while there is none. */
+  failingSinceMs: number | null = null
+  /** When the user was told of it last. */
+  problemToldAtMs = 0
+
+  constructor(partition: PartitionIndex, start: StartPosition) {
+    this.partition = partition
+    this.start = start
+    this.phase = typeof start === 'number' ? 'fetching' : 'locating'
+    this.position = typeof start === 'number' ? start : -1
+    this.fetchOffset = this.position
+  }
+
+  /** The last question was answered well. */
+  worked(): void {
+    this.failures = 0
+    this.notBeforeMs = 0
+    this.lastError = null
+    this.failingSinceMs = null
+  }
+}
+
+/** A batch that was taken out, and what it belongs to. */
+export interface TakenBatch {
+  readonly state: PartitionState
+  readonly batch: FetchedBatch
+  readonly revision: number
+}
+
+export class SubscriptionState {
+  /** In the order in which they are asked for: who got records goes to the end. */
+  readonly #partitions = new Map<PartitionIndex, PartitionState>()
+  /** Those that hold batches, in the order in which they are handed out. */
+  readonly #ready: PartitionState[] = []
+  #bufferedBytes = 0
+
+  constructor(positions: ReadonlyMap<PartitionIndex, StartPosition>) {
+    for (const [partition, start] of positions) {
+      this.#partitions.set(partition, new PartitionState(partition, start))
+    }
+  }
+
+  partitions(): IterableIterator<PartitionState> {
+    return this.#partitions.values()
+  }
+
+  partition(partition: PartitionIndex): PartitionState | null {
+    return this.#partitions.get(partition) ?? null
+  }
+
+  /** Bytes of the frames of which a batch is still held. */
+  get bufferedBytes(): number {
+    return this.#bufferedBytes
+  }
+
+  /** The offset to start at is known now. */
+  located(state: PartitionState, offset: Offset): void {
+    assert(
+      state.phase === 'locating' && state.batches.length === 0,
+      'only what is being located can be found',
+    )
+    state.phase = 'fetching'
+    state.position = offset
+    state.fetchOffset = offset
+    state.worked()
+  }
+
+  /** Goes on elsewhere, maybe before the position; only once everything fetched was handed out. */
+  relocate(state: PartitionState, start: StartPosition): void {
+    assert(state.position === state.fetchOffset, 'records that were fetched are handed out before a reset')
+    state.revision++
+    state.phase = 'locating'
+    state.start = start
+  }
+
+  /** Takes what was fetched at the partition's fetch offset. */
+  received(state: PartitionState, batches: readonly FetchedBatch[]): void {
+    if (batches.length === 0) return
+    assert(batches[0]!.firstOffset === state.fetchOffset, 'what was fetched continues the position')
+    if (state.batches.length === 0) this.#ready.push(state)
+    for (const batch of batches) {
+      if (batch.frame.hold()) this.#bufferedBytes += batch.frame.bytes
+      state.batches.push(batch)
+    }
+    state.fetchOffset = batches[batches.length - 1]!.nextOffset
+    this.#partitions.delete(state.partition)
+    this.#partitions.set(state.partition, state)
+  }
+
+  /** The next batch to hand out, partition by partition in turn; null when there is none but of paused partitions. */
+  take(): TakenBatch | null {
+    const at = this.#ready.findIndex(({ isPaused }) => !isPaused)
+    if (at === -1) return null
+    const [state] = this.#ready.splice(at, 1)
+    const batch = state!.batches.shift()!
+    if (state!.batches.length > 0) this.#ready.push(state!)
+    return { state: state!, batch, revision: state!.revision }
+  }
+
+  /** Everything below the offset has been handed out. */
+  handedOut(taken: TakenBatch, nextOffset: Offset): void {
+    const { state, revision } = taken
+    assert(state.revision === revision, 'nothing is handed out of a batch that a seek made void')
+    assert(nextOffset > state.position, 'an offset is handed out once, and never after a later one')
+    state.position = nextOffset
+  }
+
+  /**
+   * The taken batch is done with, or what was not handed out of it waits again, in front of all others.
+   * @returns whether that freed memory.
+   */
+  putBack(taken: TakenBatch): boolean {
+    const { state, batch, revision } = taken
+    if (state.revision !== revision || state.position >= batch.nextOffset) return this.#release(batch)
+    if (state.batches.length === 0) this.#ready.unshift(state)
+    state.batches.unshift({ ...batch, firstOffset: Math.max(batch.firstOffset, state.position) })
+    return false
+  }
+
+  /** @returns whether that freed memory. */
+  #release(batch: FetchedBatch): boolean {
+    if (!batch.frame.release()) return false
+    this.#bufferedBytes -= batch.frame.bytes
+    assert(this.#bufferedBytes >= 0, 'a frame is released once')
+    return true
+  }
+
+  /** Goes on at the offset; what was fetched or taken before is void. */
+  seek(state: PartitionState, offset: Offset): void {
+    for (const batch of state.batches) this.#release(batch)
+    state.batches.length = 0
+    const at = this.#ready.indexOf(state)
+    if (at !== -1) this.#ready.splice(at, 1)
+    state.revision++
+    state.phase = 'fetching'
+    state.position = offset
+    state.fetchOffset = offset
+    state.underWay = null
+    state.failure = null
+    state.isFailureTold = false
+    state.worked()
+  }
+
+  fail(state: PartitionState, failure: VltavaError): void {
+    state.phase = 'failed'
+    state.failure = failure
+    state.isFailureTold = false
+    state.lastError = failure
+  }
+
+  /**
+   * The failure to tell the user now: one not told yet whose partition has nothing left to hand out. Where nothing else
+   * is being read, one that was told is told again, instead of waiting for ever.
+   */
+  failureToTell(): VltavaError | null {
+    let first: PartitionState | null = null
+    let isReading = false
+    for (const state of this.#partitions.values()) {
+      if (state.isPaused) continue
+      if (state.phase !== 'failed' || state.batches.length > 0) isReading = true
+      else if (first === null || (first.isFailureTold && !state.isFailureTold)) first = state
+    }
+    if (first === null || (first.isFailureTold && isReading)) return null
+    first.isFailureTold = true
+    return first.failure
+  }
+}
