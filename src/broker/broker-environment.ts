@@ -1,0 +1,38 @@
+import type { Clock } from '../base/clock.ts'
+import type { Cpu } from '../base/cpu.ts'
+import type { Log } from '../base/log.ts'
+import type { Process } from '../base/process.ts'
+import type { Random } from '../base/random.ts'
+import type { IncarnationId, NodeId } from '../model/ids.ts'
+import type { Connection } from '../net/connection.ts'
+
+/** The ports of one broker, one set per run of its process. */
+export interface BrokerEnvironment {
+  readonly clock: Clock
+  readonly random: Random
+  readonly cpu: Cpu
+  readonly log: Log
+  readonly process: Process
+}
+
+/** Settings of a broker; server/config.ts has their names, ranges and documentation. */
+export interface BrokerSettings {
+  readonly heartbeatIntervalMs: number
+  readonly replicaLagTimeMaxMs: number
+  readonly replicaFetchWaitMaxMs: number
+  readonly replicaFetchMaxBytes: number
+  readonly replicaFetchResponseMaxBytes: number
+  readonly checkpointIntervalMs: number
+  readonly controllerRequestTimeoutMs: number
+  readonly controlledShutdownTimeoutMs: number
+}
+
+/** Opens, or returns the open, authenticated connection to another node (or to this one). */
+export type ConnectPeer = (nodeId: NodeId, url: string | null) => Promise<Connection>
+
+export interface BrokerIdentity {
+  readonly nodeId: NodeId
+  readonly incarnationId: IncarnationId
+  /** Where clients and other brokers reach this broker. */
+  readonly url: string
+}

@@ -1,0 +1,262 @@
+// The broker role of a node: puts the flows together and routes requests to them.
+import { Sleeper } from '../base/async/sleeper.ts'
+import type { Timer } from '../base/clock.ts'
+import type { ClusterImage } from '../metadata/cluster-image.ts'
+import { VltavaError } from '../model/errors.ts'
+import { partitionKey } from '../model/ids.ts'
+import type { Call, Router } from '../net/router.ts'
+import type { ResponseOf } from '../protocol/api.ts'
+import { clusterMetadata } from '../protocol/cluster-metadata.ts'
+import { fetch } from '../protocol/fetch.ts'
+import { listOffsets } from '../protocol/list-offsets.ts'
+import { produce } from '../protocol/produce.ts'
+import { flushedNote, highWatermarkNote, replicaFetch } from '../protocol/replica-fetch.ts'
+import type { createTopic, deleteTopic } from '../protocol/topics.ts'
+import type { LogDirectory } from '../storage/log-directory.ts'
+import type { BrokerEnvironment, BrokerIdentity, BrokerSettings, ConnectPeer } from './broker-environment.ts'
+import { BrokerLifecycle } from './broker-lifecycle.ts'
+import { ControllerLink, type ControllerLinkOptions } from './controller-link.ts'
+import { FetchFlow } from './fetch-flow.ts'
+import { ImageWaiters } from './image-waiters.ts'
+import { IsrProposer } from './isr-proposer.ts'
+import { ListOffsetsFlow } from './list-offsets-flow.ts'
+import { describeCluster } from './metadata-flow.ts'
+import { MetadataFollower } from './metadata-follower.ts'
+import { MetadataHints } from './metadata-hints.ts'
+import { PartitionRegistry } from './partition-registry.ts'
+import { ProduceFlow } from './produce-flow.ts'
+import { ReplicaFetchFlow } from './replica-fetch-flow.ts'
+import { ReplicaFetchers } from './replica-fetchers.ts'
+import { TopicAdminFlow } from './topic-admin-flow.ts'
+
+/** How often leaders look for lagging followers. */
+const LAG_CHECK_INTERVAL_MS = 500
+
+export interface BrokerNodeOptions {
+  readonly environment: BrokerEnvironment
+  readonly settings: BrokerSettings
+  readonly identity: BrokerIdentity
+  readonly directory: LogDirectory
+  readonly voters: ControllerLinkOptions['voters']
+  readonly connectPeer: ConnectPeer
+}
+
+export class BrokerNode {
+  readonly #options: BrokerNodeOptions
+  readonly #sleeper: Sleeper
+  readonly #link: ControllerLink
+  readonly #lifecycle: BrokerLifecycle
+  readonly #metadata: MetadataFollower
+  readonly #registry: PartitionRegistry
+  readonly #fetchers: ReplicaFetchers
+  readonly #hints = new MetadataHints()
+  readonly #waiters: ImageWaiters
+  readonly #topics: TopicAdminFlow
+  readonly #running: Promise<void>[] = []
+  #lagTimer: Timer | null = null
+  #checkpointTimer: Timer | null = null
+  #checkpointing: Promise<void> = Promise.resolve()
+  #stopped = false
+
+  constructor(options: BrokerNodeOptions) {
+    this.#options = options
+    const { environment, settings, identity, directory, connectPeer } = options
+    const brokerEpoch = (): number | null => this.#lifecycle.brokerEpoch
+    this.#sleeper = new Sleeper(environment.clock)
+    this.#waiters = new ImageWaiters(environment.clock)
+    this.#link = new ControllerLink({ environment, connectPeer, voters: options.voters })
+    this.#topics = new TopicAdminFlow({
+      link: this.#link,
+      whenApplied: (offset, timeoutMs) => this.#waiters.when(offset, timeoutMs),
+    })
+    const proposer = new IsrProposer({ environment, link: this.#link, sleeper: this.#sleeper, brokerEpoch })
+    const urlOf = (nodeId: number): string | null => this.#metadata.image.brokers.get(nodeId)?.url ?? null
+    this.#fetchers = new ReplicaFetchers({ environment, settings, connectPeer, urlOf, brokerEpoch })
+    this.#registry = new PartitionRegistry({
+      environment,
+      directory,
+      nodeId: identity.nodeId,
+      brokerEpoch,
+      wiring: {
+        settings,
+        proposeIsr: (role, proposal) => proposer.propose(role, proposal),
+        followLeader: (partition, role) => this.#fetchers.follow(partition, role),
+        unfollowLeader: (partition) => this.#fetchers.unfollow(partition),
+        reportFlush: (partition, flushedOffset) => this.#fetchers.reportFlush(partition, flushedOffset),
+      },
+      onApplied: (before, after) => this.#applied(before, after),
+    })
+    this.#metadata = new MetadataFollower({
+      environment,
+      link: this.#link,
+      onImage: ({ after, records }) => {
+        for (const record of records)
+          if (record.type === 'topic-deleted') this.#registry.topicDeleted(record.topicId)
+        this.#registry.apply(after)
+      },
+    })
+    this.#lifecycle = new BrokerLifecycle({
+      environment,
+      settings,
+      identity,
+      link: this.#link,
+      sleeper: this.#sleeper,
+      previousRun: {
+        directoryId: directory.directoryId,
+        brokerEpoch: directory.lastBrokerEpoch,
+        cleanShutdown:
+          directory.lastBrokerEpoch !== null &&
+          directory.cleanShutdownBrokerEpoch === directory.lastBrokerEpoch,
+      },
+      saveBrokerEpoch: (epoch) => directory.setBrokerEpoch(epoch),
+      onRegistered: () => this.#registry.resume(),
+      appliedOffset: () => this.#registry.appliedOffset,
+      offlineLogs: () => this.#registry.offlineLogs,
+    })
+  }
+
+  /** The cluster as the hosted partitions know it. */
+  get image(): ClusterImage {
+    return this.#registry.applied
+  }
+
+  get brokerEpoch(): number | null {
+    return this.#lifecycle.brokerEpoch
+  }
+
+  get registry(): PartitionRegistry {
+    return this.#registry
+  }
+
+  /** Whether this broker serves: registered, caught up with metadata, unfenced, by the controller's last word. */
+  get isReady(): boolean {
+    return !this.#stopped && !this.#lifecycle.isFenced && this.#isUnfencedInImage()
+  }
+
+  /** Starts registering and following; returns at once. `isReady` tells when it serves. */
+  start(): void {
+    const { environment, settings } = this.#options
+    const died = (what: string) => (error: unknown) => environment.process.fail(`${what} stopped`, error)
+    this.#running.push(this.#lifecycle.run().catch(died('the broker session')))
+    this.#running.push(this.#metadata.run().catch(died('following the metadata')))
+    const checkLag = (): void => {
+      for (const partition of this.#registry.hosted) partition.tick()
+      this.#lagTimer = environment.clock.setTimer(LAG_CHECK_INTERVAL_MS, checkLag)
+    }
+    checkLag()
+    const checkpoint = (): void => {
+      this.#checkpointing = this.#checkpoint()
+      this.#checkpointTimer = environment.clock.setTimer(settings.checkpointIntervalMs, checkpoint)
+    }
+    this.#checkpointTimer = environment.clock.setTimer(settings.checkpointIntervalMs, checkpoint)
+  }
+
+  /** Passes the request on to the active controller; what a client's create-topic does on a broker. */
+  async createTopic({
+    body,
+  }: Call<typeof createTopic>): Promise<{ readonly body: ResponseOf<typeof createTopic> }> {
+    return { body: await this.#topics.create(body) }
+  }
+
+  async deleteTopic({
+    body,
+  }: Call<typeof deleteTopic>): Promise<{ readonly body: ResponseOf<typeof deleteTopic> }> {
+    return { body: await this.#topics.delete(body) }
+  }
+
+  /** Registers the handlers of this role, but for those that a combined node shares with its controller. */
+  addHandlers(router: Router): void {
+    const { environment } = this.#options
+    const registry = this.#registry
+    const produceFlow = new ProduceFlow({ environment, registry })
+    const fetchFlow = new FetchFlow({ environment, registry })
+    const replicaFlow = new ReplicaFetchFlow({ environment, registry })
+    const offsetsFlow = new ListOffsetsFlow({ registry })
+    router.handle(produce, async ({ body, payload }) => ({ body: await produceFlow.handle(body, payload) }))
+    router.handle(fetch, ({ body }) => fetchFlow.handle(body))
+    router.handle(listOffsets, async ({ body }) => ({ body: await offsetsFlow.handle(body) }))
+    router.handle(clusterMetadata, ({ connection, body }) => {
+      this.#requireReplayed()
+      if (connection.identity === null) this.#hints.subscribe(connection)
+      return { body: describeCluster(this.image, body, this.#link.controllerId) }
+    })
+    router.handle(replicaFetch, ({ connection, body }) =>
+      replicaFlow.handle(body, { replicaId: connection.identity!.nodeId, connection }),
+    )
+    router.handle(flushedNote, ({ connection, body }) => {
+      replicaFlow.flushed(body, connection.identity!.nodeId)
+      return null
+    })
+    router.handle(highWatermarkNote, ({ connection, body }) => {
+      for (const { topicId, partition, ...note } of body.partitions) {
+        const role = this.#registry.find(partitionKey(topicId, partition))?.follower ?? null
+        if (role !== null && role.options.leaderId === connection.identity!.nodeId)
+          role.highWatermarkNoted(note)
+      }
+      return null
+    })
+  }
+
+  /**
+   * Stops: asks the controller to move the leaderships away first, waits for that no longer than
+   * controlled.shutdown.timeout.ms, then closes all logs.
+   */
+  async stop(): Promise<void> {
+    if (this.#stopped) return
+    await this.#shutDownControlled()
+    this.#stopped = true
+    this.#lagTimer?.cancel()
+    this.#checkpointTimer?.cancel()
+    this.#metadata.stop()
+    this.#sleeper.stop()
+    this.#link.close()
+    this.#waiters.close()
+    this.#fetchers.stop()
+    await Promise.all(this.#running)
+    await this.#checkpointing
+    // Before the logs close, so that the clean-shutdown marker does not stand beside older high watermarks.
+    await this.#checkpoint()
+    await this.#registry.close()
+  }
+
+  async #shutDownControlled(): Promise<void> {
+    const { environment, settings } = this.#options
+    if (this.#lifecycle.brokerEpoch === null || this.#lifecycle.isFenced) return
+    this.#lifecycle.requestShutdown()
+    const deadlineMs = environment.clock.monotonicMs() + settings.controlledShutdownTimeoutMs
+    while (!this.#lifecycle.mayShutDown && environment.clock.monotonicMs() < deadlineMs) {
+      await this.#link.pause(20)
+      this.#lifecycle.hurry()
+    }
+    environment.log.info('controlled-shutdown', { moved: this.#lifecycle.mayShutDown })
+  }
+
+  #applied(before: ClusterImage, after: ClusterImage): void {
+    this.#hints.publish(this.#options.identity.nodeId, { before, after })
+    this.#waiters.reached(after.metadataOffset)
+    if (!this.isReady) this.#lifecycle.hurry()
+  }
+
+  #isUnfencedInImage(): boolean {
+    const broker = this.image.brokers.get(this.#options.identity.nodeId)
+    return broker !== undefined && broker.brokerEpoch === this.#lifecycle.brokerEpoch && !broker.fenced
+  }
+
+  /** Until its own registration is replayed, the image may be older than what clients know (REP-27). */
+  #requireReplayed(): void {
+    if (this.#registry.offlineLogs !== null) return
+    throw new VltavaError('BROKER_FENCED', `Broker ${this.#options.identity.nodeId} is starting.`)
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { directory, environment } = this.#options
+    const highWatermarks = new Map(
+      [...this.#registry.hosted].map(({ key, highWatermark }) => [key, highWatermark]),
+    )
+    try {
+      await directory.checkpoint(highWatermarks)
+    } catch (error) {
+      environment.log.error('checkpoint-failed', { error })
+    }
+  }
+}

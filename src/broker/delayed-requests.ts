@@ -1,0 +1,75 @@
+// Requests that wait for a partition to move: a produce with acks=all for the high watermark, a fetch for records.
+import type { VltavaError } from '../model/errors.ts'
+import type { Offset } from '../model/ids.ts'
+
+/** A produce that waits until the high watermark covers its records. */
+export interface PendingAck {
+  readonly endOffset: Offset
+  /** Called exactly once. */
+  settle(error: VltavaError | null): void
+}
+
+/** The waiting produce requests of one partition in one leader epoch, in the order of their offsets. */
+export class PendingAcks {
+  #pending: PendingAck[] = []
+  #head = 0
+
+  get size(): number {
+    return this.#pending.length - this.#head
+  }
+
+  add(ack: PendingAck): void {
+    this.#pending.push(ack)
+  }
+
+  /** Settles all that the high watermark covers. */
+  release(highWatermark: Offset): void {
+    while (this.#head < this.#pending.length) {
+      const next = this.#pending[this.#head]!
+      if (next.endOffset > highWatermark) break
+      this.#head++
+      next.settle(null)
+    }
+    // Shifting one by one would be quadratic; half-empty arrays are copied instead.
+    if (this.#head > 64 && this.#head * 2 > this.#pending.length) {
+      this.#pending = this.#pending.slice(this.#head)
+      this.#head = 0
+    }
+  }
+
+  /** Takes one out that was settled by its deadline. */
+  remove(ack: PendingAck): void {
+    const at = this.#pending.indexOf(ack, this.#head)
+    if (at >= 0) this.#pending.splice(at, 1)
+  }
+
+  failAll(error: VltavaError): void {
+    const failed = this.#pending.slice(this.#head)
+    this.#pending = []
+    this.#head = 0
+    for (const ack of failed) ack.settle(error)
+  }
+}
+
+/** A parked fetch. `wake` makes it look again; it decides by itself whether it has enough. */
+export interface ParkedFetch {
+  wake(): void
+}
+
+/** The fetches parked on one partition. */
+export class ParkedFetches {
+  readonly #parked = new Set<ParkedFetch>()
+
+  add(fetch: ParkedFetch): void {
+    this.#parked.add(fetch)
+  }
+
+  remove(fetch: ParkedFetch): void {
+    this.#parked.delete(fetch)
+  }
+
+  wakeAll(): void {
+    // A woken fetch takes itself out of the set, and one that goes on waiting stays in it.
+    for (const fetch of [...this.#parked]) fetch.wake()
+  }
+}

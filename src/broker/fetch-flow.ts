@@ -1,0 +1,140 @@
+import { toVltavaError, VltavaError } from '../model/errors.ts'
+import { type Offset, partitionKey } from '../model/ids.ts'
+import type { RequestOf, ResponseOf } from '../protocol/api.ts'
+import { wireErrorOf } from '../protocol/error-schema.ts'
+import type { fetch } from '../protocol/fetch.ts'
+import type { BrokerEnvironment } from './broker-environment.ts'
+import { type ReadAttempt, readOrPark } from './parked-read.ts'
+import type { PartitionRegistry } from './partition-registry.ts'
+
+type Request = RequestOf<typeof fetch>
+type PartitionRequest = Request['partitions'][number]
+type PartitionResponse = ResponseOf<typeof fetch>['partitions'][number]
+
+export interface FetchAnswer<Body> {
+  readonly body: Body
+  readonly payload: readonly Uint8Array[]
+}
+
+/** What one partition gives to a fetch. */
+export interface Slot<Response> {
+  readonly response: Response
+  readonly batches: readonly Uint8Array[]
+  /** Whether the reader must hear of it at once: an error, a divergence. */
+  readonly urgent: boolean
+}
+
+export function bytesOf(batches: readonly Uint8Array[]): number {
+  let bytes = 0
+  for (const batch of batches) bytes += batch.length
+  return bytes
+}
+
+/** Puts the slots of all partitions together; waits only if one of them had to go to its files. */
+export function assemble<Response>(
+  slots: readonly (Slot<Response> | Promise<Slot<Response>>)[],
+  minBytes: number,
+):
+  | ReadAttempt<FetchAnswer<{ partitions: Response[] }>>
+  | Promise<ReadAttempt<FetchAnswer<{ partitions: Response[] }>>> {
+  if (slots.some((slot) => slot instanceof Promise))
+    return Promise.all(slots.map((slot) => Promise.resolve(slot))).then((done) => join(done, minBytes))
+  return join(slots as readonly Slot<Response>[], minBytes)
+}
+
+function join<Response>(
+  slots: readonly Slot<Response>[],
+  minBytes: number,
+): ReadAttempt<FetchAnswer<{ partitions: Response[] }>> {
+  const payload = slots.flatMap((slot) => slot.batches)
+  const satisfied = slots.some((slot) => slot.urgent) || bytesOf(payload) >= minBytes
+  return { satisfied, answer: { body: { partitions: slots.map((slot) => slot.response) }, payload } }
+}
+
+export interface FetchFlowOptions {
+  readonly environment: BrokerEnvironment
+  readonly registry: PartitionRegistry
+}
+
+/** Reads for clients: committed records only, from the leader. */
+export class FetchFlow {
+  readonly #options: FetchFlowOptions
+
+  constructor(options: FetchFlowOptions) {
+    this.#options = options
+  }
+
+  handle(request: Request): ReturnType<typeof readOrPark<FetchAnswer<{ partitions: PartitionResponse[] }>>> {
+    const { environment, registry } = this.#options
+    const parkOn = request.partitions.flatMap(({ topicId, partition }) => {
+      const hosted = registry.find(partitionKey(topicId, partition))
+      return hosted === null ? [] : [hosted.committedFetches]
+    })
+    return readOrPark({
+      clock: environment.clock,
+      maxWaitMs: request.maxWaitMs,
+      parkOn,
+      attempt: () => this.#attempt(request),
+    })
+  }
+
+  #attempt(request: Request): ReturnType<typeof assemble<PartitionResponse>> {
+    let budget = request.maxBytes
+    let first = true
+    const slots = request.partitions.map((partition) => {
+      const slot = this.#read(partition, { budget, first })
+      // A cold read is counted with all that it may bring.
+      const bytes = slot instanceof Promise ? Math.min(budget, partition.maxBytes) : bytesOf(slot.batches)
+      budget -= bytes
+      if (bytes > 0) first = false
+      return slot
+    })
+    return assemble(slots, request.minBytes)
+  }
+
+  #read(
+    request: PartitionRequest,
+    limit: { readonly budget: number; readonly first: boolean },
+  ): Slot<PartitionResponse> | Promise<Slot<PartitionResponse>> {
+    let bounds = { highWatermark: 0, logStartOffset: 0 }
+    const failed = (thrown: unknown): Slot<PartitionResponse> => ({
+      response: { error: wireErrorOf(toVltavaError(thrown)), ...bounds, batchesBytes: 0 },
+      batches: [],
+      urgent: true,
+    })
+    const found = (batches: readonly Uint8Array[]): Slot<PartitionResponse> => ({
+      response: { error: null, ...bounds, batchesBytes: bytesOf(batches) },
+      batches,
+      urgent: false,
+    })
+    try {
+      const partition = this.#options.registry.require(partitionKey(request.topicId, request.partition))
+      const role = partition.requireLeader()
+      role.checkEpoch(request.currentLeaderEpoch)
+      const { log } = role.options
+      bounds = { highWatermark: role.highWatermark, logStartOffset: log.logStartOffset }
+      const refused = role.options.core.readCheck(request.fetchOffset)
+      if (refused !== null)
+        throw new VltavaError(refused, describeBounds(request.fetchOffset, role.highWatermark, log))
+      const maxBytes = Math.min(limit.budget, request.maxBytes)
+      if (request.fetchOffset >= bounds.highWatermark || maxBytes <= 0) return found([])
+      const batches = log.read({
+        offset: request.fetchOffset,
+        endOffset: bounds.highWatermark,
+        maxBytes,
+        atLeastOneBatch: limit.first,
+      })
+      return batches instanceof Promise ? batches.then(found, failed) : found(batches)
+    } catch (thrown) {
+      return failed(thrown)
+    }
+  }
+}
+
+function describeBounds(
+  offset: Offset,
+  highWatermark: Offset,
+  log: { readonly logStartOffset: Offset; readonly logEndOffset: Offset },
+): string {
+  return `Offset ${offset} cannot be read: the log goes from ${log.logStartOffset} to ${log.logEndOffset}, committed up to ${highWatermark}.`
+}

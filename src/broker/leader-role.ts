@@ -1,0 +1,197 @@
+// One partition while this broker leads it: routes between the replication core, the log and the waiting requests.
+import { VltavaError } from '../model/errors.ts'
+import type { LeaderEpoch, NodeId, Offset, TopicPartition } from '../model/ids.ts'
+import type { Connection } from '../net/connection.ts'
+import { highWatermarkNote } from '../protocol/replica-fetch.ts'
+import { validateBatches } from '../record/batch-validation.ts'
+import { checkLeaderEpoch } from '../replication/fetch-check.ts'
+import type { IsrAnswer, IsrProposal } from '../replication/isr.ts'
+import type {
+  FollowerFetch,
+  FollowerFetchResult,
+  FollowerFlush,
+  LeaderUpdate,
+} from '../replication/leader-messages.ts'
+import type { PartitionLeader } from '../replication/partition-leader.ts'
+import type { PartitionLog } from '../storage/partition-log.ts'
+import type { BrokerEnvironment } from './broker-environment.ts'
+import { type ParkedFetches, PendingAcks } from './delayed-requests.ts'
+
+/** The settings of the topic that a leader obeys. */
+export interface TopicLimits {
+  readonly minInsyncReplicas: number
+  readonly maxMessageBytes: number
+}
+
+export interface LeaderRoleOptions extends TopicPartition {
+  readonly environment: BrokerEnvironment
+  readonly core: PartitionLeader
+  readonly log: PartitionLog
+  readonly limits: TopicLimits
+  /** Consumers that wait for the high watermark. */
+  readonly committedFetches: ParkedFetches
+  readonly proposeIsr: (role: LeaderRole, proposal: IsrProposal) => void
+}
+
+export interface Appended {
+  readonly baseOffset: Offset
+  readonly endOffset: Offset
+  /** Resolves when the write returned. */
+  readonly written: Promise<void>
+}
+
+export class LeaderRole {
+  readonly kind = 'leader'
+  readonly options: LeaderRoleOptions
+  readonly pendingAcks = new PendingAcks()
+  /** Followers whose fetch is parked here, with the connection to tell them of a new high watermark. */
+  readonly #parkedFollowers = new Map<NodeId, Connection>()
+  #limits: TopicLimits
+  #ended = false
+
+  constructor(options: LeaderRoleOptions) {
+    this.options = options
+    this.#limits = options.limits
+  }
+
+  get leaderEpoch(): LeaderEpoch {
+    return this.options.core.leaderEpoch
+  }
+
+  get highWatermark(): Offset {
+    return this.options.core.highWatermark
+  }
+
+  /** Whether the leadership is over; whoever waited meanwhile must not act on it any more. */
+  get hasEnded(): boolean {
+    return this.#ended
+  }
+
+  configure(settings: TopicLimits): void {
+    this.#limits = settings
+    this.apply(this.options.core.minInsyncReplicasChanged(settings.minInsyncReplicas))
+  }
+
+  /** @throws VltavaError FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH. -1 skips the check. */
+  checkEpoch(currentLeaderEpoch: LeaderEpoch): void {
+    if (currentLeaderEpoch < 0) return
+    const code = checkLeaderEpoch(currentLeaderEpoch, this.leaderEpoch)
+    if (code === null) return
+    throw new VltavaError(
+      code,
+      `The request is of leader epoch ${currentLeaderEpoch}, this leader is in ${this.leaderEpoch}.`,
+    )
+  }
+
+  /**
+   * Checks and appends record batches; all of them or, when it throws, none.
+   * @throws VltavaError CORRUPT_MESSAGE, INVALID_RECORD, MESSAGE_TOO_LARGE, NOT_ENOUGH_REPLICAS, SERVER_BUSY,
+   * STORAGE_ERROR, all of them definite here: nothing was appended.
+   */
+  append(batches: Uint8Array, acks: -1 | 0 | 1): Appended {
+    const { core, log, environment } = this.options
+    const refused = core.produceCheck(acks)
+    if (refused !== null) throw new VltavaError(refused, this.describeIsr())
+    if (batches.length === 0)
+      throw new VltavaError('INVALID_RECORD', 'There is no record batch for the partition.')
+    validateBatches(batches, {
+      cpu: environment.cpu,
+      maxBytes: this.#limits.maxMessageBytes,
+      origin: 'producer',
+    })
+    return log.appendAsLeader(batches, this.leaderEpoch)
+  }
+
+  written(endOffset: Offset): void {
+    this.#carryOut(this.options.core.written(endOffset, this.#nowMs()))
+  }
+
+  flushed(endOffset: Offset): void {
+    this.#carryOut(this.options.core.flushed(endOffset))
+  }
+
+  followerFetched(fetch: Omit<FollowerFetch, 'nowMs'>): FollowerFetchResult {
+    const result = this.options.core.followerFetched({ ...fetch, nowMs: this.#nowMs() })
+    if (result.kind === 'accepted') this.#carryOut(result)
+    return result
+  }
+
+  followerFlushed(note: Omit<FollowerFlush, 'nowMs'>): void {
+    this.#carryOut(this.options.core.followerFlushed({ ...note, nowMs: this.#nowMs() }))
+  }
+
+  followerParked(replicaId: NodeId, connection: Connection): void {
+    this.#parkedFollowers.set(replicaId, connection)
+  }
+
+  followerUnparked(replicaId: NodeId): void {
+    this.#parkedFollowers.delete(replicaId)
+  }
+
+  isrAnswered(proposal: IsrProposal, result: IsrAnswer): void {
+    if (!this.#ended)
+      this.#carryOut(this.options.core.isrAnswered({ proposal, result, nowMs: this.#nowMs() }))
+  }
+
+  /** Carries out what a call to the core returned; for calls that the partition makes itself. */
+  apply(update: LeaderUpdate): void {
+    this.#carryOut(update)
+  }
+
+  tick(): void {
+    this.#carryOut(this.options.core.tick(this.#nowMs()))
+  }
+
+  /** Ends the leadership: whoever waits learns that the outcome is not known. */
+  end(error: VltavaError): void {
+    this.#ended = true
+    this.#parkedFollowers.clear()
+    this.pendingAcks.failAll(error)
+  }
+
+  /** Which replicas hold back records up to the offset, in words, for the error of a produce that timed out. */
+  describeMissing(endOffset: Offset): string {
+    const { core } = this.options
+    const nowMs = this.#nowMs()
+    const missing = core
+      .describe()
+      .filter((replica) => replica.inIsr && replica.flushedOffset < endOffset)
+      .map(({ replicaId, caughtUpAtMs }) => {
+        const since =
+          caughtUpAtMs === null
+            ? 'not heard of in this leadership'
+            : `behind for ${Math.round(nowMs - caughtUpAtMs)} ms`
+        return `broker ${replicaId} (${since})`
+      })
+    const waiting = missing.length === 0 ? 'the leader itself' : missing.join(', ')
+    return `waiting for ${waiting}; ${this.describeIsr()}`
+  }
+
+  describeIsr(): string {
+    return `the in-sync replicas are ${this.options.core.isr.isr.join(', ')}; min.insync.replicas is ${this.#limits.minInsyncReplicas}`
+  }
+
+  #nowMs(): number {
+    return this.options.environment.clock.monotonicMs()
+  }
+
+  #carryOut(update: LeaderUpdate): void {
+    if (this.#ended) return
+    if (update.highWatermarkAdvanced) {
+      this.pendingAcks.release(update.highWatermark)
+      this.options.committedFetches.wakeAll()
+      this.#noteFollowers(update.highWatermark)
+    }
+    if (update.isrProposal !== null) this.options.proposeIsr(this, update.isrProposal)
+  }
+
+  #noteFollowers(highWatermark: Offset): void {
+    const { topicId, partition } = this.options
+    for (const connection of this.#parkedFollowers.values()) {
+      if (!connection.isOpen) continue
+      connection.notify(highWatermarkNote, {
+        partitions: [{ topicId, partition, leaderEpoch: this.leaderEpoch, highWatermark }],
+      })
+    }
+  }
+}

@@ -1,0 +1,294 @@
+import { type ClusterImage, EMPTY_IMAGE } from '../metadata/cluster-image.ts'
+import { deltaFor, type PartitionDelta } from '../metadata/image-delta.ts'
+import { topicConfigOf } from '../metadata/topic-configs.ts'
+import { VltavaError } from '../model/errors.ts'
+import {
+  type BrokerEpoch,
+  type MetadataOffset,
+  type NodeId,
+  type PartitionKey,
+  partitionKey,
+  type TopicId,
+  type TopicPartition,
+} from '../model/ids.ts'
+import { CorruptLogError } from '../storage/corrupt-log-error.ts'
+import type { LogDirectory } from '../storage/log-directory.ts'
+import { LOG_SETTINGS_DEFAULT } from '../storage/log-settings.ts'
+import type { BrokerEnvironment } from './broker-environment.ts'
+import { Partition, type PartitionOptions, type PartitionTarget } from './partition.ts'
+
+/** Partitions that change their role at the same time; each costs some file operations. */
+const UPDATES_AT_ONCE = 16
+
+export interface PartitionRegistryOptions {
+  readonly environment: BrokerEnvironment
+  readonly directory: LogDirectory
+  readonly nodeId: NodeId
+  readonly brokerEpoch: () => BrokerEpoch | null
+  /** What the registry itself does not know of a new partition. */
+  readonly wiring: Pick<
+    PartitionOptions,
+    'settings' | 'proposeIsr' | 'followLeader' | 'unfollowLeader' | 'reportFlush'
+  >
+  /** Called after the hosted partitions have taken the roles of the image. */
+  readonly onApplied: (before: ClusterImage, after: ClusterImage) => void
+}
+
+/** The partitions hosted here. Takes images one after the other and gives every partition its role. */
+export class PartitionRegistry {
+  readonly #options: PartitionRegistryOptions
+  readonly #hosted = new Map<PartitionKey, Partition>()
+  /** Logs that must not be opened or made anew: they are damaged, or gone although this broker is in the ISR. */
+  readonly #offline = new Map<PartitionKey, TopicPartition>()
+  readonly #onDisk: Set<PartitionKey>
+  readonly #deletedTopics = new Set<TopicId>()
+  #applied: ClusterImage = EMPTY_IMAGE
+  #next: ClusterImage | null = null
+  #applying: Promise<void> | null = null
+  #closed = false
+
+  constructor(options: PartitionRegistryOptions) {
+    this.#options = options
+    this.#onDisk = new Set(
+      options.directory.partitions().map(({ topicId, partition }) => partitionKey(topicId, partition)),
+    )
+  }
+
+  /** The image whose roles the hosted partitions have. */
+  get applied(): ClusterImage {
+    return this.#applied
+  }
+
+  get appliedOffset(): MetadataOffset {
+    return this.#applied.metadataOffset
+  }
+
+  /** null until the logs of the replayed image are open. */
+  get offlineLogs(): readonly TopicPartition[] | null {
+    return this.#applied === EMPTY_IMAGE ? null : [...this.#offline.values()]
+  }
+
+  get hosted(): IterableIterator<Partition> {
+    return this.#hosted.values()
+  }
+
+  find(key: PartitionKey): Partition | null {
+    return this.#hosted.get(key) ?? null
+  }
+
+  /** @throws VltavaError UNKNOWN_TOPIC_ID, NOT_LEADER_OR_FOLLOWER or STORAGE_ERROR, all definite. */
+  require(key: PartitionKey): Partition {
+    const partition = this.#hosted.get(key)
+    if (partition !== undefined) return partition
+    const [topicId, index] = key.split('/') as [string, string]
+    if (this.#offline.has(key)) {
+      throw new VltavaError(
+        'STORAGE_ERROR',
+        `The log of partition ${index} is damaged or missing on broker ${this.#options.nodeId}.`,
+        { definite: true },
+      )
+    }
+    const topic = this.#applied.topics.get(topicId)
+    if (topic === undefined)
+      throw new VltavaError(
+        'UNKNOWN_TOPIC_ID',
+        `Broker ${this.#options.nodeId} knows no topic with the id ${topicId}.`,
+      )
+    throw new VltavaError(
+      'NOT_LEADER_OR_FOLLOWER',
+      `Broker ${this.#options.nodeId} does not host partition ${index} of topic ${topic.name}.`,
+      { definite: true },
+    )
+  }
+
+  /** Remembers a committed deletion: data on disk may go only because of one. */
+  topicDeleted(topicId: TopicId): void {
+    this.#deletedTopics.add(topicId)
+  }
+
+  /**
+   * Gives the partitions the roles of the image. Images that arrive while an older one is applied are merged: only
+   * the newest counts (REP-42). Before this broker has replayed its own registration nothing is applied (REP-27).
+   */
+  apply(image: ClusterImage): void {
+    if (this.#closed) return
+    this.#next = image
+    this.#applying ??= this.#applyAll().finally(() => {
+      this.#applying = null
+    })
+  }
+
+  /** Looks again at the newest image, after the broker epoch became known. */
+  resume(): void {
+    if (this.#next !== null) this.apply(this.#next)
+  }
+
+  /** Ends all roles; the logs stay open until the directory closes them. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#applying
+    await Promise.all([...this.#hosted.values()].map((partition) => partition.end()))
+    this.#hosted.clear()
+  }
+
+  async #applyAll(): Promise<void> {
+    for (;;) {
+      const image = this.#next
+      const brokerEpoch = this.#options.brokerEpoch()
+      if (image === null || brokerEpoch === null || image.metadataOffset < brokerEpoch || this.#closed) return
+      this.#next = null
+      const before = this.#applied
+      try {
+        await this.#applyOne({ before, after: image, brokerEpoch })
+      } catch (error) {
+        this.#options.environment.process.fail(
+          'metadata could not be applied to the hosted partitions',
+          error,
+        )
+        return
+      }
+      this.#applied = image
+      this.#options.onApplied(before, image)
+    }
+  }
+
+  async #applyOne(change: {
+    before: ClusterImage
+    after: ClusterImage
+    brokerEpoch: BrokerEpoch
+  }): Promise<void> {
+    const { before, after, brokerEpoch } = change
+    const delta = deltaFor(this.#options.nodeId, before, after)
+    if (before === EMPTY_IMAGE) this.#setMissingAside(delta.follow.concat(delta.lead))
+    await this.#remove(
+      delta.stop.map(({ topic, before: image }) => partitionKey(topic.topicId, image.partition)),
+    )
+    // Also those of the difference: a deletion may have arrived while an older image was opening the same topic.
+    for (const { topicId } of delta.deletedTopics) this.#deletedTopics.add(topicId)
+    await this.#deleteTopics()
+    const changed = new Map<PartitionKey, PartitionDelta>()
+    for (const one of [...delta.lead, ...delta.follow])
+      changed.set(partitionKey(one.topic.topicId, one.after.partition), one)
+    if (delta.brokers.length > 0) this.#addLed(changed, after)
+    const waiting = [...changed.entries()]
+    const worker = async (): Promise<void> => {
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        await this.#update(next[0], { delta: next[1], image: after, brokerEpoch })
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(UPDATES_AT_ONCE, waiting.length) }, worker))
+  }
+
+  /** A change of brokers concerns every partition led here: it decides who may join the ISR. */
+  #addLed(changed: Map<PartitionKey, PartitionDelta>, after: ClusterImage): void {
+    for (const [key, partition] of this.#hosted) {
+      if (partition.leader === null || changed.has(key)) continue
+      const topic = after.topics.get(partition.options.topicId)
+      const image = topic?.partitions[partition.options.partition]
+      if (topic !== undefined && image !== undefined) changed.set(key, { topic, before: image, after: image })
+    }
+  }
+
+  /**
+   * The first image after a start: a log that this broker should have as a member of the ISR and has not is lost.
+   * Made anew and elected, it would be an empty leader; so it is reported first and leaves the ISR.
+   */
+  #setMissingAside(assigned: readonly PartitionDelta[]): void {
+    for (const { topic, after } of assigned) {
+      const key = partitionKey(topic.topicId, after.partition)
+      if (this.#onDisk.has(key) || !after.isr.includes(this.#options.nodeId)) continue
+      this.#offline.set(key, { topicId: topic.topicId, partition: after.partition })
+      this.#options.environment.log.error('log-missing', {
+        topic: topic.name,
+        topicId: topic.topicId,
+        partition: after.partition,
+      })
+    }
+  }
+
+  async #update(
+    key: PartitionKey,
+    to: { delta: PartitionDelta; image: ClusterImage; brokerEpoch: BrokerEpoch },
+  ): Promise<void> {
+    const { delta, image, brokerEpoch } = to
+    const { nodeId } = this.#options
+    if (this.#offline.has(key)) {
+      // Out of the ISR it may start from nothing; a damaged log stays as it is for the operator.
+      if (this.#onDisk.has(key) || delta.after.isr.includes(nodeId)) return
+      this.#offline.delete(key)
+    }
+    const partition = this.#hosted.get(key) ?? (await this.#open(key, delta))
+    if (partition === null) return
+    const config = topicConfigOf(delta.topic.configs)
+    const target: PartitionTarget = {
+      image: delta.after,
+      brokerEpoch,
+      brokers: image.brokers,
+      limits: config,
+    }
+    await partition.update(target)
+  }
+
+  async #open(key: PartitionKey, { topic, after }: PartitionDelta): Promise<Partition | null> {
+    const { directory, environment, nodeId, wiring } = this.#options
+    const { topicId } = topic
+    const config = topicConfigOf(topic.configs)
+    let partition: Partition | null = null
+    try {
+      const target = { topicId, partition: after.partition }
+      const log = await directory.openPartition(target, {
+        create: !this.#onDisk.has(key),
+        settings: {
+          ...LOG_SETTINGS_DEFAULT,
+          segmentBytes: config.segmentBytes,
+          indexIntervalBytes: config.indexIntervalBytes,
+        },
+        observer: {
+          onWritten: (endOffset) => partition?.written(endOffset),
+          onFlushed: (flushedOffset) => partition?.flushed(flushedOffset),
+        },
+      })
+      const highWatermark = Math.min(directory.highWatermark(target) ?? 0, log.logEndOffset)
+      partition = new Partition({ ...wiring, ...target, log, highWatermark, nodeId, environment })
+      this.#onDisk.add(key)
+      this.#hosted.set(key, partition)
+      return partition
+    } catch (thrown) {
+      if (!(thrown instanceof CorruptLogError)) throw thrown
+      this.#offline.set(key, { topicId, partition: after.partition })
+      environment.log.error('log-damaged', {
+        topic: topic.name,
+        topicId,
+        partition: after.partition,
+        reason: thrown.message,
+      })
+      return null
+    }
+  }
+
+  async #remove(keys: readonly PartitionKey[]): Promise<void> {
+    for (const key of keys) {
+      const partition = this.#hosted.get(key)
+      if (partition === undefined) continue
+      this.#hosted.delete(key)
+      await partition.end()
+      await this.#options.directory.closePartition(partition.options)
+    }
+  }
+
+  async #deleteTopics(): Promise<void> {
+    const { directory, environment } = this.#options
+    for (const topicId of this.#deletedTopics) {
+      const keys = [...this.#onDisk].filter((key) => key.startsWith(`${topicId}/`))
+      await this.#remove(keys)
+      for (const key of keys) {
+        const partition = Number(key.slice(topicId.length + 1))
+        await directory.deletePartition({ topicId, partition })
+        this.#onDisk.delete(key)
+        this.#offline.delete(key)
+        environment.log.info('partition-deleted', { topicId, partition })
+      }
+    }
+    this.#deletedTopics.clear()
+  }
+}

@@ -1,0 +1,128 @@
+import type { Timer } from '../base/clock.ts'
+import { toVltavaError, VltavaError } from '../model/errors.ts'
+import { partitionKey } from '../model/ids.ts'
+import type { RequestOf, ResponseOf } from '../protocol/api.ts'
+import { wireErrorOf } from '../protocol/error-schema.ts'
+import type { produce } from '../protocol/produce.ts'
+import type { BrokerEnvironment } from './broker-environment.ts'
+import type { PendingAck } from './delayed-requests.ts'
+import type { Appended, LeaderRole } from './leader-role.ts'
+import type { PartitionRegistry } from './partition-registry.ts'
+
+type Request = RequestOf<typeof produce>
+type Response = ResponseOf<typeof produce>
+type PartitionResponse = Response['partitions'][number]
+
+export interface ProduceFlowOptions {
+  readonly environment: BrokerEnvironment
+  readonly registry: PartitionRegistry
+}
+
+/** Appends what clients send and answers when the records are as safe as they asked. */
+export class ProduceFlow {
+  readonly #options: ProduceFlowOptions
+
+  constructor(options: ProduceFlowOptions) {
+    this.#options = options
+  }
+
+  handle(request: Request, payload: Uint8Array): Promise<Response> {
+    let length = 0
+    for (const { batchesBytes } of request.partitions) length += batchesBytes
+    if (length !== payload.length) {
+      throw new VltavaError(
+        'INVALID_REQUEST',
+        `The payload has ${payload.length} bytes, the partitions name ${length}.`,
+      )
+    }
+    const deadline = new ProduceDeadline(this.#options.environment, request.timeoutMs)
+    let position = 0
+    const responses = request.partitions.map((partition) => {
+      const batches = payload.subarray(position, position + partition.batchesBytes)
+      position += partition.batchesBytes
+      return this.#append(partition, { batches, acks: request.acks, deadline })
+    })
+    return Promise.all(responses)
+      .then((partitions) => ({ partitions }))
+      .finally(() => deadline.cancel())
+  }
+
+  async #append(
+    target: Request['partitions'][number],
+    { batches, acks, deadline }: { batches: Uint8Array; acks: Request['acks']; deadline: ProduceDeadline },
+  ): Promise<PartitionResponse> {
+    try {
+      const partition = this.#options.registry.require(partitionKey(target.topicId, target.partition))
+      const role = partition.requireLeader()
+      role.checkEpoch(target.currentLeaderEpoch)
+      // No await until here: the role that was checked is the one that appends.
+      const appended = role.append(batches, acks)
+      if (acks === -1) await this.#whenCommitted(role, appended, deadline)
+      else await appended.written
+      return {
+        error: null,
+        baseOffset: appended.baseOffset,
+        leaderEpoch: role.leaderEpoch,
+        logStartOffset: role.options.log.logStartOffset,
+      }
+    } catch (thrown) {
+      return { error: wireErrorOf(toVltavaError(thrown)), baseOffset: 0, leaderEpoch: 0, logStartOffset: 0 }
+    }
+  }
+
+  #whenCommitted(role: LeaderRole, appended: Appended, deadline: ProduceDeadline): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let settled = false
+      const ack: PendingAck = {
+        endOffset: appended.endOffset,
+        settle(error) {
+          if (settled) return
+          settled = true
+          if (error === null) resolve()
+          else reject(error)
+        },
+      }
+      role.pendingAcks.add(ack)
+      deadline.onDue(() => {
+        if (settled) return
+        role.pendingAcks.remove(ack)
+        ack.settle(
+          new VltavaError(
+            'REQUEST_TIMED_OUT',
+            `Written, but not acknowledged in time: ${role.describeMissing(appended.endOffset)}.`,
+          ),
+        )
+      })
+      // A failed write never becomes visible to the high watermark; without this the request would wait in vain.
+      appended.written.catch((error: unknown) => {
+        role.pendingAcks.remove(ack)
+        ack.settle(toVltavaError(error))
+      })
+      role.pendingAcks.release(role.highWatermark)
+    })
+  }
+}
+
+/** The one deadline of a produce request; its timer exists only once something waits. */
+class ProduceDeadline {
+  readonly #environment: BrokerEnvironment
+  readonly #timeoutMs: number
+  readonly #callbacks: (() => void)[] = []
+  #timer: Timer | null = null
+
+  constructor(environment: BrokerEnvironment, timeoutMs: number) {
+    this.#environment = environment
+    this.#timeoutMs = timeoutMs
+  }
+
+  onDue(callback: () => void): void {
+    this.#callbacks.push(callback)
+    this.#timer ??= this.#environment.clock.setTimer(this.#timeoutMs, () => {
+      for (const due of this.#callbacks) due()
+    })
+  }
+
+  cancel(): void {
+    this.#timer?.cancel()
+  }
+}

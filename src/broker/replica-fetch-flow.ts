@@ -1,0 +1,147 @@
+import { toVltavaError, VltavaError } from '../model/errors.ts'
+import { type NodeId, partitionKey } from '../model/ids.ts'
+import type { Connection } from '../net/connection.ts'
+import type { RequestOf, ResponseOf } from '../protocol/api.ts'
+import { wireErrorOf } from '../protocol/error-schema.ts'
+import type { flushedNote, replicaFetch } from '../protocol/replica-fetch.ts'
+import type { BrokerEnvironment } from './broker-environment.ts'
+import { assemble, bytesOf, type FetchAnswer, type Slot } from './fetch-flow.ts'
+import type { LeaderRole } from './leader-role.ts'
+import { readOrPark } from './parked-read.ts'
+import type { PartitionRegistry } from './partition-registry.ts'
+
+type Request = RequestOf<typeof replicaFetch>
+type PartitionRequest = Request['partitions'][number]
+type PartitionResponse = ResponseOf<typeof replicaFetch>['partitions'][number]
+
+const NO_BOUNDS = { highWatermark: 0, logStartOffset: 0, diverging: null, batchesBytes: 0 } as const
+
+/** A partition of a follower's fetch after its position was judged once. */
+type Judged =
+  | { readonly kind: 'answered'; readonly slot: Slot<PartitionResponse> }
+  | { readonly kind: 'readable'; readonly role: LeaderRole; readonly request: PartitionRequest }
+
+/** Serves followers. Who fetches is the node that the connection proved, never what a message says (SEC-30). */
+export class ReplicaFetchFlow {
+  readonly #environment: BrokerEnvironment
+  readonly #registry: PartitionRegistry
+
+  constructor(options: { readonly environment: BrokerEnvironment; readonly registry: PartitionRegistry }) {
+    this.#environment = options.environment
+    this.#registry = options.registry
+  }
+
+  handle(
+    request: Request,
+    from: { readonly replicaId: NodeId; readonly connection: Connection },
+  ): ReturnType<typeof readOrPark<FetchAnswer<{ partitions: PartitionResponse[] }>>> {
+    // The fetch tells the leader what the follower holds; that counts once, when it arrives, however long it parks.
+    const judged = request.partitions.map((partition) =>
+      this.#judge(partition, request.brokerEpoch, from.replicaId),
+    )
+    const roles = judged.flatMap((one) => (one.kind === 'readable' ? [one.role] : []))
+    const parkOn = request.partitions.flatMap(({ topicId, partition }) => {
+      const hosted = this.#registry.find(partitionKey(topicId, partition))
+      return hosted === null ? [] : [hosted.writtenFetches]
+    })
+    return readOrPark({
+      clock: this.#environment.clock,
+      maxWaitMs: request.maxWaitMs,
+      parkOn,
+      attempt: () => this.#attempt(judged, request.maxBytes),
+      onPark: () => {
+        for (const role of roles) role.followerParked(from.replicaId, from.connection)
+      },
+      onUnpark: () => {
+        for (const role of roles) role.followerUnparked(from.replicaId)
+      },
+    })
+  }
+
+  flushed(note: RequestOf<typeof flushedNote>, replicaId: NodeId): void {
+    for (const { topicId, partition, leaderEpoch, flushedOffset } of note.partitions) {
+      const role = this.#registry.find(partitionKey(topicId, partition))?.leader ?? null
+      role?.followerFlushed({ replicaId, brokerEpoch: note.brokerEpoch, leaderEpoch, flushedOffset })
+    }
+  }
+
+  #judge(request: PartitionRequest, brokerEpoch: number, replicaId: NodeId): Judged {
+    try {
+      const role = this.#registry.require(partitionKey(request.topicId, request.partition)).requireLeader()
+      const { fetchOffset, flushedOffset, lastFetchedEpoch, currentLeaderEpoch } = request
+      const position = { fetchOffset, flushedOffset, lastFetchedEpoch, currentLeaderEpoch }
+      const result = role.followerFetched({ replicaId, brokerEpoch, ...position })
+      if (result.kind === 'accepted') return { kind: 'readable', role, request }
+      if (result.kind === 'error') {
+        const error = wireErrorOf(new VltavaError(result.code))
+        return {
+          kind: 'answered',
+          slot: urgent({ ...boundsOf(role), error, diverging: null, batchesBytes: 0 }),
+        }
+      }
+      const diverging = { epoch: result.epoch, endOffset: result.endOffset }
+      return {
+        kind: 'answered',
+        slot: urgent({ ...boundsOf(role), error: null, diverging, batchesBytes: 0 }),
+      }
+    } catch (thrown) {
+      return { kind: 'answered', slot: failed(thrown) }
+    }
+  }
+
+  #attempt(judged: readonly Judged[], maxBytes: number): ReturnType<typeof assemble<PartitionResponse>> {
+    let budget = maxBytes
+    let first = true
+    const slots = judged.map((one) => {
+      if (one.kind === 'answered') return one.slot
+      const slot = read(one.role, one.request, { budget, first })
+      const bytes = slot instanceof Promise ? Math.min(budget, one.request.maxBytes) : bytesOf(slot.batches)
+      budget -= bytes
+      if (bytes > 0) first = false
+      return slot
+    })
+    return assemble(slots, 1)
+  }
+}
+
+function boundsOf(role: LeaderRole): { highWatermark: number; logStartOffset: number } {
+  return { highWatermark: role.highWatermark, logStartOffset: role.options.log.logStartOffset }
+}
+
+function urgent(response: PartitionResponse): Slot<PartitionResponse> {
+  return { response, batches: [], urgent: true }
+}
+
+function failed(thrown: unknown): Slot<PartitionResponse> {
+  return urgent({ error: wireErrorOf(toVltavaError(thrown)), ...NO_BOUNDS })
+}
+
+function read(
+  role: LeaderRole,
+  request: PartitionRequest,
+  limit: { readonly budget: number; readonly first: boolean },
+): Slot<PartitionResponse> | Promise<Slot<PartitionResponse>> {
+  if (role.hasEnded) return failed(new VltavaError('NOT_LEADER_OR_FOLLOWER'))
+  const found = (batches: readonly Uint8Array[]): Slot<PartitionResponse> =>
+    role.hasEnded
+      ? failed(new VltavaError('NOT_LEADER_OR_FOLLOWER'))
+      : {
+          response: { error: null, diverging: null, ...boundsOf(role), batchesBytes: bytesOf(batches) },
+          batches,
+          urgent: false,
+        }
+  const { log } = role.options
+  const maxBytes = Math.min(limit.budget, request.maxBytes)
+  if (request.fetchOffset >= log.logEndOffset || maxBytes <= 0) return found([])
+  try {
+    const batches = log.read({
+      offset: request.fetchOffset,
+      endOffset: log.logEndOffset,
+      maxBytes,
+      atLeastOneBatch: limit.first,
+    })
+    return batches instanceof Promise ? batches.then(found, failed) : found(batches)
+  } catch (thrown) {
+    return failed(thrown)
+  }
+}

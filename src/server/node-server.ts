@@ -1,0 +1,254 @@
+// The composition root: puts the ports, the data directory, the connections and the roles of one node together.
+import { toBase64Url } from '../base/bytes.ts'
+import type { BrokerIdentity } from '../broker/broker-environment.ts'
+import { BrokerNode } from '../broker/broker-node.ts'
+import { ControllerNode } from '../controller/controller-node.ts'
+import { VltavaError } from '../model/errors.ts'
+import type { IncarnationId, NodeId } from '../model/ids.ts'
+import type { Connection } from '../net/connection.ts'
+import { registerHandshake } from '../net/handshake.ts'
+import { MemoryNetwork } from '../net/memory-transport.ts'
+import { Router } from '../net/router.ts'
+import type { Channel, Listener } from '../net/transport.ts'
+import { createTopic, deleteTopic } from '../protocol/topics.ts'
+import { LogDirectory } from '../storage/log-directory.ts'
+import type { NodeConfig, PeerAddress } from './config.ts'
+import type { Environment } from './environment.ts'
+import { healthHandler } from './health.ts'
+import { PeerConnections } from './peer-connections.ts'
+import { brokerSettingsOf, controllerSettingsOf, storageSettingsOf } from './role-settings.ts'
+
+const SECRET_BYTES = 32
+const THREAD_POOL_SIZE_DEFAULT = 4
+const LOOPBACK_URL = 'ws://self:1'
+
+export interface NodeServerOptions {
+  readonly environment: Environment
+  readonly config: NodeConfig
+  /** The secret of the cluster; a node that is alone may have none, and then draws one for itself. */
+  readonly secret: Uint8Array | null
+  /** Name and version, shown to whoever connects. */
+  readonly software: string
+  /** Threads of the libuv pool (UV_THREADPOOL_SIZE), which bounds the fsyncs at once. Default 4, as in Node. */
+  readonly threadPoolSize?: number
+}
+
+interface Roles {
+  readonly broker: BrokerNode | null
+  readonly controller: ControllerNode | null
+}
+
+interface Parts extends Roles {
+  readonly directory: LogDirectory
+  readonly listeners: readonly Listener[]
+  readonly peers: PeerConnections
+  readonly url: string
+}
+
+/** One running node. */
+export class NodeServer {
+  /** Where others reach it. */
+  readonly url: string
+  readonly #parts: Parts
+  #stopping: Promise<void> | null = null
+
+  private constructor(parts: Parts) {
+    this.#parts = parts
+    this.url = parts.url
+  }
+
+  /**
+   * Opens the data directory, listens, and starts the roles. It resolves when the node answers, not when it serves:
+   * `isReady` and GET /readyz tell that.
+   * @throws VltavaError INVALID_CONFIG (no data directory, no secret), INVALID_ARGUMENT (port in use, directory locked
+   *   or of another node), INCONSISTENT_CLUSTER_ID, STORAGE_ERROR.
+   */
+  static async start(options: NodeServerOptions): Promise<NodeServer> {
+    const { environment, config } = options
+    const path = config.texts['log.dir']
+    if (path === null)
+      throw new VltavaError('INVALID_CONFIG', 'log.dir: is needed; name the data directory with --data-dir.')
+    const secret = secretOf(options)
+    const directory = await LogDirectory.open({
+      ...environment,
+      path,
+      nodeId: config.integers['node.id'],
+      settings: storageSettingsOf(config, options.threadPoolSize ?? THREAD_POOL_SIZE_DEFAULT),
+      onFailure: (error) => environment.process.fail(`the data directory ${path} failed`, error),
+    })
+    try {
+      return new NodeServer(await assemble(options, { directory, secret }))
+    } catch (error) {
+      await directory.close({ cleanBrokerEpoch: null })
+      throw error
+    }
+  }
+
+  get port(): number {
+    return this.#parts.listeners[0]!.port
+  }
+
+  get directory(): LogDirectory {
+    return this.#parts.directory
+  }
+
+  get broker(): BrokerNode | null {
+    return this.#parts.broker
+  }
+
+  get controller(): ControllerNode | null {
+    return this.#parts.controller
+  }
+
+  /** Whether the node serves what its roles promise. */
+  get isReady(): boolean {
+    return this.#stopping === null && whyNotReady(this.#parts) === null
+  }
+
+  /** Stops the roles in order, flushes everything and leaves the clean-shutdown marker. Safe to call twice. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    const { broker, controller, peers, listeners, directory } = this.#parts
+    await broker?.stop()
+    await controller?.stop()
+    peers.close()
+    await Promise.all(listeners.map((listener) => listener.close()))
+    await directory.close({ cleanBrokerEpoch: broker?.brokerEpoch ?? null })
+  }
+}
+
+function secretOf({ config, secret, environment }: NodeServerOptions): Uint8Array {
+  if (secret !== null) return secret
+  if (config.peers?.some((peer) => peer.nodeId !== config.integers['node.id'])) {
+    throw new VltavaError(
+      'INVALID_CONFIG',
+      'cluster.secret.file: a node with peers needs the secret they share; make a file with 32 random bytes as text and name it with --cluster-secret-file.',
+    )
+  }
+  const drawn = new Uint8Array(SECRET_BYTES)
+  environment.random.fill(drawn)
+  return drawn
+}
+
+function drawId(environment: Environment): IncarnationId {
+  const bytes = new Uint8Array(16)
+  environment.random.fill(bytes)
+  return toBase64Url(bytes)
+}
+
+function whyNotReady({ broker, controller }: Roles): string | null {
+  if (broker !== null) return broker.isReady ? null : 'the broker is not unfenced yet'
+  if (controller === null) return 'the node is starting'
+  return controller.controllerId === null ? 'the controller quorum has no leader' : null
+}
+
+async function assemble(
+  options: NodeServerOptions,
+  opened: { readonly directory: LogDirectory; readonly secret: Uint8Array },
+): Promise<Parts> {
+  const { environment, config, software } = options
+  const { directory, secret } = opened
+  const { clock, random, log, mac } = environment
+  const identity = { nodeId: config.integers['node.id'], incarnationId: drawId(environment) }
+  const router = new Router(log)
+  const clusterId = (): string | null => directory.clusterId
+  const accept = registerHandshake({
+    router,
+    clock,
+    log,
+    random,
+    mac,
+    ...identity,
+    isBroker: config.roles.broker,
+    isController: config.roles.controller,
+    software,
+    clusterId,
+    secret,
+  })
+  const roles: Roles = { broker: null, controller: null }
+  const loopback = new MemoryNetwork(clock)
+  const onChannel = (channel: Channel): void => void accept(channel)
+  const listener = await listen({ options, roles, onChannel })
+  const listeners = [listener, await loopback.listen({ host: 'self', port: 1, onChannel })]
+  const url = config.texts['advertised.url'] ?? `ws://${config.texts['listener.host']}:${listener.port}`
+  const voters = config.peers ?? [{ nodeId: identity.nodeId, url }]
+  const peers = new PeerConnections({
+    environment,
+    router,
+    ...identity,
+    secret,
+    software,
+    clusterId,
+    loopback: { transport: loopback, url: LOOPBACK_URL },
+    urlOf: (id) => voters.find((voter) => voter.nodeId === id)?.url ?? null,
+  })
+  Object.assign(roles, makeRoles({ options, directory, peers, voters, identity: { ...identity, url } }))
+  const parts = { directory, listeners, peers, ...roles, url }
+  addHandlers(router, parts)
+  await roles.controller?.start()
+  roles.broker?.start()
+  return parts
+}
+
+function listen(of: {
+  readonly options: NodeServerOptions
+  readonly roles: Roles
+  readonly onChannel: (channel: Channel) => void
+}): Promise<Listener> {
+  const { environment, config } = of.options
+  return environment.listeners.listen({
+    host: config.texts['listener.host'] ?? '127.0.0.1',
+    port: config.integers['listener.port'],
+    allowedOrigins: (config.texts['allowed.origins'] ?? '').split(',').filter((origin) => origin !== ''),
+    httpHandler: healthHandler({ whyNotReady: () => whyNotReady(of.roles) }),
+    onChannel: of.onChannel,
+  })
+}
+
+function makeRoles(from: {
+  readonly options: NodeServerOptions
+  readonly directory: LogDirectory
+  readonly peers: PeerConnections
+  readonly voters: readonly PeerAddress[]
+  readonly identity: BrokerIdentity
+}): Roles {
+  const { directory, voters, identity } = from
+  const { environment, config } = from.options
+  const connectPeer = (id: NodeId, url: string | null = null): Promise<Connection> =>
+    from.peers.connect(id, url)
+  const { nodeId } = identity
+  const controller = config.roles.controller
+    ? new ControllerNode({
+        ...environment,
+        nodeId,
+        voters,
+        directory,
+        connectPeer,
+        settings: controllerSettingsOf(config),
+      })
+    : null
+  // This node first: the answer of its own controller costs no network.
+  const ordered = [...voters].sort((a, b) => Number(b.nodeId === nodeId) - Number(a.nodeId === nodeId))
+  const settings = brokerSettingsOf(config)
+  const broker = config.roles.broker
+    ? new BrokerNode({ environment, settings, identity, directory, voters: ordered, connectPeer })
+    : null
+  return { broker, controller }
+}
+
+/**
+ * A combined node has two handlers for topic requests: those of clients go to the broker, which passes them on to the
+ * active controller as a peer; those of peers are for the controller.
+ */
+function addHandlers(router: Router, { broker, controller }: Roles): void {
+  broker?.addHandlers(router)
+  controller?.addHandlers(router)
+  const roleFor = (connection: Connection): BrokerNode | ControllerNode =>
+    connection.identity !== null && controller !== null ? controller : (broker ?? controller)!
+  router.handle(createTopic, (call) => roleFor(call.connection).createTopic(call))
+  router.handle(deleteTopic, (call) => roleFor(call.connection).deleteTopic(call))
+}

@@ -1,0 +1,41 @@
+import type { BrokerSettings } from '../broker/broker-environment.ts'
+import type { ControllerSettings } from '../controller/controller-environment.ts'
+import { LOG_DIRECTORY_SETTINGS_DEFAULT, type LogDirectorySettings } from '../storage/log-directory.ts'
+import type { NodeConfig } from './config.ts'
+
+/** How long a broker waits for one answer of the controller before it looks for another one. */
+const CONTROLLER_REQUEST_TIMEOUT_MS = 2_000
+
+export function brokerSettingsOf({ integers }: NodeConfig): BrokerSettings {
+  return {
+    heartbeatIntervalMs: integers['broker.heartbeat.interval.ms'],
+    replicaLagTimeMaxMs: integers['replica.lag.time.max.ms'],
+    replicaFetchWaitMaxMs: integers['replica.fetch.wait.max.ms'],
+    replicaFetchMaxBytes: integers['replica.fetch.max.bytes'],
+    replicaFetchResponseMaxBytes: integers['replica.fetch.response.max.bytes'],
+    checkpointIntervalMs: integers['replica.high.watermark.checkpoint.interval.ms'],
+    controllerRequestTimeoutMs: CONTROLLER_REQUEST_TIMEOUT_MS,
+    controlledShutdownTimeoutMs: integers['controlled.shutdown.timeout.ms'],
+  }
+}
+
+export function controllerSettingsOf({ integers }: NodeConfig): ControllerSettings {
+  return {
+    sessionTimeoutMs: integers['broker.session.timeout.ms'],
+    disconnectGraceMs: integers['broker.disconnect.grace.ms'],
+    electionTimeoutMs: integers['controller.quorum.election.timeout.ms'],
+    quorumHeartbeatIntervalMs: integers['controller.quorum.heartbeat.interval.ms'],
+  }
+}
+
+/**
+ * @param threadPoolSize threads of the libuv pool. A quarter stays free for reads, which must not wait behind fsyncs of
+ *   a disk that hangs (STO-18).
+ */
+export function storageSettingsOf({ integers }: NodeConfig, threadPoolSize: number): LogDirectorySettings {
+  return {
+    ...LOG_DIRECTORY_SETTINGS_DEFAULT,
+    tailCacheBytes: integers['log.tail.cache.bytes'],
+    flushesMax: Math.max(1, Math.floor((threadPoolSize * 3) / 4)),
+  }
+}
