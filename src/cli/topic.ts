@@ -1,0 +1,140 @@
+// vltava topic create | list | describe | delete
+import type { Command } from 'commander'
+import { type BootstrapOptions, withBootstrap, withClient } from './client-options.ts'
+import { columns, plural } from './output.ts'
+import { EXIT, type RunAction, say, type Terminal, UsageError } from './terminal.ts'
+import { parseInteger, parsePair } from './text-options.ts'
+
+const INT32 = { min: -(2 ** 31), max: 2 ** 31 - 1 } as const
+
+interface CreateOptions extends BootstrapOptions {
+  readonly partitions: string
+  readonly replicationFactor?: string
+  readonly config: readonly string[]
+  readonly json?: boolean
+}
+
+export function addTopicCommands(program: Command, terminal: Terminal, run: RunAction): void {
+  const topic = program.command('topic').description('create, list, describe and delete topics')
+  const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
+  withBootstrap(topic.command('create <topic>'))
+    .description('create a topic')
+    .option('--partitions <count>', 'how many partitions', '1')
+    .option(
+      '--replication-factor <count>',
+      'replicas of each partition (default: 3, or the number of brokers if less)',
+    )
+    .option('--config <name=value>', 'a setting of the topic; may be repeated', collect, [])
+    .option('--json', 'print one JSON object')
+    .action((name: string, options: CreateOptions) => run(() => create(name, options, terminal)))
+  withBootstrap(topic.command('list'))
+    .description('list the topics')
+    .option('--json', 'print one JSON array')
+    .action((options: BootstrapOptions & { json?: boolean }) => run(() => list(options, terminal)))
+  withBootstrap(topic.command('describe <topic>'))
+    .description('show partitions, leaders, in-sync replicas and offsets')
+    .option('--json', 'print one JSON object')
+    .action((name: string, options: BootstrapOptions & { json?: boolean }) =>
+      run(() => describe(name, options, terminal)),
+    )
+  withBootstrap(topic.command('delete <topic>'))
+    .description('delete a topic with all its records')
+    .option('--yes', 'needed: the records cannot be brought back')
+    .action((name: string, options: BootstrapOptions & { yes?: boolean }) =>
+      run(() => remove(name, options, terminal)),
+    )
+}
+
+async function create(name: string, options: CreateOptions, terminal: Terminal): Promise<number> {
+  const partitions = parseInteger(options.partitions, { option: '--partitions', ...INT32 })
+  const replicationFactor =
+    options.replicationFactor === undefined
+      ? null
+      : parseInteger(options.replicationFactor, { option: '--replication-factor', ...INT32 })
+  const configs = Object.fromEntries(
+    options.config.map((pair) => parsePair(pair, '--config')).map((pair) => [pair.name, pair.value]),
+  )
+  const created = await withClient(options, terminal, (client) =>
+    client.admin.createTopic({
+      name,
+      partitions,
+      configs,
+      ...(replicationFactor === null ? {} : { replicationFactor }),
+    }),
+  )
+  if (options.json === true) {
+    terminal.stdout.write(
+      `${JSON.stringify({ name, id: created.topicId, partitions: created.partitions, replicationFactor: created.replicationFactor })}\n`,
+    )
+  } else {
+    say(
+      terminal,
+      `Created ${name}: ${plural(created.partitions, 'partition')}, replication factor ${created.replicationFactor}.`,
+    )
+  }
+  return EXIT.done
+}
+
+async function list(options: BootstrapOptions & { json?: boolean }, terminal: Terminal): Promise<number> {
+  const topics = await withClient(options, terminal, (client) => client.admin.listTopics())
+  const sorted = [...topics].sort((a, b) => (a.name < b.name ? -1 : 1))
+  if (options.json === true) {
+    terminal.stdout.write(
+      `${JSON.stringify(sorted.map(({ name, id, partitions }) => ({ name, id, partitions: partitions.length })))}\n`,
+    )
+  } else {
+    for (const { name } of sorted) terminal.stdout.write(`${name}\n`)
+  }
+  return EXIT.done
+}
+
+async function describe(
+  name: string,
+  options: BootstrapOptions & { json?: boolean },
+  terminal: Terminal,
+): Promise<number> {
+  const topic = await withClient(options, terminal, (client) => client.admin.describeTopic(name))
+  if (options.json === true) {
+    const partitions = topic.partitions.map((partition) => ({
+      partition: partition.partition,
+      leader: partition.leader,
+      leaderEpoch: partition.leaderEpoch,
+      replicas: partition.replicas,
+      isr: partition.isr,
+      logStartOffset: partition.logStartOffset,
+      highWatermark: partition.highWatermark,
+      logEndOffset: partition.logEndOffset,
+    }))
+    terminal.stdout.write(`${JSON.stringify({ name: topic.name, id: topic.id, partitions })}\n`)
+    return EXIT.done
+  }
+  const header = ['PARTITION', 'LEADER', 'EPOCH', 'REPLICAS', 'ISR', 'LOG-START', 'HIGH-WATERMARK', 'LOG-END']
+  const shown = (value: number | null): string => (value === null ? '-' : String(value))
+  const rows = topic.partitions.map((partition) => [
+    String(partition.partition),
+    shown(partition.leader),
+    String(partition.leaderEpoch),
+    partition.replicas.join(','),
+    partition.isr.join(','),
+    shown(partition.logStartOffset),
+    shown(partition.highWatermark),
+    shown(partition.logEndOffset),
+  ])
+  terminal.stdout.write(`topic ${topic.name}, id ${topic.id}\n${columns([header, ...rows])}\n`)
+  return EXIT.done
+}
+
+async function remove(
+  name: string,
+  options: BootstrapOptions & { yes?: boolean },
+  terminal: Terminal,
+): Promise<number> {
+  if (options.yes !== true) {
+    throw new UsageError(
+      `deleting ${JSON.stringify(name)} deletes all its records on every broker; add --yes if you mean it`,
+    )
+  }
+  await withClient(options, terminal, (client) => client.admin.deleteTopic(name))
+  say(terminal, `Deleted ${name}.`)
+  return EXIT.done
+}
