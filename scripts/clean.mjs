@@ -1,4 +1,6 @@
 // Removes the build output, so that a file deleted from src cannot live on in dist.
 import { rmSync } from 'node:fs'
 
-rmSync(new URL('../dist', import.meta.url), { recursive: true, force: true })
+for (const output of ['dist', 'dist-benchmarks']) {
+  rmSync(new URL(`../${output}`, import.meta.url), { recursive: true, force: true })
+}

@@ -1,0 +1,25 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePorts } from '../dist/cli/free-ports.js'
+import { LocalCluster } from '../dist/cli/local-cluster.js'
+
+/** Runs the task beside a cluster of real processes in a temporary directory. */
+export async function withCluster<T>(
+  brokers: number,
+  task: (cluster: LocalCluster) => Promise<T>,
+): Promise<T> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'vltava-bench-'))
+  const cluster = LocalCluster.create({ dataDir, brokers, ports: await freePorts(brokers) })
+  try {
+    return await task(cluster)
+  } finally {
+    await cluster.stop(10_000)
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)]!
+}
