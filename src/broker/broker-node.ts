@@ -124,6 +124,11 @@ export class BrokerNode {
     return this.#lifecycle.brokerEpoch
   }
 
+  /** The broker epoch for the clean-shutdown marker; null while not all logs were opened: their state is not known. */
+  get cleanBrokerEpoch(): number | null {
+    return this.#registry.offlineLogs === null ? null : this.#lifecycle.brokerEpoch
+  }
+
   get registry(): PartitionRegistry {
     return this.#registry
   }
@@ -141,7 +146,10 @@ export class BrokerNode {
     this.#running.push(this.#metadata.run().catch(died('following the metadata')))
     const checkLag = (): void => {
       for (const partition of this.#registry.hosted) partition.tick()
-      this.#lagTimer = environment.clock.setTimer(LAG_CHECK_INTERVAL_MS, checkLag)
+      // What followers sent during a stall of this process is read first, or the stall would look like their lag.
+      this.#lagTimer = environment.clock.setTimer(LAG_CHECK_INTERVAL_MS, () => {
+        this.#lagTimer = environment.clock.afterPendingIo(checkLag)
+      })
     }
     checkLag()
     const checkpoint = (): void => {
@@ -232,9 +240,19 @@ export class BrokerNode {
   }
 
   #applied(before: ClusterImage, after: ClusterImage): void {
+    this.#adoptCluster(after)
     this.#hints.publish(this.#options.identity.nodeId, { before, after })
     this.#waiters.reached(after.metadataOffset)
     if (!this.isReady) this.#lifecycle.hurry()
+  }
+
+  /** A node that is broker only learns from its first image which cluster it has joined. */
+  #adoptCluster({ clusterId }: ClusterImage): void {
+    const { directory, environment } = this.#options
+    if (clusterId === null || clusterId === directory.clusterId) return
+    directory.adoptClusterId(clusterId).catch((error: unknown) => {
+      environment.process.fail('the data directory belongs to another cluster', error)
+    })
   }
 
   #isUnfencedInImage(): boolean {

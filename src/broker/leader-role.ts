@@ -46,6 +46,8 @@ export class LeaderRole {
   readonly pendingAcks = new PendingAcks()
   /** Followers whose fetch is parked here, with the connection to tell them of a new high watermark. */
   readonly #parkedFollowers = new Map<NodeId, Connection>()
+  /** The high watermark each follower was told last, in an answer or a note. */
+  readonly #toldHighWatermark = new Map<NodeId, Offset>()
   #limits: TopicLimits
   #ended = false
 
@@ -120,12 +122,19 @@ export class LeaderRole {
     this.#carryOut(this.options.core.followerFlushed({ ...note, nowMs: this.#nowMs() }))
   }
 
+  /** From now on the follower hears of a new high watermark at once, and now if it has not heard of this one. */
   followerParked(replicaId: NodeId, connection: Connection): void {
     this.#parkedFollowers.set(replicaId, connection)
+    if (this.#toldHighWatermark.get(replicaId) !== this.highWatermark) this.#note(replicaId, connection)
   }
 
-  followerUnparked(replicaId: NodeId): void {
-    this.#parkedFollowers.delete(replicaId)
+  followerUnparked(replicaId: NodeId, connection: Connection): void {
+    if (this.#parkedFollowers.get(replicaId) === connection) this.#parkedFollowers.delete(replicaId)
+  }
+
+  /** The answer to a fetch tells the follower of the present high watermark. */
+  followerAnswered(replicaId: NodeId): void {
+    this.#toldHighWatermark.set(replicaId, this.highWatermark)
   }
 
   isrAnswered(proposal: IsrProposal, result: IsrAnswer): void {
@@ -180,18 +189,20 @@ export class LeaderRole {
     if (update.highWatermarkAdvanced) {
       this.pendingAcks.release(update.highWatermark)
       this.options.committedFetches.wakeAll()
-      this.#noteFollowers(update.highWatermark)
+      this.#noteFollowers()
     }
     if (update.isrProposal !== null) this.options.proposeIsr(this, update.isrProposal)
   }
 
-  #noteFollowers(highWatermark: Offset): void {
+  #noteFollowers(): void {
+    for (const [replicaId, connection] of this.#parkedFollowers) this.#note(replicaId, connection)
+  }
+
+  #note(replicaId: NodeId, connection: Connection): void {
+    if (!connection.isOpen) return
     const { topicId, partition } = this.options
-    for (const connection of this.#parkedFollowers.values()) {
-      if (!connection.isOpen) continue
-      connection.notify(highWatermarkNote, {
-        partitions: [{ topicId, partition, leaderEpoch: this.leaderEpoch, highWatermark }],
-      })
-    }
+    const { leaderEpoch, highWatermark } = this
+    connection.notify(highWatermarkNote, { partitions: [{ topicId, partition, leaderEpoch, highWatermark }] })
+    this.#toldHighWatermark.set(replicaId, highWatermark)
   }
 }

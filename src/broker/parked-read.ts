@@ -17,6 +17,8 @@ export interface ParkedReadOptions<Answer> {
   readonly parkOn: readonly ParkedFetches[]
   readonly onPark?: () => void
   readonly onUnpark?: () => void
+  /** Called right before an answer is given. */
+  readonly onAnswer?: () => void
 }
 
 /**
@@ -82,6 +84,7 @@ class ParkedRead<Answer> implements ParkedFetch {
     if (this.#settled) return
     if (attempt.satisfied || this.#due) {
       this.#unpark()
+      this.#options.onAnswer?.()
       this.#resolve(attempt.answer)
     } else if (this.#wokenMeanwhile) {
       this.#wokenMeanwhile = false

@@ -49,11 +49,14 @@ export class ReplicaFetchFlow {
       maxWaitMs: request.maxWaitMs,
       parkOn,
       attempt: () => this.#attempt(judged, request.maxBytes),
+      onAnswer: () => {
+        for (const role of roles) role.followerAnswered(from.replicaId)
+      },
       onPark: () => {
         for (const role of roles) role.followerParked(from.replicaId, from.connection)
       },
       onUnpark: () => {
-        for (const role of roles) role.followerUnparked(from.replicaId)
+        for (const role of roles) role.followerUnparked(from.replicaId, from.connection)
       },
     })
   }

@@ -4,6 +4,9 @@ import { createClient } from '../client/node.ts'
 import { type Terminal, UsageError } from './terminal.ts'
 
 const DEFAULT_BOOTSTRAP = 'ws://127.0.0.1:7101'
+/** A person waits: shorter than what suits a program that starts beside its cluster. */
+const BOOTSTRAP_TIMEOUT_MS = 4_000
+const CONNECT_TIMEOUT_MS = 3_000
 
 export interface BootstrapOptions {
   readonly bootstrap?: string
@@ -34,7 +37,11 @@ export async function withClient<T>(
   terminal: Terminal,
   task: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const client = createClient({ bootstrap: bootstrapOf(options, terminal) })
+  const client = createClient({
+    bootstrap: bootstrapOf(options, terminal),
+    bootstrapTimeoutMs: BOOTSTRAP_TIMEOUT_MS,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  })
   try {
     return await task(client)
   } finally {

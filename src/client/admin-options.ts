@@ -34,7 +34,7 @@ const CREATE_TOPIC_OPTIONS = {
   }),
   /** Milliseconds for the whole call. 100 to 300,000, default 30,000. */
   timeoutMs,
-}
+} as const
 
 export type CreateTopicOptions = Given<typeof CREATE_TOPIC_OPTIONS> & {
   /** 1 to 249 of the characters a-z A-Z 0-9 . _ and -. */
@@ -46,7 +46,7 @@ export function resolveCreateTopic(given: CreateTopicOptions) {
   return { name, ...resolveOptions(CREATE_TOPIC_OPTIONS, rest, 'createTopic') }
 }
 
-const TIMEOUT_OPTIONS = { timeoutMs }
+const TIMEOUT_OPTIONS = { timeoutMs } as const
 
 export type TimeoutOptions = Given<typeof TIMEOUT_OPTIONS>
 
@@ -81,7 +81,7 @@ const LIST_OFFSETS_OPTIONS = {
   }),
   /** Milliseconds for the whole call. 100 to 300,000, default 30,000. */
   timeoutMs,
-}
+} as const
 
 export type ListOffsetsOptions = Given<typeof LIST_OFFSETS_OPTIONS> & { readonly topic: string }
 

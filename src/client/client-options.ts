@@ -21,7 +21,7 @@ const CLIENT_OPTIONS = {
    * default 300,000.
    */
   metadataMaxAgeMs: integerOption({ min: 1_000, max: 86_400_000, fallback: 300_000 }),
-}
+} as const
 
 /** How a client talks to its cluster. Every option may be left out. */
 export type ClientSettings = Given<typeof CLIENT_OPTIONS>
@@ -43,7 +43,7 @@ const ENTRY_OPTIONS = {
     allowed: 'an object with debug, info, warn, error and child',
     check: isLog,
   }),
-}
+} as const
 
 /** Only `bootstrap` is required. */
 export type CreateClientOptions = Given<typeof ENTRY_OPTIONS> & {

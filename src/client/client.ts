@@ -28,7 +28,7 @@ export interface ClientParts {
 const CLOSE_OPTIONS = {
   /** Milliseconds the producers have to flush. 0 to 86,400,000. */
   timeoutMs: integerOption({ min: 0, max: 86_400_000, fallback: 30_000 }),
-}
+} as const
 
 /**
  * A client of one cluster. Its producers, consumers and admin calls share one connection to each broker. It connects

@@ -90,7 +90,7 @@ const CONSUMER_OPTIONS = {
     allowed: 'an AbortSignal or null',
     check: (value) => value === null || value instanceof AbortSignal,
   }),
-}
+} as const
 
 /** What a consumer reads, and how. Only `topic` is required. */
 export type ConsumerOptions = Given<typeof CONSUMER_OPTIONS> & { readonly topic: string }

@@ -62,7 +62,7 @@ const PRODUCER_OPTIONS = {
   retryBackoffMs: integerOption({ min: 1, max: 60_000, fallback: 50 }),
   /** The longest pause between two attempts, in milliseconds. Kafka's `retry.backoff.max.ms`. 1 to 60,000, default 1,000. */
   retryBackoffMaxMs: integerOption({ min: 1, max: 60_000, fallback: 1_000 }),
-}
+} as const
 
 /** How a producer sends. Every option may be left out. */
 export type ProducerOptions = Given<typeof PRODUCER_OPTIONS>

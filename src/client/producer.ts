@@ -16,7 +16,7 @@ import { callSettled } from './settle.ts'
 const CLOSE_OPTIONS = {
   /** Milliseconds to wait for what is under way. 0 to 86,400,000. */
   timeoutMs: integerOption({ min: 0, max: 86_400_000, fallback: 30_000 }),
-}
+} as const
 
 /**
  * Sends records. Made by `client.producer()`.

@@ -24,6 +24,8 @@ export const ENTRY_OVERHEAD_BYTES = 24
 
 const nodeId = integer(0, 2 ** 31 - 1)
 const term = integer(0, Number.MAX_SAFE_INTEGER)
+/** A term somebody campaigns for or leads: term 0 is before the first election. */
+const electionTerm = integer(1, Number.MAX_SAFE_INTEGER)
 const index = integer(0, Number.MAX_SAFE_INTEGER)
 
 /** An entry of the log. Data is null for the empty entry by which a new leader commits what precedes it. */
@@ -31,23 +33,24 @@ export const entrySchema = struct({
   /** From 1, without gaps. */
   index: integer(1, Number.MAX_SAFE_INTEGER),
   /** The term of the leader that appended it; never decreases along a log. */
-  term: integer(1, Number.MAX_SAFE_INTEGER),
+  term: electionTerm,
   data: nullable(bytes(0, ENTRY_ABSOLUTE_MAX_BYTES)),
 })
 
 /** `term` is the current term of the sender, also in both kinds of pre-vote message. */
 const envelope = { from: nodeId, to: nodeId, term }
+const electedEnvelope = { ...envelope, term: electionTerm }
 
 const variants = union({
   /** "Would you vote for me in campaignTerm?" Changes no term and no vote. */
-  'pre-vote': struct({ ...envelope, campaignTerm: term, lastIndex: index, lastTerm: term }),
+  'pre-vote': struct({ ...envelope, campaignTerm: electionTerm, lastIndex: index, lastTerm: term }),
   /** campaignTerm is that of the request, so that an answer to an earlier question is told apart. */
-  'pre-vote-response': struct({ ...envelope, campaignTerm: term, granted: boolean() }),
-  vote: struct({ ...envelope, lastIndex: index, lastTerm: term }),
+  'pre-vote-response': struct({ ...envelope, campaignTerm: electionTerm, granted: boolean() }),
+  vote: struct({ ...electedEnvelope, lastIndex: index, lastTerm: term }),
   'vote-response': struct({ ...envelope, granted: boolean() }),
   /** Entries to follow the one at prevIndex and prevTerm; without entries it asks whether that one is there. */
   append: struct({
-    ...envelope,
+    ...electedEnvelope,
     prevIndex: index,
     prevTerm: term,
     commitIndex: index,
@@ -63,7 +66,7 @@ const variants = union({
     conflict: nullable(struct({ index, term })),
   }),
   /** commitIndex is at most what the follower is known to hold. */
-  heartbeat: struct({ ...envelope, commitIndex: index }),
+  heartbeat: struct({ ...electedEnvelope, commitIndex: index }),
   /** Goes out without waiting for entries to become durable: a slow disk is not a dead node. */
   'heartbeat-response': struct(envelope),
 })

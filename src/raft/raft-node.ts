@@ -189,8 +189,9 @@ export class RaftNode {
   }
 
   /**
-   * What a Ready had to persist is durable. A token of an earlier term is ignored: its entries may have been
-   * overwritten, and even be back by a later write that is still under way. That later write's token covers them.
+   * What a Ready had to persist is durable, and so is that of all earlier ones: of several, the last token will do. A
+   * token of an earlier term is ignored: its entries may have been overwritten, and even be back by a later write that
+   * is still under way. That later write's token covers them.
    */
   persisted(token: PersistToken, nowMs: number): void {
     const raft = this.#at(nowMs)

@@ -117,7 +117,7 @@ export class NodeServer {
     await controller?.stop()
     peers.close()
     await Promise.all(listeners.map((listener) => listener.close()))
-    await directory.close({ cleanBrokerEpoch: broker?.brokerEpoch ?? null })
+    await directory.close({ cleanBrokerEpoch: broker?.cleanBrokerEpoch ?? null })
   }
 }
 
@@ -186,12 +186,17 @@ async function assemble(
     loopback: { transport: loopback, url: LOOPBACK_URL },
     urlOf: (id) => voters.find((voter) => voter.nodeId === id)?.url ?? null,
   })
-  Object.assign(roles, makeRoles({ options, directory, peers, voters, identity: { ...identity, url } }))
-  const parts = { directory, listeners, peers, ...roles, url }
-  addHandlers(router, parts)
-  await roles.controller?.start()
-  roles.broker?.start()
-  return parts
+  try {
+    Object.assign(roles, makeRoles({ options, directory, peers, voters, identity: { ...identity, url } }))
+    addHandlers(router, roles)
+    await roles.controller?.start()
+    roles.broker?.start()
+  } catch (error) {
+    peers.close()
+    await Promise.all(listeners.map((open) => open.close()))
+    throw error
+  }
+  return { directory, listeners, peers, ...roles, url }
 }
 
 function listen(of: {

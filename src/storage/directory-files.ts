@@ -7,7 +7,13 @@ import type { Random } from '../base/random.ts'
 import type { BrokerEpoch, NodeId, Offset, PartitionKey } from '../model/ids.ts'
 import { AtomicFile, isCount, isObject } from './atomic-file.ts'
 import { type FileSystem, joinPath } from './file-system.ts'
-import { DIRECTORY_FORMAT_VERSION, type DirectoryMeta, newMeta, readMeta } from './meta-file.ts'
+import {
+  DIRECTORY_FORMAT_VERSION,
+  type DirectoryMeta,
+  newMeta,
+  readMeta,
+  unreadableMeta,
+} from './meta-file.ts'
 import { CHECKPOINT_VERSION, OffsetCheckpoint } from './offset-checkpoint.ts'
 import type { StorageFailure } from './storage-failure.ts'
 
@@ -51,11 +57,16 @@ export class DirectoryFiles {
 
   /**
    * Reads whose directory this is; a new directory becomes that of the node.
-   * @throws VltavaError as `readMeta`.
+   * @throws VltavaError as `readMeta`; STORAGE_ERROR also when the file is missing but there are logs.
    */
   async loadMeta(nodeId: NodeId, random: Random): Promise<void> {
     this.#meta = await readMeta(this.#metaFile, nodeId)
-    if (this.#meta === null) await this.writeMeta(newMeta(nodeId, random))
+    if (this.#meta !== null) return
+    const { fileSystem, path } = this.#options
+    for (const logs of ['topics', 'metadata']) {
+      if (await fileSystem.exists(joinPath(path, logs))) throw unreadableMeta(this.#metaFile, 'missing')
+    }
+    await this.writeMeta(newMeta(nodeId, random))
   }
 
   get meta(): DirectoryMeta {

@@ -34,13 +34,7 @@ export async function readMeta(file: AtomicFile, nodeId: NodeId): Promise<Direct
   }
   const meta = content.status === 'ok' ? parseMeta(content.data) : null
   if (meta === null) {
-    const reason = content.status === 'damaged' ? content.reason : 'its fields are not known'
-    throw new VltavaError(
-      'STORAGE_ERROR',
-      `${file.path} is damaged (${reason}), so it cannot be told whose data this is. Restore the file from a backup, ` +
-        'or start on an empty directory to copy the data from other replicas.',
-      { retriable: false },
-    )
+    throw unreadableMeta(file, content.status === 'damaged' ? `damaged: ${content.reason}` : 'damaged')
   }
   if (meta.nodeId !== nodeId) {
     throw new VltavaError(
@@ -50,6 +44,16 @@ export async function readMeta(file: AtomicFile, nodeId: NodeId): Promise<Direct
     )
   }
   return meta
+}
+
+/** @param problem what the file is. */
+export function unreadableMeta(file: AtomicFile, problem: string): VltavaError {
+  return new VltavaError(
+    'STORAGE_ERROR',
+    `${file.path} is ${problem}, so it cannot be told whose data this is. Restore the file from a backup, or start on ` +
+      'an empty directory to copy the data from other replicas.',
+    { retriable: false },
+  )
 }
 
 export function newMeta(nodeId: NodeId, random: Random): DirectoryMeta {

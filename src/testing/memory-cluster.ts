@@ -15,7 +15,7 @@ import { createNodeCpu } from '../platform/node/node-cpu.ts'
 import { createNodeMac } from '../platform/node/node-mac.ts'
 import { type ConfigSource, readConfig } from '../server/config.ts'
 import { NodeServer } from '../server/node-server.ts'
-import { MemoryFileSystem } from '../storage/memory-file-system.ts'
+import { MemoryFileSystem, type PowerLoss } from '../storage/memory-file-system.ts'
 import { HaltableClock } from './haltable-clock.ts'
 import { MemoryMachine, MemoryProcess } from './memory-process.ts'
 
@@ -161,11 +161,27 @@ export class MemoryCluster {
 
   /** Ends a node as SIGKILL does: what it had written stays on its disk, everything else is gone at once. */
   async kill(id: NodeId): Promise<void> {
+    await this.#end(id, (disk) => disk.afterKill())
+  }
+
+  /** Ends a node as the loss of its power does: what it had not fsynced is lost, or kept in part as `loss` says. */
+  async losePower(id: NodeId, loss: PowerLoss = {}): Promise<void> {
+    await this.#end(id, (disk) => disk.afterPowerLoss(loss))
+  }
+
+  /** Gives a node that does not run an empty disk. */
+  replaceDisk(id: NodeId): void {
+    const node = this.#node(id)
+    if (node.server !== null) throw new VltavaError('INVALID_ARGUMENT', `node ${id} runs`)
+    node.fileSystem = new MemoryFileSystem()
+  }
+
+  async #end(id: NodeId, diskAfter: (disk: MemoryFileSystem) => MemoryFileSystem): Promise<void> {
     const node = this.#node(id)
     if (node.server === null) throw new VltavaError('INVALID_ARGUMENT', `node ${id} does not run`)
     node.server = null
     node.clock?.halt()
-    node.fileSystem = node.fileSystem.afterKill()
+    node.fileSystem = diskAfter(node.fileSystem)
     if (node.process !== null) this.#machine.stop(node.process.identity)
     for (const other of ['client', ...this.#nodes.map((peer) => nameOf(peer.id))])
       this.network.disconnect(nameOf(id), other)

@@ -194,13 +194,12 @@ export class ControllerCluster {
   async stop(nodeId: NodeId): Promise<void> {
     const { node, listener, directory, process, life } = this.get(nodeId)
     this.#running.delete(nodeId)
-    const stopped = node.stop()
-    await this.settle()
-    await stopped
-    await listener.close()
-    await directory.close({ cleanBrokerEpoch: null })
+    await this.answer(node.stop())
+    await this.answer(listener.close())
+    await this.answer(directory.close({ cleanBrokerEpoch: null }))
     life.isAlive = false
     process.kill()
+    for (const other of this.ids) this.network.disconnect(`node-${nodeId}`, `node-${other}`)
   }
 
   /** Cuts the links between two nodes once; they are made again. */

@@ -62,13 +62,14 @@ describe('a quorum of three controllers', () => {
       expect(found.controllerId).toBe(active.nodeId)
       expect(found.term).toBeGreaterThan(0)
       if (nodeId === active.nodeId) continue
-      for (const request of [
-        broker.register(),
-        broker.heartbeat(),
-        broker.fetch({}),
-        broker.request(createTopic, ORDERS),
-      ]) {
-        await expect(cluster.answer(request)).rejects.toThrow(
+      const requests: readonly (() => Promise<unknown>)[] = [
+        () => broker.register(),
+        () => broker.heartbeat(),
+        () => cluster.answer(broker.fetch({})),
+        () => broker.request(createTopic, ORDERS),
+      ]
+      for (const request of requests) {
+        await expect(request()).rejects.toThrow(
           expect.objectContaining({
             code: 'NOT_CONTROLLER',
             message: `Node ${nodeId} is not the active controller; node ${active.nodeId} is, as far as known.`,

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { type Deferred, deferred } from '../../src/base/async/deferred.ts'
-import type { Clock, Timer } from '../../src/base/clock.ts'
+import type { Clock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { RaftDriver, type RaftStore } from '../../src/controller/raft-driver.ts'
@@ -11,6 +11,7 @@ import { RaftNode } from '../../src/raft/raft-node.ts'
 import type { Entry, HardState } from '../../src/raft/types.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { MemoryProcess } from '../../src/testing/memory-process.ts'
+import { StallingClock } from './stalling-clock.ts'
 
 type Persisted = Parameters<RaftStore['persist']>[0]
 
@@ -331,38 +332,3 @@ describe('the Raft driver', () => {
     expect(fixture.committed.map(({ index }) => index)).toEqual([1, 2])
   })
 })
-
-/** A clock of a process that can stand still: timers first, then what is in the sockets, then `afterPendingIo`. */
-class StallingClock implements Clock {
-  #nowMs = 0
-  #timers: { readonly dueMs: number; readonly callback: () => void }[] = []
-  #afterIo: (() => void)[] = []
-
-  monotonicMs(): number {
-    return this.#nowMs
-  }
-
-  wallMs(): number {
-    return this.#nowMs
-  }
-
-  setTimer(delayMs: number, callback: () => void): Timer {
-    const timer = { dueMs: this.#nowMs + delayMs, callback }
-    this.#timers.push(timer)
-    return { cancel: () => (this.#timers = this.#timers.filter((other) => other !== timer)) }
-  }
-
-  afterPendingIo(callback: () => void): Timer {
-    this.#afterIo.push(callback)
-    return { cancel: () => (this.#afterIo = this.#afterIo.filter((other) => other !== callback)) }
-  }
-
-  stall(ms: number, readSockets: () => void): void {
-    this.#nowMs += ms
-    const due = this.#timers.filter(({ dueMs }) => dueMs <= this.#nowMs)
-    this.#timers = this.#timers.filter(({ dueMs }) => dueMs > this.#nowMs)
-    for (const { callback } of due) callback()
-    readSockets()
-    for (const callback of this.#afterIo.splice(0)) callback()
-  }
-}

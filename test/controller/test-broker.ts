@@ -13,11 +13,7 @@ export class TestBroker {
   #connection: Connection | null = null
   brokerEpoch: BrokerEpoch = 0
 
-  constructor(
-    cluster: ControllerCluster,
-    brokerId: NodeId,
-    incarnationId = runId(`run-1-of-broker-${brokerId}`),
-  ) {
+  constructor(cluster: ControllerCluster, brokerId: NodeId, incarnationId = runId(`run-of-${brokerId}`)) {
     this.#cluster = cluster
     this.brokerId = brokerId
     this.incarnationId = incarnationId
@@ -48,7 +44,7 @@ export class TestBroker {
   async register(fields: Partial<RequestOf<typeof registerBroker>> = {}): Promise<this> {
     const { brokerEpoch } = await this.request(registerBroker, {
       incarnationId: this.incarnationId,
-      directoryId: runId(`directory-of-${this.brokerId}`),
+      directoryId: runId(`disk-of-${this.brokerId}`),
       url: `ws://broker-${this.brokerId}:9092`,
       previousBrokerEpoch: null,
       cleanShutdown: false,
@@ -63,7 +59,7 @@ export class TestBroker {
   ): Promise<ResponseOf<typeof brokerHeartbeat>> {
     return this.send(brokerHeartbeat, {
       brokerEpoch: this.brokerEpoch,
-      metadataOffset: this.brokerEpoch,
+      metadataOffset: this.brokerEpoch as number,
       wantUnfenced: true,
       wantShutdown: false,
       offlineLogs: [],

@@ -62,7 +62,7 @@ describe('codec', () => {
     const schema = integer(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
     for (let bit = 0; bit <= 53; bit++) {
       for (const value of [2 ** bit - 1, 2 ** bit, -(2 ** bit) + 1, -(2 ** bit)]) {
-        if (Number.isSafeInteger(value)) expect(decodeWire(schema, encodeWire(schema, value))).toBe(value + 0)
+        if (Number.isSafeInteger(value)) expect(decodeWire(schema, encodeWire(schema, value))).toBe(value)
       }
     }
   })
@@ -81,7 +81,8 @@ describe('codec', () => {
     ]) {
       expect(decodeWire(schema, encodeWire(schema, value))).toBe(value)
     }
-    expect(decodeWire(schema, encodeWire(schema, 'a\ud800b'))).toBe('a\ufffdb')
+    // How many of them depends on the encoder msgpackr takes for the length.
+    expect(decodeWire(schema, encodeWire(schema, 'a\ud800b'))).toMatch(/^a\ufffd+b$/)
   })
 
   it('decoded bytes -> are views on what was received; encodeWire makes bytes of their own', () => {

@@ -112,7 +112,8 @@ describe('cluster', () => {
       const { term } = cluster.raft(cluster.leader!)
       expect(elections).toBeLessThanOrEqual(2)
       expect(term).toBeGreaterThan(50)
-      for (const id of cluster.voters) expect(cluster.raft(id)).toMatchObject({ leader: cluster.leader, term })
+      for (const id of cluster.voters)
+        expect(cluster.raft(id)).toMatchObject({ leader: cluster.leader, term })
     }
   })
 
@@ -203,20 +204,21 @@ describe('cluster', () => {
     expect(refusals).toBeGreaterThanOrEqual(2)
   })
 
-  it.each([THREE, FIVE])('voters $voters: all see the dead leader\'s links close at once -> another within a second', ({
-    voters,
-  }) => {
-    for (let seed = 1; seed <= 50; seed++) {
-      const cluster = started({ voters, seed })
-      const old = cluster.leader!
-      cluster.crash(old)
-      for (const id of voters) if (id !== old) cluster.linkClosed(id, old)
-      cluster.settle()
-      cluster.run(1_000)
-      expect(cluster.leader, `seed ${seed}`).not.toBeNull()
-      expect(cluster.raft(cluster.leader!).leaderReady).toBe(true)
-    }
-  })
+  it.each([THREE, FIVE])(
+    "voters $voters: all see the dead leader's links close at once -> another within a second",
+    ({ voters }) => {
+      for (let seed = 1; seed <= 50; seed++) {
+        const cluster = started({ voters, seed })
+        const old = cluster.leader!
+        cluster.crash(old)
+        for (const id of voters) if (id !== old) cluster.linkClosed(id, old)
+        cluster.settle()
+        cluster.run(1_000)
+        expect(cluster.leader, `seed ${seed}`).not.toBeNull()
+        expect(cluster.raft(cluster.leader!).leaderReady).toBe(true)
+      }
+    },
+  )
 
   it('RAFT-39: all nodes are killed -> they come back with everything committed', () => {
     const cluster = started(FIVE)

@@ -8,7 +8,10 @@ describe('validate', () => {
   })
 
   it.each([
-    [{ electionTimeoutMs: 9 }, 'raft setting electionTimeoutMs is 9: it must be an integer from 10 to 600000'],
+    [
+      { electionTimeoutMs: 9 },
+      'raft setting electionTimeoutMs is 9: it must be an integer from 10 to 600000',
+    ],
     [{ tickMs: 1.5 }, 'raft setting tickMs is 1.5: it must be an integer from 1 to 300000'],
     [{ inflightAppendsMax: Number.NaN }, 'raft setting inflightAppendsMax is NaN'],
     [{ heartbeatIntervalMs: 501 }, 'it must be at most half of electionTimeoutMs (1000)'],

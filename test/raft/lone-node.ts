@@ -127,7 +127,8 @@ export class LoneNode {
     for (let ready = this.raft.ready(); ready !== null; ready = this.raft.ready()) {
       this.sent.push(...ready.messages)
       this.applied.push(...ready.committed)
-      if (this.writes.length === 0 && ready.persistToken === null) this.sent.push(...ready.messagesAfterPersist)
+      if (this.writes.length === 0 && ready.persistToken === null)
+        this.sent.push(...ready.messagesAfterPersist)
       else this.writes.push(ready)
     }
   }

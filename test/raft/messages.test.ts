@@ -44,6 +44,13 @@ describe('raftMessageSchema', () => {
     expect(() => decode(wire)).toThrow(message)
   })
 
+  it('term 0 of a leader or candidate -> refused', () => {
+    for (const message of [append, { type: 'heartbeat' }, { type: 'vote', lastIndex: 0, lastTerm: 0 }]) {
+      const wire = raftMessageSchema.encode({ ...EXAMPLES[4], ...message, term: 0 } as Message)
+      expect(() => decode(wire)).toThrow('term: must be an integer from 1')
+    }
+  })
+
   it('append with a gap between entries -> refused', () => {
     const [first, , third] = entriesOf([5, 5, 5], 4)
     const wire = raftMessageSchema.encode({ ...append, entries: [first!, third!] })

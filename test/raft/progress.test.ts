@@ -65,7 +65,7 @@ describe('Progress', () => {
     expect(progress).toMatchObject({ paused: false, nextIndex: 7, matchIndex: 4 })
   })
 
-  it('RAFT-08: replicate: a late acceptance -> never lowers the match', () => {
+  it('RAFT-08: a late acceptance -> never lowers the match', () => {
     const progress = replicating(3)
     progress.sent(6, 0)
     progress.accepted(6)
@@ -73,7 +73,7 @@ describe('Progress', () => {
     expect(progress).toMatchObject({ matchIndex: 6, nextIndex: 7 })
   })
 
-  it('RAFT-08: replicate: a refusal of what matched since -> ignored', () => {
+  it('RAFT-08: a refusal of what matched since -> ignored', () => {
     const progress = replicating(6)
     progress.refused(5, 2)
     progress.refused(6, 2)

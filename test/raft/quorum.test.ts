@@ -60,7 +60,9 @@ describe('majorityValue', () => {
 
 describe('voteOutcome', () => {
   it('any votes -> as by trying every way the missing voters can answer', () => {
-    const votesArbitrary = fc.array(fc.tuple(fc.integer({ min: 0, max: 20 }), fc.boolean()), { maxLength: 15 })
+    const votesArbitrary = fc.array(fc.tuple(fc.integer({ min: 0, max: 20 }), fc.boolean()), {
+      maxLength: 15,
+    })
     fc.assert(
       fc.property(votersArbitrary, votesArbitrary, (voters, pairs) => {
         const votes = new Map(pairs)

@@ -26,10 +26,10 @@ function timeToCampaign(node: LoneNode): number {
 }
 
 describe('constructor', () => {
-  it('a log newer than the stored term -> refused: the vote was lost', () => {
-    expect(() => new RaftNode(options({ entries: entriesOf([1, 3]), hardState: { term: 2, votedFor: 1 } }))).toThrow(
-      'the log ends in term 3 but the stored term is 2: was the vote lost?',
-    )
+  it('RAFT-02: a log newer than the stored term -> refused: the vote was lost', () => {
+    expect(
+      () => new RaftNode(options({ entries: entriesOf([1, 3]), hardState: { term: 2, votedFor: 1 } })),
+    ).toThrow('the log ends in term 3 but the stored term is 2: was the vote lost?')
   })
 
   it('no voters, voters twice, settings out of range -> refused', () => {
@@ -124,7 +124,14 @@ describe('candidacy', () => {
   it('RAFT-08: answers to an earlier question -> ignored', () => {
     const node = new LoneNode({ hardState: { term: 4, votedFor: null } })
     node.tick(2_000)
-    const late = { type: 'pre-vote-response', from: 2, to: 1, term: 3, campaignTerm: 4, granted: true } as const
+    const late = {
+      type: 'pre-vote-response',
+      from: 2,
+      to: 1,
+      term: 3,
+      campaignTerm: 4,
+      granted: true,
+    } as const
     node.step(late)
     expect(node.raft.role).toBe('pre-candidate')
     node.step({ ...late, campaignTerm: 5 })

@@ -74,7 +74,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   /** persist 1 [2 ...] [count=1]: writes under way become durable; count limits how many of each node. */
   persist: ({ cluster }, { words, named }) => {
     for (const id of words.map(Number)) {
-      const count = Math.min(Number(named.get('count') ?? Number.POSITIVE_INFINITY), cluster.writesUnderWay(id))
+      const count = Math.min(
+        Number(named.get('count') ?? Number.POSITIVE_INFINITY),
+        cluster.writesUnderWay(id),
+      )
       for (let i = 0; i < count; i++) cluster.completeWrite(id)
     }
   },
@@ -109,7 +112,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   /** status [1 ...]: role, term, leader, commit index and log in memory. */
   status: (scenario, { words }) => {
     const { cluster } = scenario
-    for (const id of words.length === 0 ? cluster.ids : words.map(Number)) scenario.print(showStatus(cluster, id))
+    for (const id of words.length === 0 ? cluster.ids : words.map(Number))
+      scenario.print(showStatus(cluster, id))
   },
 }
 

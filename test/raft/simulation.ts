@@ -9,6 +9,8 @@ export interface SimulationOptions {
   readonly seed: number
   readonly voters: number
   readonly steps: number
+  /** Gets everything that happens. */
+  readonly trace?: (line: string) => void
 }
 
 /** What happened, so that a set of runs can show that it tested what it means to test. */
@@ -50,6 +52,7 @@ export function simulate(options: SimulationOptions): Coverage {
   const trace: string[] = []
   try {
     return new Simulation(options, (line) => {
+      options.trace?.(line)
       trace.push(line)
       if (trace.length > 400) trace.splice(0, 200)
     }).run()
@@ -144,7 +147,9 @@ class Simulation {
     let drawn = (this.#random.u32() / 2 ** 32) * total
     for (const [weight, act] of weights) {
       drawn -= weight
-      if (drawn < 0) return act()
+      if (drawn >= 0) continue
+      act()
+      return
     }
   }
 
@@ -235,7 +240,11 @@ class Simulation {
     cluster.settle()
     const accepted = (): boolean => {
       const { leader } = cluster
-      return leader !== null && cluster.raft(leader).leaderReady && cluster.propose(leader, 'end').kind === 'accepted'
+      return (
+        leader !== null &&
+        cluster.raft(leader).leaderReady &&
+        cluster.propose(leader, 'end').kind === 'accepted'
+      )
     }
     cluster.runUntil(accepted, 60 * CONFIG.electionTimeoutMs)
     const isEnd = (id: number): boolean => {
@@ -246,7 +255,10 @@ class Simulation {
     const { committed } = cluster.invariants
     for (const id of cluster.ids) {
       const applied = cluster.applied(id)
-      assert(applied.length === committed.length, `node ${id} applied ${applied.length} of ${committed.length}`)
+      assert(
+        applied.length === committed.length,
+        `node ${id} applied ${applied.length} of ${committed.length}`,
+      )
       assert(
         applied.every((entry, i) => sameEntry(entry, committed[i]!)),
         `node ${id} applied something else`,

@@ -106,7 +106,14 @@ describe('append', () => {
 
   it('RAFT-07: entries it held already -> commits up to the last of them, not into the stale tail', () => {
     const node = follower([1, 1, 1, 1, 1])
-    node.append({ from: 2, term: 3, prevIndex: 1, prevTerm: 1, commitIndex: 5, entries: entriesOf([1, 1], 2) })
+    node.append({
+      from: 2,
+      term: 3,
+      prevIndex: 1,
+      prevTerm: 1,
+      commitIndex: 5,
+      entries: entriesOf([1, 1], 2),
+    })
     expect(node.raft.commitIndex).toBe(3)
   })
 
@@ -171,7 +178,14 @@ describe('persisted', () => {
     const node = new LoneNode({ terms: [1], hardState: { term: 1, votedFor: null } })
     node.append({ from: 2, term: 1, prevIndex: 1, prevTerm: 1, entries: entriesOf([1], 2) })
     node.append({ from: 3, term: 2, prevIndex: 1, prevTerm: 1, entries: entriesOf([2], 2) })
-    node.append({ from: 2, term: 3, prevIndex: 1, prevTerm: 1, commitIndex: 3, entries: entriesOf([1, 3], 2) })
+    node.append({
+      from: 2,
+      term: 3,
+      prevIndex: 1,
+      prevTerm: 1,
+      commitIndex: 3,
+      entries: entriesOf([1, 3], 2),
+    })
     expect(node.raft.commitIndex).toBe(3)
     expect(node.applied.map((entry) => entry.index)).toEqual([1])
     expect(node.persist(1)).toMatchObject([{ term: 1, lastIndex: 2, lastTerm: 1 }])
@@ -186,7 +200,14 @@ describe('persisted', () => {
     const node = new LoneNode({ terms: [1], hardState: { term: 1, votedFor: null } })
     node.append({ from: 2, term: 1, prevIndex: 1, prevTerm: 1, entries: entriesOf([1, 1], 2) })
     node.step(heartbeat({ term: 3 }))
-    node.append({ from: 2, term: 3, prevIndex: 1, prevTerm: 1, commitIndex: 3, entries: entriesOf([3, 3], 2) })
+    node.append({
+      from: 2,
+      term: 3,
+      prevIndex: 1,
+      prevTerm: 1,
+      commitIndex: 3,
+      entries: entriesOf([3, 3], 2),
+    })
     node.persist(1)
     expect(node.persist(1)).toMatchObject([{ term: 3, lastIndex: 3, lastTerm: 1 }])
     expect(node.applied.map((entry) => entry.index)).toEqual([1])

@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { RAFT_DEFAULTS } from '../../src/raft/config.ts'
-import { ENTRY_OVERHEAD_BYTES, type LogConflict, type Message, type MessageOf } from '../../src/raft/messages.ts'
+import {
+  ENTRY_OVERHEAD_BYTES,
+  type LogConflict,
+  type Message,
+  type MessageOf,
+} from '../../src/raft/messages.ts'
 import { LoneNode, type LoneNodeOptions } from './lone-node.ts'
 
 /** Node 1 leads; its empty entry is durable; nobody has answered yet. */
@@ -172,7 +177,9 @@ describe('heartbeats', () => {
     node.propose('a')
     expect(node.takeSent()).toEqual([])
     alive(node, 2)
-    expect(appendsTo(2, node.takeSent())).toMatchObject([{ prevIndex: 0, entries: [{ index: 1 }, { index: 2 }] }])
+    expect(appendsTo(2, node.takeSent())).toMatchObject([
+      { prevIndex: 0, entries: [{ index: 1 }, { index: 2 }] },
+    ])
   })
 
   it('an answer while entries are unacknowledged -> asks for the position; a refusal sends them again', () => {

@@ -62,16 +62,19 @@ describe('answerVote', () => {
     { terms: [1, 1, 3], lastIndex: 99, lastTerm: 2, granted: false, why: 'longer but older' },
     { terms: [1, 1, 3], lastIndex: 0, lastTerm: 0, granted: false, why: 'empty' },
     { terms: [], lastIndex: 0, lastTerm: 0, granted: true, why: 'both empty' },
-  ])('RAFT-09: a candidate whose log is $why -> granted: $granted', ({ terms, lastIndex, lastTerm, granted }) => {
-    const node = new LoneNode({ terms, hardState: { term: 4, votedFor: null } })
-    node.step(vote({ term: 9, lastIndex, lastTerm }))
-    node.step(preVote({ from: 3, term: 9, campaignTerm: 10, lastIndex, lastTerm }))
-    node.persist()
-    expect(node.takeSent()).toMatchObject([
-      { type: 'vote-response', term: 9, granted },
-      { type: 'pre-vote-response', campaignTerm: 10, granted },
-    ])
-  })
+  ])(
+    'RAFT-09: a candidate whose log is $why -> granted: $granted',
+    ({ terms, lastIndex, lastTerm, granted }) => {
+      const node = new LoneNode({ terms, hardState: { term: 4, votedFor: null } })
+      node.step(vote({ term: 9, lastIndex, lastTerm }))
+      node.step(preVote({ from: 3, term: 9, campaignTerm: 10, lastIndex, lastTerm }))
+      node.persist()
+      expect(node.takeSent()).toMatchObject([
+        { type: 'vote-response', term: 9, granted },
+        { type: 'pre-vote-response', campaignTerm: 10, granted },
+      ])
+    },
+  )
 
   it('a higher term while the leader is alive -> dropped, nothing changes', () => {
     const node = followerOf2()

@@ -70,6 +70,7 @@ function truncations(leaderLog: MemoryLog, followerLog: MemoryLog): number[] {
     const step = follower.onFetchResponse(request, { ...result, logStartOffset })
     if (step.kind !== 'truncate') throw new Error(`expected a truncation, got ${step.kind}`)
     cuts.push(step.offset)
+    if (cuts.length > 20) throw new Error(`does not converge: ${cuts.join(' ')}`)
     followerLog.truncate(step.offset)
     follower.truncated(followerLog.logEndOffset)
   }

@@ -106,7 +106,9 @@ export class ModelPartition {
 
   /** All proposals of a leader are decided and answered. */
   settleProposals(leaderId: NodeId): void {
+    let decided = 0
     for (let proposal = this.takeProposal(leaderId); proposal; proposal = this.takeProposal(leaderId)) {
+      if (++decided > 20) throw new Error(`leader ${leaderId} asks again and again`)
       this.tell(leaderId, proposal, this.decide(leaderId, proposal))
     }
   }

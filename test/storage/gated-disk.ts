@@ -61,9 +61,14 @@ export class GatedDisk {
     await settled()
   }
 
+  /** Holds back nothing new; what is held stays so. */
+  holdNoMore(): void {
+    this.#holds = []
+  }
+
   /** Holds nothing back any more. */
   open(): void {
-    this.#holds = []
+    this.holdNoMore()
     for (const { gate } of this.#held.splice(0)) gate.resolve(undefined)
   }
 

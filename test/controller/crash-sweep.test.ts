@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest'
+import type { NodeId } from '../../src/model/ids.ts'
+import { createTopic } from '../../src/protocol/topics.ts'
+import { ControllerCluster } from './controller-cluster.ts'
+import { liveBrokers } from './test-broker.ts'
+
+/** Power fails at one node whenever its disk comes to the given operations, counted from its last start. */
+async function withPowerCuts(
+  victim: NodeId,
+  operations: readonly number[],
+): Promise<{ readonly cluster: ControllerCluster; readonly cuts: number }> {
+  const cluster = new ControllerCluster([1, 2, 3])
+  const cutAt = (operation: number | undefined) => ({
+    onOperation: async ({ sequence }: { readonly sequence: number }): Promise<undefined> => {
+      if (operation === undefined || sequence < operation) return
+      cuts++
+      await new Promise(() => {})
+    },
+  })
+  let cuts = 0
+  for (const nodeId of cluster.ids) if (nodeId !== victim) await cluster.start(nodeId)
+  for (const operation of [...operations, undefined]) {
+    const before = cuts
+    let isUp = false
+    cluster.start(victim, { fileSystem: cutAt(operation) }).then(
+      () => {
+        isUp = true
+      },
+      () => {},
+    )
+    // Long enough for several elections if the victim takes part in one, or stands still in the middle of it.
+    for (let ms = 0; ms < 3_000 && cuts === before; ms += 50) await cluster.pass(50)
+    if (operation === undefined) {
+      await cluster.until('the victim runs', () => isUp)
+      break
+    }
+    await cluster.pass(500)
+    cluster.killUnfinished(victim)
+    cluster.cutPower(victim)
+  }
+  return { cluster, cuts }
+}
+
+describe('RAFT-01: power loss of a voter at any operation of its disk', () => {
+  const cases = Array.from({ length: 24 }, (_, i) => 10 + 3 * i)
+  it.each(cases)(
+    'at operation %i of each run -> one leader for each term, one history',
+    async (operation) => {
+      const { cluster, cuts } = await withPowerCuts(1, [operation, operation + 1, operation + 2])
+      expect(cuts).toBeGreaterThan(0)
+      await cluster.active()
+      const brokers = await liveBrokers(cluster, [11, 12, 13])
+      const topic = await brokers[0]!.request(createTopic, {
+        name: 'after',
+        partitions: 1,
+        replicationFactor: 3,
+        configs: [],
+        timeoutMs: 5_000,
+      })
+      await cluster.until('all apply it', () =>
+        cluster.running.every(({ node }) => node.image.metadataOffset >= topic.metadataOffset),
+      )
+      const leaders = new Map<unknown, Set<unknown>>()
+      for (const { fields } of cluster.log.named('controller-active')) {
+        const known = leaders.get(fields['term']) ?? new Set()
+        leaders.set(fields['term'], known.add(fields['nodeId']))
+      }
+      expect([...leaders.values()].every((nodes) => nodes.size === 1)).toBe(true)
+      const [first, ...others] = cluster.running.map(({ node }) => node.image)
+      for (const image of others) expect(image).toEqual(first)
+      expect(cluster.running.flatMap(({ process }) => process.failures)).toEqual([])
+    },
+  )
+})
