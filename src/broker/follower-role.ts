@@ -113,7 +113,7 @@ export class FollowerRole {
   #append(batches: readonly Uint8Array[]): Promise<void> | null {
     const { log, environment } = this.options
     try {
-      let last: Promise<void> | null = null
+      // All before any: a refusal half way would leave the core behind the log.
       for (const bytes of batches) {
         validateBatches(bytes, {
           cpu: environment.cpu,
@@ -121,6 +121,9 @@ export class FollowerRole {
           origin: 'log',
           checkRecords: false,
         })
+      }
+      let last: Promise<void> | null = null
+      for (const bytes of batches) {
         const appended = log.appendAsFollower(bytes)
         this.#appendingTo = appended.endOffset
         last = appended.written

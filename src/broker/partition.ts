@@ -68,10 +68,12 @@ export class Partition {
     return this.#role?.kind === 'follower' ? this.#role : null
   }
 
-  /** The newest this replica knows; never falls while the process runs. */
+  /**
+   * What this replica knows. It may fall with a role: where an unclean election cut off records thought committed, the
+   * higher value would call others committed.
+   */
   get highWatermark(): Offset {
-    if (this.#role !== null) this.#highWatermark = Math.max(this.#highWatermark, this.#role.highWatermark)
-    return this.#highWatermark
+    return this.#role?.highWatermark ?? this.#highWatermark
   }
 
   /** @throws VltavaError NOT_LEADER_OR_FOLLOWER; definite, because nothing was done yet. */
@@ -143,7 +145,7 @@ export class Partition {
   async #endRole(): Promise<void> {
     const role = this.#role
     if (role === null) return
-    this.#highWatermark = this.highWatermark
+    this.#highWatermark = role.highWatermark
     this.#role = null
     if (role.kind === 'leader') {
       role.end(
@@ -158,8 +160,12 @@ export class Partition {
     this.committedFetches.wakeAll()
     this.writtenFetches.wakeAll()
     // A follower's write that is under way belongs to its epoch; the next role begins where the log ends after it.
-    if (role.kind === 'follower') await role.end()
-    else await this.log.flush()
+    if (role.kind === 'leader') {
+      await this.log.flush()
+      return
+    }
+    await role.end()
+    this.#highWatermark = role.highWatermark
   }
 
   async #becomeLeader(target: PartitionTarget): Promise<void> {
