@@ -26,7 +26,7 @@ const CREATE_TOPIC_OPTIONS = {
       value === null ||
       (Number.isInteger(value) && (value as number) >= INT32_MIN && (value as number) <= INT32_MAX),
   }),
-  /** Settings of the topic by Kafka's names, such as `{ 'retention.ms': '3600000' }`. Default: none. */
+  /** Settings of the topic by Kafka's names, such as `{ 'segment.bytes': '67108864' }`. Default: none. */
   configs: customOption<Readonly<Record<string, string>>>({
     fallback: {},
     allowed: 'an object of text values',
@@ -43,6 +43,9 @@ export type CreateTopicOptions = Given<typeof CREATE_TOPIC_OPTIONS> & {
 
 export function resolveCreateTopic(given: CreateTopicOptions) {
   const { name, ...rest } = given
+  if (typeof name !== 'string') {
+    throw new VltavaError('INVALID_ARGUMENT', `createTopic: the name must be text, got ${showValue(name)}.`)
+  }
   return { name, ...resolveOptions(CREATE_TOPIC_OPTIONS, rest, 'createTopic') }
 }
 

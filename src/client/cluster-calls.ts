@@ -19,6 +19,9 @@ import { retryAction } from './retry.ts'
 import type { LogBounds, OffsetSpec } from './start-position.ts'
 import { UNKNOWN_TOPIC_WAIT_MS, unknownTopicError } from './unknown-topic.ts'
 
+/** A topic that was just created is looked for at short intervals: its creator waits for it. */
+const UNKNOWN_TOPIC_ATTEMPT_MAX = 3
+
 /** One broker may take this long; then the next is asked. */
 const ATTEMPT_TIMEOUT_MS = 5_000
 
@@ -118,7 +121,8 @@ export class ClusterCalls {
       const state = { nowMs: clock.monotonicMs(), waitMs: UNKNOWN_TOPIC_WAIT_MS }
       const error = unknown === null ? null : unknownTopicError(name, { ...state, unknown })
       if (error !== null) throw error
-      if (!(await this.#pause(failures, deadlineMs))) throw unknown?.error ?? closedError('client')
+      const attempt = Math.min(failures, UNKNOWN_TOPIC_ATTEMPT_MAX)
+      if (!(await this.#pause(attempt, deadlineMs))) throw unknown?.error ?? closedError('client')
     }
   }
 

@@ -106,10 +106,11 @@ export class ClusterView {
   /**
    * Takes what is not older than known.
    * @param isWanted says which topics to keep; an answer about all topics may hold many that nobody uses.
+   * @returns whether a wanted topic has other leaders now, or has come or gone.
    * @throws VltavaError INCONSISTENT_CLUSTER_ID when the answer is from another cluster, PROTOCOL_VIOLATION when it
    *   contradicts itself; nothing is changed then.
    */
-  applyAnswer(answer: Answer, nowMs: number, isWanted: (name: string) => boolean): void {
+  applyAnswer(answer: Answer, nowMs: number, isWanted: (name: string) => boolean): boolean {
     if (this.#clusterId !== null && answer.clusterId !== this.#clusterId) {
       throw new VltavaError(
         'INCONSISTENT_CLUSTER_ID',
@@ -125,9 +126,14 @@ export class ClusterView {
       this.#brokers.clear()
       for (const broker of answer.brokers) this.#brokers.set(broker.brokerId, broker)
     }
+    let hasChanged = false
     for (const topic of answer.topics) {
-      if (isWanted(topic.name)) this.#applyTopic(topic, answer.metadataOffset, nowMs)
+      if (!isWanted(topic.name)) continue
+      const before = this.#topics.get(topic.name)
+      this.#applyTopic(topic, answer.metadataOffset, nowMs)
+      if (!hasSameLeaders(before, this.#topics.get(topic.name))) hasChanged = true
     }
+    return hasChanged
   }
 
   /** @returns the names of the topics in which a partition has another leader now. */
@@ -169,6 +175,15 @@ export class ClusterView {
 export function leaderOf(view: ClusterView, topic: TopicView, partition: PartitionIndex): BrokerView | null {
   const leader = topic.partitions[partition]?.leader ?? null
   return leader === null ? null : view.broker(leader)
+}
+
+function hasSameLeaders(a: TopicView | undefined, b: TopicView | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  if (a.topicId !== b.topicId || a.partitions.length !== b.partitions.length) return false
+  return a.partitions.every(
+    ({ leader, leaderEpoch }, i) =>
+      leader === b.partitions[i]!.leader && leaderEpoch === b.partitions[i]!.leaderEpoch,
+  )
 }
 
 /** An answer whose partitions are not 0 to n-1 would be read as another partition's leader. */

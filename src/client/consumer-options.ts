@@ -1,6 +1,7 @@
-import type { VltavaError } from '../model/errors.ts'
+import { VltavaError } from '../model/errors.ts'
 import type { PartitionIndex } from '../model/ids.ts'
 import { FETCH_RESPONSE_MAX_BYTES } from '../model/limits.ts'
+import { checkTopicName } from '../model/topic-name.ts'
 import {
   choiceOption,
   customOption,
@@ -8,6 +9,7 @@ import {
   integerOption,
   type Resolved,
   resolveOptions,
+  showValue,
 } from './options.ts'
 import { ALLOWED_START, isStartPositions, type StartPositions } from './start-position.ts'
 
@@ -96,8 +98,16 @@ const CONSUMER_OPTIONS = {
 export type ConsumerOptions = Given<typeof CONSUMER_OPTIONS> & { readonly topic: string }
 export type ResolvedConsumerOptions = Resolved<typeof CONSUMER_OPTIONS> & { readonly topic: string }
 
-/** @throws VltavaError INVALID_ARGUMENT that names the option, the value and what is allowed. */
+/**
+ * @throws VltavaError INVALID_ARGUMENT that names the option, the value and what is allowed; INVALID_TOPIC for a name
+ *   no topic can have.
+ */
 export function resolveConsumerOptions(given: ConsumerOptions): ResolvedConsumerOptions {
   const { topic, ...rest } = given
+  if (typeof topic !== 'string') {
+    throw new VltavaError('INVALID_ARGUMENT', `consumer: the topic must be text, got ${showValue(topic)}.`)
+  }
+  // Unlike producers, consumers may look into internal topics.
+  if (!topic.startsWith('__')) checkTopicName(topic)
   return { topic, ...resolveOptions(CONSUMER_OPTIONS, rest, 'consumer') }
 }

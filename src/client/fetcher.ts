@@ -204,12 +204,13 @@ export class Fetcher {
   }): void {
     const { broker, connection, wanted, topic, leadersCount } = fetching
     const { options } = this.#options
-    // A fetch of which a seek made everything void does not keep the next one waiting until it has timed out.
-    for (const other of this.#fetches) {
-      if (other.brokerId === broker.brokerId && other.asked.some(isCurrent)) return
-    }
     let takenBytes = this.#subscription!.bufferedBytes
-    for (const { maxBytes } of this.#fetches) takenBytes += maxBytes
+    for (const other of this.#fetches) {
+      // What a seek or a new leader made void is dropped when it comes, so it takes no room and keeps nobody waiting.
+      if (!other.asked.some(isCurrent)) continue
+      if (other.brokerId === broker.brokerId) return
+      takenBytes += other.maxBytes
+    }
     const maxBytes = fetchBytes({ ...options, takenBytes, leadersCount })
     if (maxBytes === null) return
     const asked = wanted.map((state) => this.#ask(state, topic, broker))

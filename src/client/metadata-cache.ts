@@ -15,6 +15,9 @@ import type { ClusterView, TopicView } from './cluster-view.ts'
 /** One broker may take this long; then the next is asked. A healthy one answers from memory, in a millisecond. */
 const ATTEMPT_TIMEOUT_MS = 5_000
 
+/** Up to 200 ms between two questions about a topic that is missing, with the default back-off. */
+const MISSING_TOPIC_ATTEMPT_MAX = 3
+
 export interface MetadataCacheOptions {
   readonly clock: Clock
   readonly random: Random
@@ -36,6 +39,8 @@ export class MetadataCache {
   #timer: Timer | null = null
   #notBeforeMs = Number.NEGATIVE_INFINITY
   #failures = 0
+  /** Answers in a row that brought nothing new. */
+  #fruitless = 0
   #lastFailure: VltavaError | null = null
   #firstAskedAtMs: number | null = null
   #isClosed = false
@@ -106,6 +111,7 @@ export class MetadataCache {
     if (this.#isClosed) return
     const changed = this.view.applyHint(hint)
     if (changed.size === 0) return
+    this.#fruitless = 0
     this.#options.log.debug('metadata-hint', { metadataOffset: hint.metadataOffset, topics: [...changed] })
     this.#tell()
   }
@@ -141,7 +147,10 @@ export class MetadataCache {
       deadlineMs: this.#askDeadlineMs(startedMs),
     })
     if (this.#isClosed) return
-    this.view.applyAnswer(answer.body, clock.monotonicMs(), (name) => this.#users.has(name))
+    const hasChanged = this.view.applyAnswer(answer.body, clock.monotonicMs(), (name) =>
+      this.#users.has(name),
+    )
+    this.#fruitless = hasChanged ? 0 : this.#fruitless + 1
   }
 
   /** Until the first answer ever, no round of questions goes far beyond the time that is given to find the cluster. */
@@ -160,9 +169,12 @@ export class MetadataCache {
     this.#failures = failure === null ? 0 : this.#failures + 1
     this.#lastFailure = failure
     if (failure !== null) log.warn('metadata-refresh-failed', { code: failure.code, detail: failure.message })
-    // Also after a success: what is out of date at the brokers themselves must not be asked for in a tight loop.
+    // Also after an answer: what the brokers themselves do not know yet must not be asked for in a tight loop, by every
+    // client at once. A topic that may just have been created is worth asking for more often.
+    const isTopicMissing = [...this.#users.keys()].some((name) => this.view.topic(name) === null)
+    const fruitless = isTopicMissing ? Math.min(this.#fruitless, MISSING_TOPIC_ATTEMPT_MAX) : this.#fruitless
     const pauseMs = backoffMs({
-      attempt: Math.max(1, this.#failures),
+      attempt: Math.max(1, this.#failures, fruitless),
       baseMs: settings.retryBackoffMs,
       maxMs: settings.retryBackoffMaxMs,
       random,

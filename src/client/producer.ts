@@ -163,10 +163,10 @@ export class Producer {
    * @param options timeoutMs: milliseconds for the flush, 0 to 86,400,000, default 30,000.
    * @throws VltavaError INVALID_ARGUMENT for the option; nothing is closed then.
    */
-  close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
+  async close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
     const { timeoutMs } = resolveOptions(CLOSE_OPTIONS, options, 'producer.close')
     this.#closing ??= this.#close(timeoutMs)
-    return this.#closing
+    await this.#closing
   }
 
   async #close(timeoutMs: number): Promise<void> {

@@ -218,9 +218,8 @@ export class ClusterFormation {
   }
 
   #warnThatItDoesNotVote(isListed: boolean): void {
-    const { nodeId, environment, directory } = this.#options
+    const { environment, directory } = this.#options
     environment.log.warn('not-a-voter', {
-      nodeId,
       directoryId: directory.directoryId,
       reason: isListed
         ? 'this directory is a voter of the cluster but lost its metadata, so it must not vote again'

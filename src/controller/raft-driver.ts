@@ -75,6 +75,10 @@ export class RaftDriver {
     this.#act(() => this.#node.step(message, this.#nowMs()))
   }
 
+  linkOpened(peer: number): void {
+    this.#act(() => this.#node.linkOpened(peer, this.#nowMs()))
+  }
+
   linkClosed(peer: number): void {
     this.#act(() => this.#node.linkClosed(peer, this.#nowMs()))
   }

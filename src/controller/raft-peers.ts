@@ -30,6 +30,7 @@ export interface RaftPeersOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly onLinkOpened: (nodeId: NodeId) => void
   readonly onLinkClosed: (nodeId: NodeId) => void
 }
 
@@ -103,6 +104,7 @@ export class RaftPeers {
       this.#retry(link)
     })
     for (const message of link.queued.splice(0)) this.#transmit(connection, message)
+    this.#options.onLinkOpened(link.nodeId)
   }
 
   #retry(link: Link): void {

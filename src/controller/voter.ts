@@ -42,6 +42,7 @@ export class Voter {
       clock,
       random,
       log,
+      onLinkOpened: (peer) => this.driver.linkOpened(peer),
       onLinkClosed: (peer) => this.driver.linkClosed(peer),
     })
     this.controller = new Controller(

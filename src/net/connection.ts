@@ -18,13 +18,17 @@ import { decodeFrame, encodeFrame, FRAME_KIND, type Frame } from '../protocol/fr
 import { CLOSE_CODES, type CloseCodeName, type SentCloseCodeName } from './close-codes.ts'
 import type { Incoming, Outgoing, PeerIdentity, RequestOptions, Session } from './exchange.ts'
 import { type PendingRequest, RequestTable } from './request-table.ts'
-import type { Router } from './router.ts'
 import type { Channel, CloseReason } from './transport.ts'
+
+/** Serves what comes in; `Router` is one. */
+export interface Dispatcher {
+  dispatch(connection: Connection, frame: Frame): void
+}
 
 export interface ConnectionOptions {
   readonly channel: Channel
   /** Answers what the other end asks. */
-  readonly router: Router
+  readonly router: Dispatcher
   readonly clock: Clock
   readonly log: Log
   /** Who dialled trusts the node it chose to call as a client; who accepted trusts nobody before the hello. */
@@ -41,7 +45,7 @@ export class Connection {
   readonly closed: Promise<CloseReason>
 
   readonly #channel: Channel
-  readonly #router: Router
+  readonly #router: Dispatcher
   readonly #log: Log
   readonly #requests: RequestTable
   readonly #closed: Deferred<CloseReason> = deferred()
@@ -166,7 +170,7 @@ export class Connection {
     return () => this.#closeHooks.delete(callback)
   }
 
-  /** Calls back each time `bufferedBytes` has come back to 0. Returns how to take that back. */
+  /** Calls back each time `bufferedBytes` is 0 after DRAIN_THRESHOLD_BYTES or more. Returns how to take that back. */
   onDrain(callback: () => void): () => void {
     this.#drainHooks.add(callback)
     return () => this.#drainHooks.delete(callback)

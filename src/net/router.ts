@@ -7,7 +7,7 @@ import { API_BY_KEY } from '../protocol/api-table.ts'
 import { decodeRequestBody } from '../protocol/codec.ts'
 import { FRAME_KIND, type Frame } from '../protocol/frame.ts'
 import type { SentCloseCodeName } from './close-codes.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, Dispatcher } from './connection.ts'
 import type { Incoming, Outgoing } from './exchange.ts'
 
 /** A request as its handler sees it. Who asks is known from the connection, never from the message. */
@@ -36,7 +36,7 @@ interface Route extends HandlerOptions {
 }
 
 /** Brings what comes in to the handler of its API, after it has checked whether this connection may call it. */
-export class Router {
+export class Router implements Dispatcher {
   readonly #log: Log
   readonly #routes = new Map<number, Route>()
   #refusedCalls = 0

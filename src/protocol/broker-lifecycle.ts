@@ -19,7 +19,7 @@ export const registerBroker = defineApi({
   caller: 'peer',
   servedBy: 'controller',
   oneWay: false,
-  doc: 'Registers this run of a broker. It starts fenced, and every leadership of an earlier run ends.',
+  doc: 'Registers this run of a broker, once the run before is fenced. It starts fenced, with a new broker epoch.',
   request: struct({
     incarnationId: incarnationIdSchema,
     directoryId: directoryIdSchema,
@@ -60,7 +60,7 @@ export const brokerHeartbeat = defineApi({
   errors: ['NOT_CONTROLLER', 'BROKER_ID_NOT_REGISTERED', 'STALE_BROKER_EPOCH'],
 })
 
-/** Each entry of the payload is one committed batch of metadata records. */
+/** Each entry of the answer is one committed batch of metadata records. */
 export const fetchMetadata = defineApi({
   key: 56,
   name: 'fetch-metadata',

@@ -73,7 +73,7 @@ export const metadataChanged = defineApi({
   caller: 'client',
   servedBy: 'client',
   oneWay: true,
-  doc: 'A hint from a broker: these partitions changed. A client ignores an offset not above the one it knows.',
+  doc: 'A hint from a broker: these partitions changed. A client ignores a partition whose leader epoch is not above the one it knows.',
   request: struct({
     metadataOffset: metadataOffsetSchema,
     partitions: list(

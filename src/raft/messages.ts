@@ -38,8 +38,8 @@ export const entrySchema = struct({
 })
 
 /** `term` is the current term of the sender, also in both kinds of pre-vote message. */
-const envelope = { from: nodeId, to: nodeId, term }
-const electedEnvelope = { ...envelope, term: electionTerm }
+const envelope = { from: nodeId, to: nodeId, term } as const
+const electedEnvelope = { ...envelope, term: electionTerm } as const
 
 const variants = union({
   /** "Would you vote for me in campaignTerm?" Changes no term and no vote. */

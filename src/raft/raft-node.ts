@@ -166,6 +166,20 @@ export class RaftNode {
   }
 
   /**
+   * The connection to another voter opened. While no leader is known, a majority may be able to talk only now (a cluster
+   * that starts, a network that heals): asks for pre-votes soon instead of waiting out a whole election timeout. Where
+   * a leader lives, the others refuse.
+   */
+  linkOpened(peer: number, nowMs: number): void {
+    const raft = this.#at(nowMs)
+    const { role } = raft.roleState
+    if (!raft.isVoter || raft.leader !== null || !raft.peers.includes(peer)) return
+    if (role !== 'follower' && role !== 'pre-candidate') return
+    raft.hintUntilMs = raft.nowMs + raft.config.electionTimeoutMs
+    raft.retrySoonIfHinted()
+  }
+
+  /**
    * A leader steps down, for a clean shutdown or because its own disk is stuck; it waits a full election timeout
    * before it campaigns again. Does nothing in other roles.
    */

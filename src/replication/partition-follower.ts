@@ -162,7 +162,7 @@ export class PartitionFollower {
     }
   }
 
-  /** The batches of an `append` step were written. */
+  /** The batches of an `append` step were written; or the first of them, where a later one was refused. */
   appended(logEndOffset: Offset): FollowerUpdate {
     this.#ends('appending')
     assert(logEndOffset > this.#logEndOffset, 'an append must move the log end')
@@ -170,7 +170,7 @@ export class PartitionFollower {
     return this.#follow()
   }
 
-  /** The batches of an `append` step were refused (a wrong checksum, a gap) and not written; they are fetched again. */
+  /** The first batch of an `append` step was refused (a wrong checksum, a gap): none was written, all are fetched again. */
   appendRefused(): void {
     this.#ends('appending')
   }

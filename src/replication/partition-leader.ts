@@ -153,7 +153,11 @@ export class PartitionLeader {
     return this.#update(this.#inSync.proposeJoin(follower, this))
   }
 
-  /** Metadata brings a committed state of this leader epoch; one that is not newer, or of another epoch, is ignored. */
+  /**
+   * Metadata brings a committed state of this leader epoch; one that is not newer, or of another epoch, is ignored.
+   * Where the same metadata changes brokers, `brokersChanged` comes first: a member that was fenced and removed would
+   * else be proposed again at once.
+   */
   isrCommitted(commit: IsrCommit): LeaderUpdate {
     this.#inSync.committed(commit, this.#nowMs)
     return this.#update(this.#inSync.proposeAnyJoin(this))

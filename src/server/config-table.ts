@@ -98,7 +98,7 @@ export const CONFIG_TABLE = {
   'allowed.origins': {
     type: 'text',
     fallback: '',
-    doc: 'Origins of web pages that may connect, with commas, or *. Without it no page of a browser may.',
+    doc: 'Origins of web pages that may connect, such as https://console.example.com, with commas. Others may not, but for pages of this very host and port.',
     clusterWide: false,
   },
   'log.level': {

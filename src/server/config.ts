@@ -142,5 +142,14 @@ function checkRelations(integers: NodeConfig['integers'], texts: NodeConfig['tex
       `must be at least twice broker.heartbeat.interval.ms (${integers['broker.heartbeat.interval.ms']}), got ${integers['broker.session.timeout.ms']}`,
     )
   }
+  if (
+    integers['controller.quorum.heartbeat.interval.ms'] * 2 >
+    integers['controller.quorum.election.timeout.ms']
+  ) {
+    throw invalid(
+      'controller.quorum.election.timeout.ms',
+      `must be at least twice controller.quorum.heartbeat.interval.ms (${integers['controller.quorum.heartbeat.interval.ms']}), got ${integers['controller.quorum.election.timeout.ms']}`,
+    )
+  }
   return config
 }

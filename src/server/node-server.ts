@@ -60,8 +60,8 @@ export class NodeServer {
   /**
    * Opens the data directory, listens, and starts the roles. It resolves when the node answers, not when it serves:
    * `isReady` and GET /readyz tell that.
-   * @throws VltavaError INVALID_CONFIG (no data directory, no secret), INVALID_ARGUMENT (port in use, directory locked
-   *   or of another node), INCONSISTENT_CLUSTER_ID, STORAGE_ERROR.
+   * @throws VltavaError INVALID_CONFIG (no data directory, no secret, a directory of another node), INVALID_ARGUMENT
+   *   (port in use), INVALID_REQUEST (directory in use), INCONSISTENT_CLUSTER_ID, STORAGE_ERROR.
    */
   static async start(options: NodeServerOptions): Promise<NodeServer> {
     const { environment, config } = options

@@ -1,6 +1,6 @@
 // What every user of the file system port would otherwise write again: loops over short reads and writes, and the
 // directory syncs that make new names durable.
-import { directoryOf, type FileHandle, type FileSystem, isNotFound } from './file-system.ts'
+import { directoryOf, type FileHandle, type FileSystem, fileErrorCodeOf, isNotFound } from './file-system.ts'
 
 /** Thrown when a file takes no bytes and says nothing about why; a loop would spin for ever. */
 export class NothingWrittenError extends Error {
@@ -82,7 +82,7 @@ export async function removeIfPresent(fileSystem: FileSystem, path: string): Pro
 
 /** Makes a directory and the missing ones above it so that they survive power loss. */
 export async function makeDurableDirectory(fileSystem: FileSystem, path: string): Promise<void> {
-  // One that exists may have been made just before a crash, so its name is synced as well.
+  // When it exists, it may have been made just before a crash, so its name is synced as well.
   const made = [path]
   let parent = directoryOf(path)
   while (!(await fileSystem.exists(parent))) {
@@ -91,6 +91,22 @@ export async function makeDurableDirectory(fileSystem: FileSystem, path: string)
   }
   await fileSystem.makeDirectory(path)
   for (const directory of made) await fileSystem.syncDirectory(directoryOf(directory))
+}
+
+/**
+ * Makes durable the names of the directories on the way to this one, as far up as permissions reach: an earlier process
+ * may have made them and died before it could.
+ */
+export async function syncAncestors(fileSystem: FileSystem, path: string): Promise<void> {
+  for (let at = path; directoryOf(at) !== at; at = directoryOf(at)) {
+    try {
+      await fileSystem.syncDirectory(directoryOf(at))
+    } catch (error) {
+      const code = fileErrorCodeOf(error)
+      if (code === 'EACCES' || code === 'EPERM') return
+      throw error
+    }
+  }
 }
 
 /** Removes a directory with everything in it; does nothing when it is absent. */

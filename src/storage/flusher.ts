@@ -2,16 +2,14 @@
 // it. An fsync covers what was written when it started, and nothing that was written while it ran (STO-31).
 import { type Deferred, deferred } from '../base/async/deferred.ts'
 import type { Offset } from '../model/ids.ts'
-import type { FlushLimiter } from './flush-limiter.ts'
 import type { StorageFailure } from './storage-failure.ts'
 
 export interface FlusherOptions {
-  readonly limiter: FlushLimiter
   readonly failure: StorageFailure
   /** Where the log ends; all of it is flushed. */
   readonly endOffset: Offset
-  /** Syncs the file that is being written. */
-  readonly sync: () => Promise<void>
+  /** Syncs the file that is being written; `onStart` is called when the fsync begins. */
+  readonly sync: (onStart: () => void) => Promise<void>
   readonly onFlushed: (flushedOffset: Offset) => void
 }
 
@@ -105,14 +103,13 @@ export class Flusher {
   }
 
   async #flushWhileWanted(): Promise<void> {
-    const { limiter, failure, sync, onFlushed } = this.#options
+    const { failure, sync, onFlushed } = this.#options
     try {
       while (this.#mayFlush()) {
         let coveredOffset = this.#flushedOffset
-        await limiter.run(() => {
+        await sync(() => {
           this.#wanted = false
           coveredOffset = this.#writtenOffset
-          return sync()
         })
         if (failure.isTripped) return
         this.#flushedOffset = coveredOffset

@@ -18,16 +18,17 @@ import {
 } from '../model/ids.ts'
 import { DirectoryFiles } from './directory-files.ts'
 import { DirectoryLock } from './directory-lock.ts'
-import { makeDurableDirectory } from './file-io.ts'
+import { makeDurableDirectory, syncAncestors } from './file-io.ts'
 import { type FileSystem, joinPath } from './file-system.ts'
 import { FlushLimiter } from './flush-limiter.ts'
+import { guardFileSystem } from './guarded-file-system.ts'
 import { TailBudget } from './hot-tail.ts'
 import { type LogEnvironment, type OpenLogOptions, openLog } from './log-open.ts'
 import type { LogSettings } from './log-settings.ts'
 import { checkClusterId, type DirectoryMeta } from './meta-file.ts'
 import type { LogObserver, PartitionLog } from './partition-log.ts'
 import { SegmentCache } from './segment-cache.ts'
-import { failingAsOne, StorageFailure } from './storage-failure.ts'
+import { StorageFailure } from './storage-failure.ts'
 import { TopicDirectories } from './topic-directories.ts'
 
 export interface LogDirectorySettings {
@@ -77,6 +78,7 @@ export class LogDirectory {
   readonly #partitions = new Map<PartitionKey, TopicPartition>()
   /** The open logs. */
   readonly #logs: Map<PartitionKey, PartitionLog>
+  readonly #opening = new Set<PartitionKey>()
   /** Making and removing directories, which would get in each other's way in the directory of a topic. */
   readonly #structure = new SerialExecutor(STRUCTURE_CHANGES_MAX)
   readonly #cleanShutdownBrokerEpoch: BrokerEpoch | null
@@ -108,13 +110,15 @@ export class LogDirectory {
    */
   static async open(options: LogDirectoryOptions): Promise<LogDirectory> {
     const { path, cpu, log, random, settings, nodeId } = options
-    await makeDurableDirectory(options.fileSystem, path)
+    await options.fileSystem.makeDirectory(path)
+    await syncAncestors(options.fileSystem, path)
     const failure = new StorageFailure()
     failure.onTrip((error) => {
       log.error('data-directory-failed', { path, error })
       options.onFailure(error)
     })
-    const fileSystem = failingAsOne(options.fileSystem, failure)
+    const limiter = new FlushLimiter(settings.flushesMax)
+    const fileSystem = guardFileSystem(options.fileSystem, { failure, limiter })
     const lock = await DirectoryLock.acquire({ ...options, fileSystem, directory: path })
     try {
       const logs = new Map<PartitionKey, PartitionLog>()
@@ -129,7 +133,6 @@ export class LogDirectory {
         cpu,
         log,
         failure,
-        limiter: new FlushLimiter(settings.flushesMax),
         cache: new SegmentCache(settings.openSegmentsMax, log),
         budget: new TailBudget(settings.tailCacheBytes),
       }
@@ -280,14 +283,19 @@ export class LogDirectory {
     options: Omit<OpenLogOptions, 'recoveryPoint' | 'lowerRecoveryPoint'>,
   ): Promise<PartitionLog> {
     const key = partitionKey(options.topicId, options.partition)
-    assert(!this.#logs.has(key), `the log of ${key} is open already`)
-    const log = await openLog(this.#environment, {
-      ...options,
-      recoveryPoint: this.#files.recoveryPoint(key),
-      lowerRecoveryPoint: (offset) => this.#files.lowerRecoveryPoint(key, offset),
-    })
-    this.#logs.set(key, log)
-    return log
+    assert(!this.#logs.has(key) && !this.#opening.has(key), `the log of ${key} is open already`)
+    this.#opening.add(key)
+    try {
+      const log = await openLog(this.#environment, {
+        ...options,
+        recoveryPoint: this.#files.recoveryPoint(key),
+        lowerRecoveryPoint: (offset) => this.#files.lowerRecoveryPoint(key, offset),
+      })
+      this.#logs.set(key, log)
+      return log
+    } finally {
+      this.#opening.delete(key)
+    }
   }
 
   async #writeIndexes(log: PartitionLog): Promise<void> {

@@ -7,9 +7,8 @@ import type { Offset, PartitionIndex, TopicId } from '../model/ids.ts'
 import { AtomicFile } from './atomic-file.ts'
 import { scanBatches } from './batch-scan.ts'
 import { CorruptLogError } from './corrupt-log-error.ts'
-import type { FileSystem } from './file-system.ts'
 import { joinPath } from './file-system.ts'
-import type { FlushLimiter } from './flush-limiter.ts'
+import type { GuardedFileSystem } from './guarded-file-system.ts'
 import type { TailBudget } from './hot-tail.ts'
 import { decodeEpochs, encodeEpochs, LeaderEpochsFile } from './leader-epochs-file.ts'
 import type { LogSettings } from './log-settings.ts'
@@ -23,12 +22,11 @@ import type { StorageFailure } from './storage-failure.ts'
 
 /** What all logs of a data directory share. */
 export interface LogEnvironment {
-  /** Any sync that fails trips `failure` (`failingAsOne`). */
-  readonly fileSystem: FileSystem
+  /** Guarded by `failure`. */
+  readonly fileSystem: GuardedFileSystem
   readonly cpu: Cpu
   readonly log: Log
   readonly failure: StorageFailure
-  readonly limiter: FlushLimiter
   readonly cache: SegmentCache
   readonly budget: TailBudget
 }
@@ -214,14 +212,13 @@ class LogOpening {
     segments: SegmentList,
     { epochs, recovered }: { epochs: LeaderEpochsFile; recovered: RecoveredSegment },
   ): PartitionLog {
-    const { failure, limiter, budget } = this.#environment
+    const { failure, budget } = this.#environment
     const { topicId, partition, settings, lowerRecoveryPoint, observer = {} } = this.#options
     return new PartitionLog({
       topicId,
       partition,
       settings,
       failure,
-      limiter,
       budget,
       segments,
       epochs,

@@ -62,7 +62,6 @@ export async function truncateEnd(
 /** Drops everything; the log is empty and begins at the offset given. */
 export async function truncateFully(log: TruncatedLog, startOffset: Offset): Promise<void> {
   const { segments, segmentContext, failure } = log
-  const { fileSystem, directory } = segmentContext
   lowerEnd(log, startOffset)
   log.tail.truncate(0)
   log.flusher.lower(0)
@@ -70,7 +69,6 @@ export async function truncateFully(log: TruncatedLog, startOffset: Offset): Pro
     await log.lowerRecoveryPoint(0)
     await removeFromEnd(log, segments.first)
     await segments.first.remove()
-    await fileSystem.syncDirectory(directory)
     const segment = new Segment(segmentContext, { baseOffset: startOffset, endOffset: startOffset })
     await segment.activate({ emptied: true })
     segments.replaceAll(segment)
@@ -89,13 +87,12 @@ function lowerEnd(log: TruncatedLog, endOffset: Offset): void {
   log.tail.truncate(endOffset)
 }
 
-/** Removes the segments behind one, the last first, each for good before the next goes. */
-async function removeFromEnd(log: TruncatedLog, kept: Segment): Promise<void> {
-  const { segments, segmentContext } = log
-  while (segments.active !== kept) {
-    await segments.pop().remove()
-    await segmentContext.fileSystem.syncDirectory(segmentContext.directory)
-  }
+/**
+ * Removes the segments behind one, the last first; their names become durable in this order. The next segment that is
+ * activated syncs the directory, before anything in it changes.
+ */
+async function removeFromEnd({ segments }: TruncatedLog, kept: Segment): Promise<void> {
+  while (segments.active !== kept) await segments.pop().remove()
 }
 
 async function cutSegment(segment: Segment, cut: OffsetPosition): Promise<void> {

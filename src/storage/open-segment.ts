@@ -2,7 +2,8 @@
 import { assert } from '../base/assert.ts'
 import type { Offset } from '../model/ids.ts'
 import { readSmallFile, removeIfPresent, writeFully } from './file-io.ts'
-import type { FileHandle, FileSystem } from './file-system.ts'
+import type { FileSystem } from './file-system.ts'
+import type { GuardedFileHandle } from './guarded-file-system.ts'
 import { OFFSET_INDEX_ENTRY_BYTES, OffsetIndex, type OffsetPosition } from './offset-index.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import { TIME_INDEX_ENTRY_BYTES, TimeIndex } from './time-index.ts'
@@ -11,7 +12,7 @@ export interface OpenSegmentOptions {
   readonly fileSystem: FileSystem
   readonly files: SegmentFiles
   readonly baseOffset: Offset
-  readonly handle: FileHandle
+  readonly handle: GuardedFileHandle
   readonly sizeBytes: number
   /** Bytes of batches between two entries of an index. */
   readonly indexIntervalBytes: number
@@ -29,7 +30,7 @@ export interface IndexedBatch {
 export class OpenSegment {
   readonly files: SegmentFiles
   readonly baseOffset: Offset
-  readonly handle: FileHandle
+  readonly handle: GuardedFileHandle
   readonly #fileSystem: FileSystem
   readonly #indexIntervalBytes: number
   #offsetIndex: OffsetIndex

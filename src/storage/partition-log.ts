@@ -7,7 +7,6 @@ import { VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, Offset, PartitionIndex, TopicId } from '../model/ids.ts'
 import type { Append } from './append-queue.ts'
 import { checkContinues, stampBatches } from './batch-checks.ts'
-import type { FlushLimiter } from './flush-limiter.ts'
 import { Flusher } from './flusher.ts'
 import { HotTail, type ReadRange, type TailBudget } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
@@ -37,7 +36,6 @@ export interface PartitionLogOptions {
   readonly segmentContext: SegmentContext
   readonly epochs: LeaderEpochsFile
   readonly failure: StorageFailure
-  readonly limiter: FlushLimiter
   readonly budget: TailBudget
   readonly settings: LogSettings
   readonly log: Log
@@ -82,10 +80,9 @@ export class PartitionLog {
     const { segments, segmentContext, epochs, failure, settings, log, observer, lowerRecoveryPoint } = options
     const tail = new HotTail(options.budget)
     const flusher = new Flusher({
-      limiter: options.limiter,
       failure,
       endOffset: segments.active.endOffset,
-      sync: () => segments.active.active.handle.sync(),
+      sync: (onStart) => segments.active.active.handle.syncInTurn(onStart),
       onFlushed: (flushedOffset) => observer.onFlushed?.(flushedOffset),
     })
     const parts = { segments, segmentContext, epochs, failure, tail, flusher }

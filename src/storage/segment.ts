@@ -7,14 +7,14 @@ import type { Offset } from '../model/ids.ts'
 import { BATCH_ABSOLUTE_MAX_BYTES } from '../model/limits.ts'
 import { scanBatches } from './batch-scan.ts'
 import { removeIfPresent } from './file-io.ts'
-import type { FileSystem } from './file-system.ts'
+import type { GuardedFileSystem } from './guarded-file-system.ts'
 import { OpenSegment } from './open-segment.ts'
 import type { Cached, SegmentCache } from './segment-cache.ts'
 import { type SegmentFiles, segmentFiles } from './segment-files.ts'
 
 /** What all segments of a log share. */
 export interface SegmentContext {
-  readonly fileSystem: FileSystem
+  readonly fileSystem: GuardedFileSystem
   readonly directory: string
   readonly cache: SegmentCache
   readonly log: Log

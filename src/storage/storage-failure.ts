@@ -1,7 +1,7 @@
 // A failed fsync fails the whole data directory at once: nobody can say which bytes reached the disk, and a retry that
 // succeeds proves nothing (STO-12). The latch is what everything in one directory shares to learn that.
 import { VltavaError } from '../model/errors.ts'
-import { type FileHandle, type FileSystem, fileErrorCodeOf, type OpenMode } from './file-system.ts'
+import { fileErrorCodeOf } from './file-system.ts'
 
 /** Trips once, for good. */
 export class StorageFailure {
@@ -40,50 +40,6 @@ export class StorageFailure {
     const message =
       'The data directory failed and takes no more writes; check the disk, then restart the broker.'
     return new VltavaError('STORAGE_ERROR', message, { cause: this.#cause?.error, definite })
-  }
-}
-
-/**
- * The same file system, but any sync that fails trips the latch, and none is tried after that. Wrapped around the file
- * system of a data directory, it leaves no place that could forget to.
- */
-export function failingAsOne(fileSystem: FileSystem, failure: StorageFailure): FileSystem {
-  const guarded = async (sync: () => Promise<void>): Promise<void> => {
-    failure.check()
-    try {
-      await sync()
-    } catch (error) {
-      failure.trip(error)
-      throw error
-    }
-  }
-  return {
-    async open(path: string, mode: OpenMode) {
-      const handle = await fileSystem.open(path, mode)
-      return guardedHandle(handle, guarded)
-    },
-    list: (directory) => fileSystem.list(directory),
-    exists: (path) => fileSystem.exists(path),
-    link: (path, newPath) => fileSystem.link(path, newPath),
-    rename: (path, newPath) => fileSystem.rename(path, newPath),
-    remove: (path) => fileSystem.remove(path),
-    makeDirectory: (path) => fileSystem.makeDirectory(path),
-    removeDirectory: (path) => fileSystem.removeDirectory(path),
-    syncDirectory: (path) => guarded(() => fileSystem.syncDirectory(path)),
-  }
-}
-
-function guardedHandle(
-  handle: FileHandle,
-  guarded: (sync: () => Promise<void>) => Promise<void>,
-): FileHandle {
-  return {
-    read: (target, position) => handle.read(target, position),
-    write: (parts, position) => handle.write(parts, position),
-    sync: () => guarded(() => handle.sync()),
-    truncate: (sizeBytes) => handle.truncate(sizeBytes),
-    size: () => handle.size(),
-    close: () => handle.close(),
   }
 }
 

@@ -20,7 +20,7 @@ import { HaltableClock } from './haltable-clock.ts'
 import { MemoryMachine, MemoryProcess } from './memory-process.ts'
 
 const READY_POLL_MS = 5
-const SECRET = new Uint8Array(32).fill(7)
+const SECRET_BYTES = 32
 
 export interface MemoryClusterOptions {
   /** 1 to 9, default 3. */
@@ -154,7 +154,7 @@ export class MemoryCluster {
         log: (this.#options.log ?? silentLog).child({ nodeId: id }),
       },
       config: readConfig({ flags, environment: {}, file: null }),
-      secret: SECRET,
+      secret: new Uint8Array(SECRET_BYTES).fill(7),
       software: 'vltava-testing',
     })
   }

@@ -1,15 +1,16 @@
 // A cluster in memory that does what a test tells it. It keeps real record batches, so that what a producer sends can
 // be read again; everything else is as simple as the protocol allows.
+
 import { concatBytes } from '../../src/base/bytes.ts'
+import type { Clock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import type { ErrorName } from '../../src/model/error-codes.ts'
 import { VltavaError } from '../../src/model/errors.ts'
 import type { Connection } from '../../src/net/connection.ts'
 import { registerHandshake } from '../../src/net/handshake.ts'
-import type { MemoryNetwork } from '../../src/net/memory-transport.ts'
 import { type Answer, type Call, Router } from '../../src/net/router.ts'
-import type { Listener } from '../../src/net/transport.ts'
+import type { Listener, ListenerFactory } from '../../src/net/transport.ts'
 import { createNodeCpu } from '../../src/platform/node/node-cpu.ts'
 import type { AnyApi, ResponseOf } from '../../src/protocol/api.ts'
 import { clusterMetadata, metadataChanged } from '../../src/protocol/cluster-metadata.ts'
@@ -20,7 +21,6 @@ import { produce } from '../../src/protocol/produce.ts'
 import { createTopic, deleteTopic } from '../../src/protocol/topics.ts'
 import { baseOffsetOf, maxTimestampOf, nextOffsetOf, stampBatch } from '../../src/record/batch-format.ts'
 import { forEachBatch, readRecords } from '../../src/record/batch-reader.ts'
-import type { TestClock } from './test-clock.ts'
 
 export const CLUSTER_ID = 'AAAAAAAAAAAAAAAAAAAAAA'
 
@@ -78,9 +78,15 @@ type Script<A extends AnyApi> = (call: Call<A>) => Answer<A> | Promise<Answer<A>
 /** A call that is never answered. */
 export const never = <T>(): Promise<T> => new Promise(() => {})
 
+export interface ReceivedCall {
+  readonly api: string
+  readonly body: unknown
+  readonly payload: Uint8Array
+}
+
 export class FakeBroker {
   readonly id: number
-  readonly url: string
+  url: string
   readonly #cluster: FakeCluster
   readonly #connections = new Set<Connection>()
   #listener: Listener | null = null
@@ -95,7 +101,7 @@ export class FakeBroker {
   /** What it answers as node id in the hello. */
   nodeId: number
   isBroker = true
-  readonly calls: { readonly api: string; readonly body: unknown; readonly payload: Uint8Array }[] = []
+  readonly calls: ReceivedCall[] = []
 
   constructor(cluster: FakeCluster, id: number) {
     this.#cluster = cluster
@@ -108,12 +114,12 @@ export class FakeBroker {
     return this.#connections.size
   }
 
-  callsOf(api: AnyApi): readonly { readonly body: unknown; readonly payload: Uint8Array }[] {
+  callsOf(api: AnyApi): readonly ReceivedCall[] {
     return this.calls.filter((call) => call.api === api.name)
   }
 
   async start(): Promise<void> {
-    const { clock, network } = this.#cluster
+    const { clock, network, host } = this.#cluster
     const router = new Router(silentLog)
     const accept = registerHandshake({
       router,
@@ -140,14 +146,21 @@ export class FakeBroker {
     this.#handle(router, createTopic, (call) => this.onCreateTopic(call) ?? this.#cluster.createTopic(call))
     this.#handle(router, deleteTopic, (call) => this.onDeleteTopic(call) ?? this.#cluster.deleteTopic(call))
     this.#listener = await network.listen({
-      host: `broker-${this.id}`,
-      port: 9092,
+      host: host ?? `broker-${this.id}`,
+      port: host === null ? 9092 : 0,
       onChannel: (channel) => {
         const connection = accept(channel)
         this.#connections.add(connection)
         connection.onClose(() => this.#connections.delete(connection))
       },
     })
+    if (host !== null) this.url = `ws://${host}:${this.#listener.port}`
+  }
+
+  /** Stops as a process does that is told to. */
+  async stop(): Promise<void> {
+    await this.#listener?.close()
+    this.#listener = null
   }
 
   /** Stops as a killed process does: connections break, new ones are refused. */
@@ -161,6 +174,11 @@ export class FakeBroker {
   /** All connections break; new ones can be made. */
   breakConnections(): void {
     for (const connection of [...this.#connections]) connection.abort()
+  }
+
+  /** Appends as the leader does, whatever is answered then. */
+  append(call: Call<typeof produce>): void {
+    this.#cluster.produce(this.id, call)
   }
 
   /** Pushes a hint about these partitions. */
@@ -181,23 +199,34 @@ export class FakeBroker {
     handler: (call: Call<A>) => Answer<A> | Promise<Answer<A>>,
   ): void {
     router.handle(api, (call) => {
-      this.calls.push({ api: api.name, body: call.body, payload: call.payload })
+      const made = { api: api.name, body: call.body, payload: call.payload }
+      this.calls.push(made)
+      this.#cluster.calls.push(made)
       return handler(call)
     })
   }
 }
 
 export class FakeCluster {
-  readonly clock: TestClock
-  readonly network: MemoryNetwork
+  readonly clock: Clock
+  readonly network: ListenerFactory
+  readonly host: string | null
   readonly brokers = new Map<number, FakeBroker>()
   readonly topics = new Map<string, FakeTopic>()
+  /** Those of all brokers, in the order in which they came. */
+  readonly calls: ReceivedCall[] = []
   clusterId = CLUSTER_ID
   metadataOffset = 10
 
-  constructor(options: { readonly clock: TestClock; readonly network: MemoryNetwork }) {
+  constructor(options: {
+    readonly clock: Clock
+    readonly network: ListenerFactory
+    /** Where real sockets listen, on free ports; without it each broker has a name of its own. */
+    readonly host?: string
+  }) {
     this.clock = options.clock
     this.network = options.network
+    this.host = options.host ?? null
   }
 
   async start(brokers: number): Promise<void> {

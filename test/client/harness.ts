@@ -74,7 +74,8 @@ export function sendAll(producer: Producer, records: readonly ProducerRecord[]):
 export async function expectCleanClose(harness: Harness): Promise<void> {
   const { client, clock, cluster } = harness
   const closed = watch(client.close())
-  await clock.run(5_000)
+  // Records that nobody answers are given up after the default of 30 s.
+  await clock.run(31_000)
   expect(closed.state).toBe('done')
   // Fetches that were parked at the brokers answer nobody now.
   await clock.run(60_000)

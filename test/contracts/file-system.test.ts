@@ -2,9 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { FlushLimiter } from '../../src/storage/flush-limiter.ts'
+import { guardFileSystem } from '../../src/storage/guarded-file-system.ts'
 import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
 import { NodeFileSystem } from '../../src/storage/node-file-system.ts'
-import { failingAsOne, StorageFailure } from '../../src/storage/storage-failure.ts'
+import { StorageFailure } from '../../src/storage/storage-failure.ts'
 import { fileSystemContract } from './file-system-contract.ts'
 
 fileSystemContract('memory', async () => {
@@ -19,8 +21,9 @@ fileSystemContract('node', async () => {
   return { fileSystem: new NodeFileSystem(), directory }
 })
 
-fileSystemContract('memory, failing as one', async () => {
-  const fileSystem = failingAsOne(new MemoryFileSystem(), new StorageFailure())
+fileSystemContract('memory, guarded', async () => {
+  const guard = { failure: new StorageFailure(), limiter: new FlushLimiter(1) }
+  const fileSystem = guardFileSystem(new MemoryFileSystem(), guard)
   await fileSystem.makeDirectory('/data')
   return { fileSystem, directory: '/data' }
 })

@@ -269,6 +269,23 @@ describe('a command', () => {
   })
 })
 
+describe('the largest topic', () => {
+  it('10,000 partitions are created, lose a broker and are deleted, each in one batch', async () => {
+    const cluster = await cluster3()
+    const brokers = await liveBrokers(cluster, [11, 12, 13])
+    const largest = await brokers[0]!.request(createTopic, { ...ORDERS, partitions: 10_000 })
+    brokers[2]!.connection.abort()
+    const { node } = await cluster.active()
+    await cluster.until('broker 13 is fenced', () => node.image.brokers.get(13)?.fenced === true)
+    const { partitions } = node.image.topics.get(largest.topicId)!
+    expect(partitions.filter(({ isr }) => isr.length === 2 && !isr.includes(13)).length).toBe(10_000)
+    expect(partitions.filter(({ leader }) => leader === null || leader === 13).length).toBe(0)
+    await brokers[0]!.request(deleteTopic, { name: 'orders', timeoutMs: 5_000 })
+    await everywhere(cluster, node.image.metadataOffset)
+    expect(cluster.running.flatMap(({ process }) => process.failures)).toEqual([])
+  })
+})
+
 describe('the metadata log for brokers', () => {
   it('INV-10: applying what is fetched gives the image of the controller', async () => {
     const cluster = await cluster3()

@@ -61,6 +61,7 @@ function peersOf(peers: readonly NodeId[]) {
     clock,
     random: seededRandom(1),
     log,
+    onLinkOpened: () => {},
     onLinkClosed: (nodeId) => closed.push(nodeId),
   })
   const pass = async (ms: number): Promise<void> => {

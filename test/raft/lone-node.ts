@@ -85,6 +85,11 @@ export class LoneNode {
     return result
   }
 
+  linkOpened(peer: number): void {
+    this.raft.linkOpened(peer, this.nowMs)
+    this.#drain()
+  }
+
   linkClosed(peer: number): void {
     this.raft.linkClosed(peer, this.nowMs)
     this.#drain()

@@ -196,7 +196,6 @@ describe('candidacy', () => {
     node.takeSent()
     expect(node.raft.leader).toBe(2)
     for (let i = 0; i < 100; i++) node.tick(1_000)
-    node.linkClosed(2)
     expect(node.raft).toMatchObject({ role: 'follower', leader: null, term: 3 })
     expect(node.takeSent()).toEqual([])
   })
@@ -259,12 +258,14 @@ describe('election timer', () => {
   })
 
   it('time that goes back -> counts as the latest', () => {
-    const node = new LoneNode()
-    node.append({ from: 2, term: 1 })
-    node.persist()
-    node.tick(500)
-    node.raft.step({ type: 'heartbeat', from: 2, to: 1, term: 1, commitIndex: 0 }, 100)
-    expect(timeToCampaign(node)).toBeGreaterThanOrEqual(1_000)
+    for (let seed = 1; seed <= 20; seed++) {
+      const node = new LoneNode({ seed })
+      node.append({ from: 2, term: 1 })
+      node.persist()
+      node.tick(500)
+      node.raft.step({ type: 'heartbeat', from: 2, to: 1, term: 1, commitIndex: 0 }, 100)
+      expect(timeToCampaign(node)).toBeGreaterThanOrEqual(1_000)
+    }
   })
 })
 
@@ -363,6 +364,27 @@ describe('linkClosed', () => {
     node.step({ type: 'heartbeat-response', from: 3, to: 1, term: 6 })
     node.persist()
     expect(timeToCampaign(node)).toBeGreaterThanOrEqual(1_000)
+  })
+})
+
+describe('linkOpened', () => {
+  it('no leader known -> a pre-vote after 50 to 100 ms instead of an election timeout', () => {
+    const node = new LoneNode({})
+    node.linkOpened(2)
+    const waitedMs = timeToCampaign(node)
+    expect(waitedMs).toBeGreaterThanOrEqual(RAFT_DEFAULTS.hintRetryMinMs)
+    expect(waitedMs).toBeLessThanOrEqual(RAFT_DEFAULTS.hintRetryMaxMs + 1)
+    expect(node.raft.term).toBe(0)
+  })
+
+  it('a leader known, or a link to a stranger -> nothing changes', () => {
+    const follower = new LoneNode({ hardState: { term: 3, votedFor: 2 } })
+    follower.append({ from: 2, term: 3 })
+    follower.linkOpened(3)
+    expect(timeToCampaign(follower)).toBeGreaterThanOrEqual(RAFT_DEFAULTS.electionTimeoutMs)
+    const lone = new LoneNode({})
+    lone.linkOpened(9)
+    expect(timeToCampaign(lone)).toBeGreaterThanOrEqual(RAFT_DEFAULTS.electionTimeoutMs)
   })
 })
 

@@ -75,6 +75,16 @@ describe('readConfig', () => {
   })
 })
 
+describe('relations', () => {
+  it('quorum heartbeats rarer than twice per election timeout -> refused, both are named', () => {
+    const flags = {
+      'controller.quorum.heartbeat.interval.ms': '600',
+      'controller.quorum.election.timeout.ms': '1000',
+    }
+    expect(() => readConfig({ ...NONE, flags })).toThrow(/election\.timeout\.ms.*600.*1000/)
+  })
+})
+
 describe('parsePeers', () => {
   it('a list -> ids and URLs', () => {
     expect(parsePeers('1@127.0.0.1:7101,2@host:7102')).toEqual([

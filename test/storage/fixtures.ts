@@ -8,12 +8,13 @@ import { baseOffsetOf, batchSizeOf, leaderEpochOf, stampBatch } from '../../src/
 import { visitRecords } from '../../src/record/batch-reader.ts'
 import type { FileSystem } from '../../src/storage/file-system.ts'
 import { FlushLimiter } from '../../src/storage/flush-limiter.ts'
+import { guardFileSystem } from '../../src/storage/guarded-file-system.ts'
 import { TailBudget } from '../../src/storage/hot-tail.ts'
 import { type LogEnvironment, openLog } from '../../src/storage/log-open.ts'
 import { LOG_SETTINGS_DEFAULT, type LogSettings } from '../../src/storage/log-settings.ts'
 import type { LogObserver, PartitionLog } from '../../src/storage/partition-log.ts'
 import { SegmentCache } from '../../src/storage/segment-cache.ts'
-import { failingAsOne, StorageFailure } from '../../src/storage/storage-failure.ts'
+import { StorageFailure } from '../../src/storage/storage-failure.ts'
 
 export const cpu = createWebCpu()
 
@@ -129,11 +130,10 @@ export async function openTestLog(fileSystem: FileSystem, options: TestLogOption
     await fileSystem.syncDirectory('/')
   }
   const environment: LogEnvironment = {
-    fileSystem: failingAsOne(fileSystem, failure),
+    fileSystem: guardFileSystem(fileSystem, { failure, limiter: new FlushLimiter(options.flushesMax ?? 3) }),
     cpu,
     log,
     failure,
-    limiter: new FlushLimiter(options.flushesMax ?? 3),
     cache: new SegmentCache(options.openSegmentsMax ?? 4, log),
     budget: new TailBudget(options.tailCacheBytes ?? 1024 * 1024),
   }

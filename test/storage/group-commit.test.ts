@@ -1,7 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import type { VltavaError } from '../../src/model/errors.ts'
+import { AtomicFile } from '../../src/storage/atomic-file.ts'
+import { openLog } from '../../src/storage/log-open.ts'
 import { LOG_SETTINGS_DEFAULT } from '../../src/storage/log-settings.ts'
-import { batchOf, openTestLog, readAll, readFile, segmentPath, stamped, textsOf } from './fixtures.ts'
+import {
+  batchOf,
+  LOG_PATH,
+  openTestLog,
+  readAll,
+  readFile,
+  segmentPath,
+  stamped,
+  textsOf,
+} from './fixtures.ts'
 import { eio, GatedDisk, settled } from './gated-disk.ts'
 
 const WRITE = { kind: 'write', path: '.log' } as const
@@ -96,7 +107,6 @@ describe('group commit', () => {
   it('STO-18: a slow fsync of one log -> others are limited in number, first come first served', async () => {
     const gated = new GatedDisk()
     const { environment, log: first } = await openTestLog(gated.disk, { flushesMax: 2, path: '/data/0' })
-    const { openLog } = await import('../../src/storage/log-open.ts')
     const logs = [first]
     for (let partition = 1; partition < 5; partition++) {
       const path = `/data/${partition}`
@@ -105,6 +115,7 @@ describe('group commit', () => {
       const options = { topicId: 'T', partition, path, recoveryPoint: 0, lowerRecoveryPoint }
       logs.push(await openLog(environment, { ...options, settings: LOG_SETTINGS_DEFAULT }))
     }
+    for (const log of logs) await log.assignEpoch(0)
     gated.hold(SYNC)
     for (const log of logs) await append(log, 'A').written
     await settled()
@@ -115,6 +126,20 @@ describe('group commit', () => {
         logs.map((_, partition) => (partition < flushed ? 1 : 0)),
       )
     }
+  })
+
+  it('STO-18: epoch files of many logs at once -> their syncs are limited as well', async () => {
+    const gated = new GatedDisk()
+    const { environment } = await openTestLog(gated.disk, { flushesMax: 2, path: '/data/0' })
+    gated.hold({ kind: 'sync' })
+    const paths = Array.from({ length: 6 }, (_, i) => `/data/file-${i}`)
+    const writes = paths.map((path) =>
+      new AtomicFile({ ...environment, path, format: 'test', version: 1 }).write(path),
+    )
+    await settled()
+    expect(gated.heldCount({ kind: 'sync' })).toBe(2)
+    for (let i = 0; i < 6; i++) await gated.release({ kind: 'sync' })
+    await Promise.all(writes)
   })
 
   it('flush.messages above 1 -> an fsync for so many records; flush() -> at once', async () => {
@@ -314,6 +339,33 @@ describe('failing disk', () => {
     expect(await outcome(running.written)).toBe('STORAGE_ERROR indefinite')
     expect(await flush).toBe('STORAGE_ERROR indefinite')
     expect(log.logEndOffset).toBe(1)
+  })
+
+  it.each([
+    ['an epoch file', { kind: 'sync', path: 'leader-epochs.tmp' }],
+    ['the name of an epoch file', { kind: 'syncDirectory', path: '/log' }],
+  ] as const)('STO-12: a failed sync of %s -> the directory has failed', async (_name, pattern) => {
+    const { gated, log, failure } = await gatedLog()
+    gated.fail(pattern, eio())
+    expect(await outcome(append(log, 'A').written)).toBe('STORAGE_ERROR indefinite')
+    expect(failure.isTripped).toBe(true)
+    expect(log.logEndOffset).toBe(0)
+    expect(log.epochs.latestEpoch).toBe(-1)
+    await expect(log.assignEpoch(3)).rejects.toMatchObject({ code: 'STORAGE_ERROR' })
+    await expect(log.truncateTo(0)).rejects.toMatchObject({ code: 'STORAGE_ERROR' })
+  })
+
+  it('STO-13: a roll that fails -> the append is refused, a later one rolls; no empty segment is left', async () => {
+    for (const kind of ['open', 'truncate'] as const) {
+      const { gated, log, failure } = await gatedLog({ settings: { segmentBytes: 100 } })
+      await append(log, 'A').written
+      gated.fail({ kind, path: '1.log' }, eio())
+      expect(await outcome(append(log, 'B').written)).toBe('STORAGE_ERROR definite')
+      expect(failure.isTripped).toBe(false)
+      expect((await gated.disk.list(LOG_PATH)).filter(({ name }) => name.endsWith('.log'))).toHaveLength(1)
+      await append(log, 'C').written
+      expect(await textsOf(log)).toEqual(['A', 'C'])
+    }
   })
 
   it('STO-12: a failed directory -> its log still closes, without a further fsync', async () => {

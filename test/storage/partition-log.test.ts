@@ -8,6 +8,7 @@ import type { FileSystem } from '../../src/storage/file-system.ts'
 import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
 import { NodeFileSystem } from '../../src/storage/node-file-system.ts'
 import type { PartitionLog } from '../../src/storage/partition-log.ts'
+import { RecordingLog } from '../../src/testing/recording-log.ts'
 import {
   baseOffsetsOf,
   batchOf,
@@ -161,9 +162,24 @@ describe.each(DISKS)('partition log on %s', (_name, makeDisk) => {
     const reads = texts.map((_, offset) =>
       log.read({ offset, endOffset: 12, maxBytes: 1, atLeastOneBatch: true }),
     )
-    const found = await Promise.all(reads)
+    const found = await Promise.all(reads.map((read) => Promise.resolve(read)))
     expect(found.map((parts) => recordsOf(parts)[0]!.text)).toEqual(texts)
     expect(await textsOf(log)).toEqual(texts)
+  })
+
+  it('sealed segments -> their indexes are complete, and nothing is rebuilt to read them', async () => {
+    const disk = await makeDisk()
+    const settings = { segmentBytes: 500, indexIntervalBytes: 100 }
+    const log = await open(disk, { settings })
+    for (let i = 0; i < 30; i++) {
+      await log.appendAsLeader(batchOf({ text: `${i}`, timestampMs: i < 15 ? 500 : 400 }), 0).written
+    }
+    await log.close()
+    const recording = new RecordingLog()
+    const again = await open(disk, { settings, recoveryPoint: 30, tailCacheBytes: 0, log: recording })
+    expect((await textsOf(again)).length).toBe(30)
+    expect(await again.offsetForTimestamp({ timestampMs: 501, endOffset: 30 })).toBeNull()
+    expect(recording.events).toEqual([])
   })
 
   it('files of others in the directory -> left alone', async () => {
@@ -428,6 +444,18 @@ describe('partition log: truncation', () => {
     expect(await textsOf(log)).toEqual(['a', 'a', 'a', 'a'])
   })
 
+  it('what was cut off -> no longer in memory either', async () => {
+    const { log, environment } = await openTestLog(new MemoryFileSystem())
+    for (const text of ['a', 'b', 'c']) {
+      await log.appendAsLeader(batchOf({ text, paddingBytes: 1000 }).slice(), 0).written
+    }
+    const before = environment.budget.usedBytes
+    await log.truncateTo(1)
+    expect(environment.budget.usedBytes).toBe(before / 3)
+    await log.truncateFullyAndStartAt(7)
+    expect(environment.budget.usedBytes).toBe(0)
+  })
+
   it('appends that wait -> written before, then cut off', async () => {
     const { log } = await openTestLog(new MemoryFileSystem())
     await fill(log, ['a'])
@@ -484,6 +512,37 @@ describe('partition log: time', () => {
       timestampMs: 305,
     })
     expect(await log.offsetForTimestamp({ timestampMs: 306, endOffset: 11 })).toBeNull()
+  })
+
+  it('after a truncation between two index entries -> the times before it still count', async () => {
+    const settings = { indexIntervalBytes: 250 }
+    const { log } = await openTestLog(new MemoryFileSystem(), { settings })
+    for (const timestampMs of [900, 100, 100]) {
+      await log.appendAsLeader(batchOf({ text: 'a', timestampMs }), 0).written
+    }
+    await log.truncateTo(2)
+    for (let i = 0; i < 10; i++) await log.appendAsLeader(batchOf({ text: 'b', timestampMs: 100 }), 0).written
+    expect(await log.offsetForTimestamp({ timestampMs: 500, endOffset: 12 })).toEqual({
+      offset: 0,
+      timestampMs: 900,
+    })
+  })
+
+  it('after a truncation and a kill -> the index files say nothing about the records that were cut off', async () => {
+    const fileSystem = new MemoryFileSystem()
+    const settings = { indexIntervalBytes: 0 }
+    const { log } = await openTestLog(fileSystem, { settings })
+    for (let i = 0; i < 6; i++)
+      await log.appendAsLeader(batchOf({ text: 'a', timestampMs: 100 + i }), 0).written
+    await log.writeIndexes()
+    await log.truncateTo(3)
+    for (let i = 0; i < 3; i++) await log.appendAsLeader(batchOf({ text: 'b', timestampMs: 900 }), 0).written
+    await log.flush()
+    const { log: again } = await openTestLog(fileSystem.afterKill(), { settings, recoveryPoint: 6 })
+    expect(await again.offsetForTimestamp({ timestampMs: 500, endOffset: 6 })).toEqual({
+      offset: 3,
+      timestampMs: 900,
+    })
   })
 
   it('a compressed batch -> its first record stands for all', async () => {

@@ -3,8 +3,10 @@ import { batchSizeOf } from '../../src/record/batch-format.ts'
 import { AtomicFile } from '../../src/storage/atomic-file.ts'
 import { CorruptLogError } from '../../src/storage/corrupt-log-error.ts'
 import { MemoryFileSystem, type PowerLoss, randomPowerLoss } from '../../src/storage/memory-file-system.ts'
+import type { PartitionLog } from '../../src/storage/partition-log.ts'
 import { RecordingLog } from '../../src/testing/recording-log.ts'
 import {
+  baseOffsetsOf,
   batchOf,
   between,
   cpu,
@@ -321,10 +323,12 @@ describe('recovery: damage', () => {
 })
 
 describe('recovery: indexes', () => {
-  async function logWithIndexes(): Promise<MemoryFileSystem> {
+  const SETTINGS = { segmentBytes: 5000 }
+
+  async function logWithIndexes(batches = 20): Promise<MemoryFileSystem> {
     const disk = new MemoryFileSystem()
-    const { log } = await openTestLog(disk)
-    for (let i = 0; i < 20; i++) {
+    const { log } = await openTestLog(disk, { settings: SETTINGS })
+    for (let i = 0; i < batches; i++) {
       await log.appendAsLeader(batchOf({ text: `${i}`, paddingBytes: 150, timestampMs: 1000 + i }), 0).written
     }
     await log.close()
@@ -367,6 +371,39 @@ describe('recovery: indexes', () => {
         timestampMs: 1013,
       })
     }
+  })
+})
+
+describe('sealed segments: indexes', () => {
+  it('an offset index of plausible lies -> reads, times and truncations are right all the same', async () => {
+    const settings = { segmentBytes: 5000 }
+    const path = segmentPath(0, 'index')
+    const liar = async (): Promise<PartitionLog> => {
+      const disk = new MemoryFileSystem()
+      const { log } = await openTestLog(disk, { settings })
+      for (let i = 0; i < 40; i++) {
+        await log.appendAsLeader(batchOf({ text: `${i}`, paddingBytes: 150, timestampMs: 1000 + i }), 0)
+          .written
+      }
+      await log.close()
+      const bytes = await readFile(disk, path)
+      const view = new DataView(bytes.buffer)
+      expect(bytes.length).toBeGreaterThan(80)
+      for (let at = 0; at < bytes.length; at += 8) view.setUint32(at + 4, view.getUint32(at + 4) + 61)
+      await writeFile(disk, path, bytes)
+      return (await openTestLog(disk, { settings, recoveryPoint: 40, tailCacheBytes: 0 })).log
+    }
+    const expected = Array.from({ length: 40 }, (_, i) => `${i}`)
+    for (const offset of [1, 9, 15]) {
+      const parts = await (await liar()).read({ offset, endOffset: 40, maxBytes: 1, atLeastOneBatch: true })
+      expect(baseOffsetsOf(parts)).toEqual([offset])
+      const found = await (await liar()).offsetForTimestamp({ timestampMs: 1000 + offset, endOffset: 40 })
+      expect(found).toEqual({ offset, timestampMs: 1000 + offset })
+      const log = await liar()
+      await log.truncateTo(offset)
+      expect(await textsOf(log)).toEqual(expected.slice(0, offset))
+    }
+    expect(await textsOf(await liar())).toEqual(expected)
   })
 })
 

@@ -21,8 +21,10 @@ export function refusalOf(
   if (!offersSubprotocol(request)) {
     return { status: 400, problem: `the WebSocket subprotocol must be ${SUBPROTOCOL}` }
   }
-  const { origin } = request.headers
-  if (origin !== undefined && !isAllowedOrigin({ origin, host: request.headers.host, allowedOrigins })) {
+  const { host, origin } = request.headers
+  // Node asks for it in every request but those that ask for an upgrade.
+  if (host === undefined) return { status: 400, problem: 'the Host header is missing' }
+  if (origin !== undefined && !isAllowedOrigin({ origin, host, allowedOrigins })) {
     return {
       status: 403,
       problem: 'pages of this origin may not connect; see the setting for allowed origins',
@@ -49,7 +51,7 @@ function offersSubprotocol(request: IncomingMessage): boolean {
  */
 function isAllowedOrigin(check: {
   readonly origin: string
-  readonly host: string | undefined
+  readonly host: string
   readonly allowedOrigins: readonly string[]
 }): boolean {
   const { origin, host, allowedOrigins } = check

@@ -1,0 +1,72 @@
+// Holds the table of hazards in docs/guarantees.md to the names of the tests.
+import { describe, expect, it } from 'vitest'
+import { readRealTree } from '../tidy/real-tree.ts'
+import { expectGenerated } from './documents.ts'
+import { HAZARDS } from './hazards.ts'
+import { code, table } from './markdown.ts'
+import { filesByHazard, hazardsIn } from './test-names.ts'
+
+const numbers = (
+  prefix: string,
+  ranges: readonly (readonly [from: number, to: number])[],
+): readonly string[] =>
+  ranges.flatMap(([from, to]) =>
+    Array.from({ length: to - from + 1 }, (_, i) => `${prefix}-${String(from + i).padStart(2, '0')}`),
+  )
+
+/** What no change may leave without a test. */
+const REQUIRED: readonly string[] = [
+  ...numbers('REP', [
+    [1, 1],
+    [5, 5],
+    [7, 8],
+    [15, 20],
+    [23, 27],
+    [33, 33],
+    [41, 41],
+  ]),
+  ...numbers('RAFT', [[1, 10]]),
+  ...numbers('STO', [
+    [1, 4],
+    [12, 15],
+    [20, 23],
+    [31, 31],
+  ]),
+  ...numbers('SEC', [
+    [10, 13],
+    [30, 33],
+  ]),
+]
+
+const files = filesByHazard(readRealTree())
+const isHazard = (name: string): boolean => /^(?:REP|RAFT|STO|SEC)-/.test(name)
+
+describe('hazards', () => {
+  it.each([
+    ['REP-01: a restart -> no truncation', ['REP-01']],
+    ['REP-14, REP-33: a matrix', ['REP-14', 'REP-33']],
+    ['INV-1, 3, 16: any faults -> hold', ['INV-1', 'INV-3', 'INV-16']],
+    ['REP-07 A: equal logs', ['REP-07']],
+    ['a name with REP-01 behind', []],
+    ['UTF-8 text', []],
+  ])('the numbers of %j: %j', (name, expected) => {
+    expect(hazardsIn(name).filter((hazard) => !hazard.startsWith('UTF'))).toEqual(expected)
+  })
+
+  it('those that must be covered: each has a test', () => {
+    expect(REQUIRED.filter((hazard) => !files.has(hazard))).toEqual([])
+  })
+
+  it('those that tests name: each has a line that says what it is', () => {
+    expect([...files.keys()].filter((hazard) => isHazard(hazard) && !HAZARDS.has(hazard))).toEqual([])
+  })
+
+  it('the table in docs/guarantees.md: as the tests are named', () => {
+    const rows = [...HAZARDS].flatMap(([hazard, sentence]) => {
+      const paths = files.get(hazard)
+      return paths === undefined ? [] : [[hazard, sentence, paths.map(code).join(', ')]]
+    })
+    const body = table(['Number', 'What could happen', 'Tests'], rows)
+    expectGenerated({ path: 'docs/guarantees.md', name: 'hazards', body })
+  })
+})
