@@ -177,8 +177,12 @@ export class LogDirectory {
    */
   async adoptClusterId(clusterId: ClusterId): Promise<void> {
     this.expectClusterId(clusterId)
-    const meta: DirectoryMeta = this.#files.meta
-    if (meta.clusterId === null) await this.#files.writeMeta({ ...meta, clusterId })
+    // Both roles of a node learn of the cluster, and may do so at the same moment.
+    await this.#structure.run(async () => {
+      this.expectClusterId(clusterId)
+      const meta: DirectoryMeta = this.#files.meta
+      if (meta.clusterId === null) await this.#files.writeMeta({ ...meta, clusterId })
+    })
   }
 
   /** Stores the epoch of the broker's registration, durably. To be called one at a time. */

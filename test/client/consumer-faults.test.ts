@@ -73,8 +73,6 @@ describe('consumer: faults', () => {
           const take = async (): Promise<void> => {
             const next = watch(iterator.next())
             for (let i = 0; i < 40 && next.state === 'pending'; i++) await clock.run(250)
-            // Nothing to be read just now, or paused: the call stays under way until the loop is left.
-            if (next.state === 'pending') return
             expect(next.state).toBe('done')
             const { partition, value, offset } = next.value.value!
             expect(offset).toBe(read[partition]!.length)
@@ -86,9 +84,8 @@ describe('consumer: faults', () => {
             written[partition]! += size
           }
           for (const [i, size] of sizes.entries()) write(i % 2, size)
-          let pending = 0
           for (const step of steps) {
-            if (step === 'read' && read.flat().length + pending < written[0]! + written[1]!) {
+            if (step === 'read' && read.flat().length < written[0]! + written[1]!) {
               consumer.resume()
               await take()
             }
@@ -103,7 +100,6 @@ describe('consumer: faults', () => {
               cluster.hintAll(topic, [1])
             }
             if (step === 'wait') await clock.run(700)
-            pending = 0
           }
           consumer.resume()
           while (read[0]!.length < written[0]! || read[1]!.length < written[1]!) await take()

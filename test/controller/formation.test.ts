@@ -1,10 +1,17 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { seededRandom } from '../../src/base/random.ts'
+import { ClusterFormation } from '../../src/controller/formation.ts'
 import type { NodeId } from '../../src/model/ids.ts'
+import type { Connection } from '../../src/net/connection.ts'
 import { createNodeCpu } from '../../src/platform/node/node-cpu.ts'
 import { quorumProbe } from '../../src/protocol/quorum.ts'
 import { AtomicFile } from '../../src/storage/atomic-file.ts'
 import { removeTree } from '../../src/storage/file-io.ts'
-import type { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
+import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
+import { MemoryProcess } from '../../src/testing/memory-process.ts'
+import { RecordingLog } from '../../src/testing/recording-log.ts'
 import { ControllerCluster, codeOf, runId } from './controller-cluster.ts'
 
 const PEER = { nodeId: 50, incarnationId: runId('run-of-50') }
@@ -79,6 +86,7 @@ describe('the birth of a cluster', () => {
       expect(node.controllerId).toBe(null)
       expect(directory.clusterId).toBe(null)
     }
+    expect(cluster.log.events.filter(({ level }) => level === 'warn')).toEqual([])
     await cluster.start(2)
     await cluster.active()
   })
@@ -306,6 +314,74 @@ describe('what a directory remembers of its cluster', () => {
     await expect(cluster.start(1)).rejects.toThrow(
       expect.objectContaining({ code: 'INCONSISTENT_CLUSTER_ID' }),
     )
+  })
+})
+
+/** The formation of node 1 beside voters that answer what a test says. */
+function formationBeside(
+  answers: ReadonlyMap<NodeId, { readonly directoryId: string; readonly clusterId: string | null }>,
+): { readonly formation: ClusterFormation; readonly log: RecordingLog; readonly clock: ManualClock } {
+  const log = new RecordingLog()
+  const clock = new ManualClock()
+  const voters = [1, ...answers.keys()]
+  const formation = new ClusterFormation({
+    environment: {
+      clock,
+      log,
+      random: seededRandom(1),
+      fileSystem: new MemoryFileSystem(),
+      cpu: createNodeCpu(null),
+      process: new MemoryProcess(),
+    },
+    nodeId: 1,
+    voters,
+    directory: {
+      path: '/data',
+      directoryId: runId('directory-of-1'),
+      clusterId: null,
+      adoptClusterId: async () => {},
+    },
+    metadataPath: '/data/metadata',
+    connectPeer: async (nodeId) => {
+      const { directoryId, clusterId } = answers.get(nodeId)!
+      const body = { directoryId, voters, formation: clusterId === null ? null : { clusterId, voters: [] } }
+      return { request: async () => ({ body }) } as unknown as Connection
+    },
+    prepareToVote: async () => {},
+  })
+  return { formation, log, clock }
+}
+
+describe('answers of voters that contradict each other', () => {
+  async function warnings(answers: Parameters<typeof formationBeside>[0]): Promise<readonly string[]> {
+    const { formation, log, clock } = formationBeside(answers)
+    const running = formation.run()
+    for (let ms = 0; ms < 5_000; ms += 10) {
+      clock.advance(10)
+      await setImmediate()
+    }
+    formation.stop()
+    expect(await running).toBe(null)
+    expect(formation.membership).toBe(null)
+    return log.events.map(({ event, fields }) => `${event}: ${String(fields['reason'])}`)
+  }
+
+  it('two clusters -> neither is joined', async () => {
+    const answers = new Map([
+      [2, { directoryId: runId('directory-of-2'), clusterId: runId('first') }],
+      [3, { directoryId: runId('directory-of-3'), clusterId: runId('second') }],
+    ])
+    expect(await warnings(answers)).toEqual([
+      `clusters-differ: The listed voters are not of one cluster: node 2 belongs to ${runId('first')}, ` +
+        `node 3 belongs to ${runId('second')}. Check addresses and directories.`,
+    ])
+  })
+
+  it('two copies of one directory -> no cluster is formed', async () => {
+    const copy = { directoryId: runId('directory-of-1'), clusterId: null }
+    expect(await warnings(new Map([[2, copy]]))).toEqual([
+      'directories-not-distinct: No cluster is formed: two voters have the same directory id; one is a copy.',
+    ])
   })
 })
 

@@ -277,14 +277,14 @@ describe('the Raft driver', () => {
 
   it('after a stall it reads its sockets before it misses the leader', async () => {
     const clock = new StallingClock()
-    const { driver, node, store } = driverOf({ voters: [1, 2, 3], clock })
+    const { driver, node, store, sent } = driverOf({ voters: [1, 2, 3], clock })
     const heartbeat: Message = { type: 'heartbeat', from: 2, to: 1, term: 1, commitIndex: 0 }
     driver.start()
     driver.step(heartbeat)
     await setImmediate()
     await store.finish()
     clock.stall(9_000, () => driver.step(heartbeat))
-    expect(node.role).toBe('follower')
+    expect(sent.filter(({ type }) => type === 'pre-vote')).toEqual([])
     expect(driver.leader).toBe(2)
     // The same without the heartbeat in the socket.
     clock.stall(9_000, () => {})

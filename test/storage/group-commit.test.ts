@@ -156,9 +156,26 @@ describe('group commit', () => {
     await log.flush()
     expect(flushed).toEqual([3, 4])
     await append(log, 'E').written
+    await settled()
+    expect(flushed).toEqual([3, 4])
     log.updateSettings(LOG_SETTINGS_DEFAULT)
     await settled()
     expect(flushed).toEqual([3, 4, 5])
+  })
+
+  it('a truncation that removes no record, between two fsyncs -> the second still comes', async () => {
+    const { gated, log, flushed } = await gatedLog()
+    await log.assignEpoch(0)
+    gated.hold(SYNC)
+    await append(log, 'A').written
+    await gated.held(SYNC)
+    await append(log, 'B').written
+    const truncated = log.truncateTo(2)
+    gated.holdNoMore()
+    await gated.release(SYNC)
+    await truncated
+    await settled()
+    expect(flushed).toEqual([1, 2])
   })
 
   it('more than may wait -> SERVER_BUSY, and no offset is used up', async () => {

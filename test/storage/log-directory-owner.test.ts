@@ -167,6 +167,15 @@ describe('log directory: whose it is', () => {
     await expect(again.adoptClusterId('cluster-b')).rejects.toThrow(refused)
   })
 
+  it('the cluster id adopted by two roles at the same moment -> written once, no failure', async () => {
+    const disk = new MemoryFileSystem()
+    const { directory } = await open(disk)
+    await Promise.all([1, 2, 3].map(() => directory.adoptClusterId('cluster-a')))
+    expect(directory.clusterId).toBe('cluster-a')
+    const { directory: again } = await open(disk.afterPowerLoss())
+    expect(again.clusterId).toBe('cluster-a')
+  })
+
   it.each(['', '{"crc32c":"00000000","format"', 'garbage'])(
     'STO-15: meta.json is %j -> refused, not made anew',
     async (content) => {

@@ -323,12 +323,10 @@ describe('recovery: damage', () => {
 })
 
 describe('recovery: indexes', () => {
-  const SETTINGS = { segmentBytes: 5000 }
-
-  async function logWithIndexes(batches = 20): Promise<MemoryFileSystem> {
+  async function logWithIndexes(): Promise<MemoryFileSystem> {
     const disk = new MemoryFileSystem()
-    const { log } = await openTestLog(disk, { settings: SETTINGS })
-    for (let i = 0; i < batches; i++) {
+    const { log } = await openTestLog(disk)
+    for (let i = 0; i < 20; i++) {
       await log.appendAsLeader(batchOf({ text: `${i}`, paddingBytes: 150, timestampMs: 1000 + i }), 0).written
     }
     await log.close()
