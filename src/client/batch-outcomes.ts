@@ -85,6 +85,11 @@ export class BatchOutcomes {
     metadata.requestRefresh()
   }
 
+  /** Another replica of the queue's partition could not be reached; its name belongs into the error. */
+  notReachable(queue: PartitionQueue, broker: string): void {
+    queue.batches[0]?.history.notReachable(broker)
+  }
+
   expire(nowMs: number): void {
     const { accumulator, options } = this.#options
     for (const queue of accumulator.expired(nowMs)) {

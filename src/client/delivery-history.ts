@@ -43,6 +43,11 @@ export class DeliveryHistory {
     if (broker !== undefined) this.#unreachable.add(broker)
   }
 
+  /** A replica that could not be reached either. @param broker names it. */
+  notReachable(broker: string): void {
+    this.#unreachable.add(broker)
+  }
+
   /** The error of a batch whose time is up. */
   timeoutError(target: DeliveryTarget, deliveryTimeoutMs: number): VltavaError {
     const attempts = this.#attempts === 1 ? '1 attempt' : `${this.#attempts} attempts`

@@ -8,7 +8,7 @@ import { produce } from '../protocol/produce.ts'
 import type { PartitionQueue } from './accumulator.ts'
 import { BatchOutcomes, type BatchOutcomesOptions } from './batch-outcomes.ts'
 import { BrokerLoad } from './broker-load.ts'
-import { type BrokerView, leaderOf } from './cluster-view.ts'
+import { type BrokerView, leaderOf, type PartitionView } from './cluster-view.ts'
 import type { Connections } from './connections.ts'
 import { Dialer } from './dialer.ts'
 import { planRequests, produceBody, type SentBatch } from './produce-plan.ts'
@@ -142,6 +142,7 @@ export class Sender {
       const detail = `Partition ${queue.partition} of topic "${queue.topic}" has no leader at the moment.`
       queue.triedEpoch = partition?.leaderEpoch ?? queue.triedEpoch
       this.#outcomes.couldNotSend(queue, new VltavaError('LEADER_NOT_AVAILABLE', detail))
+      if (partition !== undefined) this.#probeReplicas(partition)
       return
     }
     let dispatch = dispatches.get(broker.brokerId)
@@ -245,11 +246,25 @@ export class Sender {
     const name = `broker ${broker.brokerId} (${broker.url})`
     for (const queue of accumulator.pending) {
       const partition = intake.topic(queue.topic)?.view?.partitions[queue.partition]
-      if (partition?.leader !== broker.brokerId) continue
-      queue.triedEpoch = partition.leaderEpoch
-      this.#outcomes.couldNotSend(queue, error, name)
+      if (partition?.leader === broker.brokerId) {
+        queue.triedEpoch = partition.leaderEpoch
+        this.#outcomes.couldNotSend(queue, error, name)
+        this.#probeReplicas(partition)
+      } else if (partition?.replicas.includes(broker.brokerId) === true) {
+        this.#outcomes.notReachable(queue, name)
+      }
     }
     this.schedule()
+  }
+
+  /** Finds out which replicas of a partition without a reachable leader are missing: the error then names them all. */
+  #probeReplicas(partition: PartitionView): void {
+    const { connections, metadata } = this.#options
+    for (const id of partition.replicas) {
+      const broker = metadata.view.broker(id)
+      if (id === partition.leader || broker === null) continue
+      if (connections.openTo(broker) === null) this.#dialer.dial(broker)
+    }
   }
 
   /** Sends again at once what failed at a leader that was replaced, and limits the wait for its answers. */
