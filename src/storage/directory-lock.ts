@@ -7,6 +7,9 @@
 // twice while that lock stands; it is then renamed to `lock`. If that starter dies too before the rename, the next one
 // finds its file there and goes on behind it in the same way. Before the rename a starter looks whether `lock` is still
 // the one it began with: a starter that was slower than a whole takeover finds another and begins again.
+//
+// Whether a process is gone can only be told on one machine and in one pid namespace: two containers or machines that
+// share a volume are not protected from each other.
 import { toBase64Url } from '../base/bytes.ts'
 import type { Cpu } from '../base/cpu.ts'
 import type { Process, ProcessIdentity } from '../base/process.ts'

@@ -53,9 +53,11 @@ export async function recoverSegment(options: RecoveryOptions): Promise<Recovere
     await open.handle.sync()
   }
   const bytes = open.sizeBytes - cut.position
-  if (bytes > 0) await open.truncate(cut.position)
-  const droppedTail = bytes > 0 ? { offset: cut.offset, bytes, reason: verified.damage! } : null
-  return { endOffset: cut.offset, droppedTail }
+  if (bytes === 0) return { endOffset: cut.offset, droppedTail: null }
+  // The index files may speak of records that were in the tail; others will come to these offsets.
+  await open.removeIndexFiles()
+  await open.truncate(cut.position)
+  return { endOffset: cut.offset, droppedTail: { offset: cut.offset, bytes, reason: verified.damage! } }
 }
 
 /** Walks the headers up to the recovery point, or the batch that contains it, from the last index entry before it. */

@@ -65,8 +65,8 @@ describe('a cluster of three processes', () => {
     expect(topic.name).toBe('shape')
     expect(topic.partitions).toHaveLength(1)
     const [partition] = topic.partitions
-    expect([...partition!.replicas].sort()).toEqual([1, 2, 3])
-    expect([...partition!.isr].sort()).toEqual([1, 2, 3])
+    expect([...partition!.replicas].sort((a, b) => a - b)).toEqual([1, 2, 3])
+    expect([...partition!.isr].sort((a, b) => a - b)).toEqual([1, 2, 3])
     expect(partition).toMatchObject({ logStartOffset: 0, highWatermark: 3, logEndOffset: 3 })
   })
 

@@ -163,6 +163,19 @@ describe('group commit', () => {
     expect(flushed).toEqual([3, 4, 5])
   })
 
+  it('flush.messages above 1, a write during an fsync -> no further fsync for it alone', async () => {
+    const { gated, log, flushed } = await gatedLog({ settings: { flushMessages: 2 } })
+    await log.assignEpoch(0)
+    gated.hold(SYNC)
+    await append(log, 'A').written
+    await append(log, 'B').written
+    await gated.held(SYNC)
+    await append(log, 'C').written
+    gated.open()
+    await settled()
+    expect(flushed).toEqual([2])
+  })
+
   it('a truncation that removes no record, between two fsyncs -> the second still comes', async () => {
     const { gated, log, flushed } = await gatedLog()
     await log.assignEpoch(0)

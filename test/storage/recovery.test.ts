@@ -372,6 +372,36 @@ describe('recovery: indexes', () => {
   })
 })
 
+describe('recovery: index files after a lost tail', () => {
+  it('records of other times come to the offsets of the lost ones -> found by their times', async () => {
+    const disk = new MemoryFileSystem()
+    const settings = { indexIntervalBytes: 0, flushMessages: 1000 }
+    const { log } = await openTestLog(disk, { settings })
+    const append = async (to: PartitionLog, timestampMs: number): Promise<void> => {
+      await to.appendAsLeader(batchOf({ text: 'a', timestampMs }), 0).written
+    }
+    for (let i = 0; i < 3; i++) await append(log, 100 + i)
+    await log.flush()
+    for (let i = 3; i < 6; i++) await append(log, 100 + i)
+    await log.writeIndexes()
+    // The index files survive, the records behind the last fsync do not, but for a part of one.
+    const lost = disk.afterPowerLoss({
+      names: (_path, changes) => changes,
+      sector: (path) => (path.endsWith('.log') ? 'lost' : 'kept'),
+      size: (path, durableBytes, writtenBytes) => (path.endsWith('.log') ? durableBytes + 20 : writtenBytes),
+    })
+    const { log: second } = await openTestLog(lost, { settings, recoveryPoint: 3 })
+    expect(second.droppedTail).toMatchObject({ offset: 3, bytes: 20 })
+    for (let i = 0; i < 3; i++) await append(second, 900)
+    await second.flush()
+    const { log: third } = await openTestLog(lost.afterKill(), { settings, recoveryPoint: 6 })
+    expect(await third.offsetForTimestamp({ timestampMs: 500, endOffset: 6 })).toEqual({
+      offset: 3,
+      timestampMs: 900,
+    })
+  })
+})
+
 describe('sealed segments: indexes', () => {
   it('an offset index of plausible lies -> reads, times and truncations are right all the same', async () => {
     const settings = { segmentBytes: 5000 }

@@ -92,6 +92,11 @@ const GRANTS: readonly Grant[] = [
     names: ['crypto'],
     reason: 'it makes the secret of the cluster it starts',
   },
+  {
+    places: ['src/client/browser.ts'],
+    names: ['WebSocket'],
+    reason: 'the entry for browsers binds what the page offers, as the entry for Node binds the adapters',
+  },
 ]
 
 /** Where a Date may be made from a given time, to show or to parse it. */
