@@ -163,17 +163,17 @@ describe('group commit', () => {
     expect(flushed).toEqual([3, 4, 5])
   })
 
-  it('flush.messages above 1, a write during an fsync -> no further fsync for it alone', async () => {
-    const { gated, log, flushed } = await gatedLog({ settings: { flushMessages: 2 } })
-    await log.assignEpoch(0)
-    gated.hold(SYNC)
+  it('flush.messages above 1, a write during the fsync of flush() -> no further fsync for it alone', async () => {
+    const { gated, log, flushed } = await gatedLog({ settings: { flushMessages: 1000 } })
     await append(log, 'A').written
-    await append(log, 'B').written
+    gated.hold(SYNC)
+    const flushing = log.flush()
     await gated.held(SYNC)
-    await append(log, 'C').written
+    await append(log, 'B').written
     gated.open()
+    await flushing
     await settled()
-    expect(flushed).toEqual([2])
+    expect(flushed).toEqual([1])
   })
 
   it('a truncation that removes no record, between two fsyncs -> the second still comes', async () => {
