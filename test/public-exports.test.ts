@@ -150,4 +150,16 @@ describe('package: installation', () => {
     expect(root.optionalDependencies).toEqual(manifest.optionalDependencies)
     expect(root.devDependencies).toEqual(manifest.devDependencies)
   })
+
+  it('package-lock.json: every optional package of every platform is in it, or npm ci refuses the whole file', () => {
+    const lock = JSON.parse(readFileSync(join(REPOSITORY_ROOT, 'package-lock.json'), 'utf8')) as {
+      readonly packages: Readonly<
+        Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>
+      >
+    }
+    const missing = Object.values(lock.packages)
+      .flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies))
+      .filter((name) => lock.packages[`node_modules/${name}`] === undefined)
+    expect(missing).toEqual([])
+  })
 })

@@ -125,8 +125,6 @@ export class Accumulator {
       batch = this.#newBatch(queue, takenAtMs)
       const fits = batch.tryAppend(record, onSettled)
       assert(fits, 'an empty batch takes any record that is not too large')
-      // Only now: a record that is too large has thrown and left the open batch as it was.
-      if (last !== null) last.isSealed = true
       this.#push(queue, batch)
     }
     batch.bufferedBytes += recordBytes

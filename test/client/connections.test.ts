@@ -78,15 +78,31 @@ describe('connections', () => {
   it('a connection that is closed as soon as it is open, in a loop: slowed down too', async () => {
     const { clock, cluster, connections, dials } = await setUp()
     const broker = cluster.broker(1)
-    for (let i = 0; i < 5; i++) {
+    const ask = async (): Promise<void> => {
+      for (;;) {
+        const connection = await connections.dial(broker1(broker.url))
+        broker.breakConnections()
+        await connection.closed
+      }
+    }
+    const endless = watch(ask())
+    await clock.run(10_000)
+    expect(endless.state).toBe('pending')
+    expect(dials.length).toBeLessThan(25)
+  })
+
+  it('a connection that lasted: dialled again at once', async () => {
+    const { clock, cluster, connections } = await setUp()
+    const broker = cluster.broker(1)
+    for (let i = 0; i < 3; i++) {
       const asked = watch(connections.dial(broker1(broker.url)))
-      await clock.run(1_000)
+      await clock.rest()
       expect(asked.state).toBe('done')
+      await clock.run(1_000)
       broker.breakConnections()
       await clock.rest()
       expect(connections.openTo(broker1(broker.url))).toBeNull()
     }
-    expect(dials.length).toBe(5)
   })
 
   it('hints: passed on from every connection', async () => {

@@ -77,13 +77,14 @@ describe('producer: a full buffer', () => {
   it('send: those that wait get in by their order, and no enqueue overtakes them', async () => {
     const full = await fullProducer()
     const { clock, cluster, producer } = full
-    const waiting = sendAll(
-      producer,
-      numbers(0, 100).map((value) => ({ topic: 'orders', value })),
-    )
+    const waiting = sendAll(producer, [
+      RECORD,
+      ...numbers(0, 100).map((value) => ({ topic: 'orders', value })),
+    ])
     await clock.rest()
     expect(waiting.every(({ state }) => state === 'pending')).toBe(true)
-    // There is room for so small a record, but others wait for it.
+    // There is room for so small a record, but a larger one waits for it.
+    expect(producer.bufferedBytes).toBeLessThan(65_536 - 100)
     expect(producer.enqueue({ topic: 'orders', value: '' }, () => {})).toBe(false)
     full.answer()
     await clock.rest()

@@ -220,6 +220,27 @@ describe('producer: failover', () => {
     await expectCleanClose(harness)
   })
 
+  it('a refusal by the old leader within that time: sent to the new one at once', async () => {
+    const harness = await makeHarness({ bootstrap: 'broker-3:9092' })
+    const { clock, cluster, client } = harness
+    const topic = cluster.addTopic('orders', [1])
+    let refuse = (): void => {}
+    cluster.broker(1).onProduce = () =>
+      new Promise((resolve) => {
+        refuse = () => resolve({ body: { partitions: [producedError('NOT_LEADER_OR_FOLLOWER')] } })
+      })
+    const producer = client.producer()
+    const sent = watch(producer.send({ topic: 'orders', value: 'a' }))
+    await clock.rest()
+    cluster.moveLeader(topic, 0, 2)
+    cluster.hintAll(topic, [0])
+    await clock.rest()
+    refuse()
+    await clock.rest()
+    expect([sent.state, topic.partitions[0]!.values()]).toEqual(['done', ['a']])
+    await expectCleanClose(harness)
+  })
+
   it('an answer of the old leader within that time: it counts, nothing is sent twice', async () => {
     const harness = await makeHarness({ bootstrap: 'broker-3:9092' })
     const { clock, cluster, client } = harness

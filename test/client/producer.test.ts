@@ -334,8 +334,10 @@ describe('producer: records that cannot be sent', () => {
     const harness = await makeHarness()
     const producer = harness.client.producer()
     const value = new Uint8Array([48])
-    const sent = [watch(producer.send({ topic: 'late', value }))]
-    value[0] = 49
+    const key = new Uint8Array([48])
+    const headers = [{ key: 'h', value: new Uint8Array([48]) }]
+    const sent = [watch(producer.send({ topic: 'late', key, value, headers }))]
+    for (const bytes of [key, value, headers[0]!.value]) bytes[0] = 49
     await harness.clock.run(500)
     sent.push(watch(producer.send({ topic: 'late', value: '2' })))
     const topic = harness.cluster.addTopic('late', [1])
@@ -343,6 +345,8 @@ describe('producer: records that cannot be sent', () => {
     expect(sent.map(({ state }) => state)).toEqual(['done', 'done'])
     // The bytes were taken when the record was, not when the topic appeared.
     expect(topic.partitions[0]!.values()).toEqual(['0', '2'])
+    const [record] = readRecords(topic.partitions[0]!.batches[0]!, { cpu })
+    expect([[...record!.key!], [...record!.headers[0]!.value!]]).toEqual([[48], [48]])
     await expectCleanClose(harness)
   })
 })
