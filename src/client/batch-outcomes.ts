@@ -61,7 +61,7 @@ export class BatchOutcomes {
     queue.batches[0]!.history.attemptFailed(error)
     const action = retryAction(error)
     if (action === 'fail') {
-      this.giveUp(queue, error)
+      this.#giveUp(queue, error)
       return
     }
     const { log, clock } = environment
@@ -101,7 +101,15 @@ export class BatchOutcomes {
     }
   }
 
-  giveUp(queue: PartitionQueue, error: VltavaError): void {
+  /** Gives up every batch that the queue holds now. */
+  giveUpAll(queue: PartitionQueue, error: VltavaError): void {
+    // Counted before: owners of records may add new ones when they hear of the failure, or close the producer.
+    for (let left = queue.batches.length; left > 0 && queue.batches.length > 0; left--) {
+      this.#giveUp(queue, error)
+    }
+  }
+
+  #giveUp(queue: PartitionQueue, error: VltavaError): void {
     const batch = this.#remove(queue)
     batch.fail(batch.history.finalError(batch, error))
     this.#options.onRoom()

@@ -6,6 +6,32 @@ import { createWebRandom } from '../platform/web/web-random.ts'
 import { Client } from './client.ts'
 import { type CreateClientOptions, resolveEntryOptions } from './client-options.ts'
 
+export { ERRORS, type ErrorName, type ErrorRow } from '../model/error-codes.ts'
+export { VltavaError, type VltavaErrorOptions } from '../model/errors.ts'
+export type { ClusterId, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId } from '../model/ids.ts'
+export type { RecordHeader } from '../record/batch-builder.ts'
+export type {
+  Admin,
+  ClusterDescription,
+  CreatedTopic,
+  PartitionDescription,
+  PartitionOffsets,
+  TopicDescription,
+  TopicListing,
+} from './admin.ts'
+export type { CreateTopicOptions, ListOffsetsOptions, OffsetAt, TimeoutOptions } from './admin-options.ts'
+export type { Client } from './client.ts'
+export type { CreateClientOptions } from './client-options.ts'
+export type { BrokerView, PartitionView } from './cluster-view.ts'
+export type { Consumer } from './consumer.ts'
+export type { ConsumerBatch } from './consumer-batch.ts'
+export type { ConsumerHealth, PartitionHealth } from './consumer-health.ts'
+export type { ConsumerOptions, ConsumerProblem } from './consumer-options.ts'
+export type { Producer } from './producer.ts'
+export type { ProducerOptions } from './producer-options.ts'
+export type { ConsumerRecord, OnSettled, ProducerHeader, ProducerRecord, Receipt } from './records.ts'
+export type { StartPosition, StartPositions } from './start-position.ts'
+
 // What the browser offers, named here because the types of the package are Node's.
 declare const WebSocket: BrowserWebSocketConstructor
 
@@ -14,7 +40,7 @@ declare const WebSocket: BrowserWebSocketConstructor
  * allow the origin of the page.
  * @param options `bootstrap`: addresses as `host:port`, `ws://host:port` or `wss://host:port`, as a list or separated
  *   by commas; a few brokers are enough, the others are found. A page that came over https can use `wss` only. See
- *   ClientSettings for the rest.
+ *   CreateClientOptions for the rest.
  * @throws VltavaError INVALID_ARGUMENT that names the option or the addresses, and what is allowed.
  */
 export function createClient(options: CreateClientOptions): Client {

@@ -89,7 +89,7 @@ export class Client {
       options: resolveConsumerOptions(options),
       onClosed: (closed) => this.#consumers.delete(closed),
     })
-    this.#consumers.add(consumer)
+    if (!consumer.isClosed) this.#consumers.add(consumer)
     return consumer
   }
 

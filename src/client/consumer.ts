@@ -70,6 +70,11 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     return this.#options.topic
   }
 
+  /** After `close`, and after the signal was aborted. */
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /**
    * Reads record by record. Leaving the loop does not close the consumer.
    * @throws VltavaError (from the loop) UNKNOWN_TOPIC_OR_PARTITION, BOOTSTRAP_UNREACHABLE, OFFSET_OUT_OF_RANGE,
@@ -94,20 +99,18 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
 
   /**
    * Resolves when every partition knows where it starts. From then on, `from: 'end'` misses no record.
-   * @throws VltavaError what ended the consumer or failed a partition, CLOSED
+   * @throws VltavaError what ended the consumer or failed a partition; after `requestTimeoutMs` the error that keeps a
+   *   partition from being found (the consumer goes on trying); CLOSED
    */
   async ready(): Promise<void> {
-    for (;;) {
-      if (this.#isClosed) throw closedError('consumer')
-      const { subscription, fatal } = this.#start()
-      if (fatal !== null) throw fatal
-      if (subscription !== null) {
-        const states = [...subscription.partitions()]
-        const failure = states.find(({ position, phase }) => position < 0 && phase === 'failed')?.failure
-        if (failure !== undefined && failure !== null) throw failure
-        if (states.every(({ position }) => position >= 0)) return
-      }
-      await this.#progressed()
+    const { clock } = this.#context.environment
+    const { requestTimeoutMs } = this.#options
+    const deadlineMs = clock.monotonicMs() + requestTimeoutMs
+    const timer = clock.setTimer(requestTimeoutMs, () => this.#told())
+    try {
+      while (!this.#isReady(clock.monotonicMs() >= deadlineMs)) await this.#progressed()
+    } finally {
+      timer.cancel()
     }
   }
 
@@ -189,6 +192,19 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   close(): Promise<void> {
     this.#close()
     return Promise.resolve()
+  }
+
+  /** @throws VltavaError as `ready` does. */
+  #isReady(isLate: boolean): boolean {
+    if (this.#isClosed) throw closedError('consumer')
+    const { subscription, fatal } = this.#start()
+    if (fatal !== null) throw fatal
+    const missing = [...(subscription?.partitions() ?? [])].find(({ position }) => position < 0)
+    if (subscription !== null && missing === undefined) return true
+    if (missing?.phase === 'failed') throw missing.failure
+    if (!isLate) return false
+    const detail = `The positions were not found within ${this.#options.requestTimeoutMs} ms.`
+    throw missing?.lastError ?? new VltavaError('REQUEST_TIMED_OUT', detail, { definite: true })
   }
 
   #close(): void {

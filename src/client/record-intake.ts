@@ -51,15 +51,14 @@ export class RecordIntake {
    *   the topic does not have; the record was not taken then.
    */
   take(given: ProducerRecord, onSettled: OnSettled): boolean {
-    const { accumulator, clock, options } = this.#options
-    const topic = this.#topics.get(given.topic) ?? this.#newTopic(given.topic)
+    const { accumulator, clock, metadata, options } = this.#options
     const record = this.#encode(given)
     const recordBytes = recordSizeBytes(record)
     if (!accumulator.hasRoom(recordBytes)) {
-      if (recordBytes > options.bufferBytes)
-        throw largerThanBuffer(topic.name, recordBytes, options.bufferBytes)
-      return false
+      if (recordBytes <= options.bufferBytes) return false
+      throw largerThanBuffer(given.topic, { recordBytes, bufferBytes: options.bufferBytes })
     }
+    const topic = this.#topics.get(given.topic) ?? this.#newTopic(given.topic)
     const taken = {
       record,
       recordBytes,
@@ -74,6 +73,7 @@ export class RecordIntake {
     topic.wait({ ...taken, record: ownBytes(record, given) })
     this.#unresolved.add(topic)
     accumulator.reserve(recordBytes)
+    metadata.requestRefresh()
     return true
   }
 
@@ -250,7 +250,11 @@ function ownBytes(record: RecordInput, given: ProducerRecord): RecordInput {
   }
 }
 
-function largerThanBuffer(topic: string, recordBytes: number, bufferBytes: number): VltavaError {
+function largerThanBuffer(
+  topic: string,
+  sizes: { readonly recordBytes: number; readonly bufferBytes: number },
+): VltavaError {
+  const { recordBytes, bufferBytes } = sizes
   return new VltavaError(
     'RECORD_TOO_LARGE',
     `Topic "${topic}": the record takes ${recordBytes} bytes, and the buffer of the producer (bufferBytes) holds ${bufferBytes}.`,

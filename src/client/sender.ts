@@ -12,6 +12,7 @@ import { type BrokerView, leaderOf, type PartitionView } from './cluster-view.ts
 import type { Connections } from './connections.ts'
 import { Dialer } from './dialer.ts'
 import { planRequests, produceBody, type SentBatch } from './produce-plan.ts'
+import { noSuchPartition } from './start-position.ts'
 import type { TopicQueue } from './topic-queue.ts'
 import { WakeTimer } from './wake-timer.ts'
 
@@ -82,9 +83,7 @@ export class Sender {
     this.#isClosed = true
     this.#timer.cancel()
     this.#stopListening()
-    for (const queue of [...this.#options.accumulator.active]) {
-      while (queue.batches.length > 0) this.#outcomes.giveUp(queue, error)
-    }
+    for (const queue of [...this.#options.accumulator.active]) this.#outcomes.giveUpAll(queue, error)
   }
 
   #run(): void {
@@ -137,10 +136,15 @@ export class Sender {
     }
     metadata.refreshIfOld(view, nowMs)
     const partition = view.partitions[queue.partition]
+    if (partition === undefined) {
+      const which = { partition: queue.partition, partitionsCount: view.partitions.length }
+      this.#outcomes.giveUpAll(queue, noSuchPartition(queue.topic, which))
+      return
+    }
     const broker = leaderOf(metadata.view, view, queue.partition)
-    if (partition === undefined || broker === null) {
+    if (broker === null) {
       const detail = `Partition ${queue.partition} of topic "${queue.topic}" has no leader at the moment.`
-      queue.triedEpoch = partition?.leaderEpoch ?? queue.triedEpoch
+      queue.triedEpoch = partition.leaderEpoch
       this.#outcomes.couldNotSend(queue, new VltavaError('LEADER_NOT_AVAILABLE', detail))
       if (partition !== undefined) this.#probeReplicas(partition)
       return
@@ -237,7 +241,7 @@ export class Sender {
       this.#outcomes.couldNotSend(queue, new VltavaError('LEADER_NOT_AVAILABLE', detail))
       return
     }
-    while (queue.batches.length > 0) this.#outcomes.giveUp(queue, refusal)
+    this.#outcomes.giveUpAll(queue, refusal)
     intake.refuse(topic, refusal)
   }
 

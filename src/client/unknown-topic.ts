@@ -18,7 +18,7 @@ export function unknownTopicError(
   return nowMs - sinceMs < waitMs ? null : noSuchTopic(name)
 }
 
-export function noSuchTopic(name: string): VltavaError {
+function noSuchTopic(name: string): VltavaError {
   return new VltavaError(
     'UNKNOWN_TOPIC_OR_PARTITION',
     `Topic "${name}" does not exist. Check the name, or create it with: vltava topic create ${name}`,

@@ -79,7 +79,7 @@ describe('sticky partitioner', () => {
       return seen
     }
     expect([...draw([1])]).toEqual([1])
-    expect([...draw([])].sort()).toEqual([0, 1, 2])
+    expect(draw([])).toEqual(new Set([0, 1, 2]))
   })
 
   it('a loaded partition: drawn less than an idle one', () => {

@@ -3,7 +3,7 @@ import type { Producer } from '../../src/client/producer.ts'
 import type { ProducerOptions } from '../../src/client/producer-options.ts'
 import type { VltavaError } from '../../src/model/errors.ts'
 import { produce } from '../../src/protocol/produce.ts'
-import { never } from './fake-cluster.ts'
+import { never, producedError } from './fake-cluster.ts'
 import { expectCleanClose, type Harness, makeHarness, numbers, sendAll, watch } from './harness.ts'
 
 /** A producer with a full buffer: 64 KiB, in records of 1,000 bytes whose answers a test holds back. */
@@ -183,6 +183,32 @@ describe('producer: callbacks', () => {
     expect(failures).toBe(5)
     await expectCleanClose(harness)
   })
+})
+
+describe('producer: closed from a callback', () => {
+  it.each(['answers', 'refuses', 'does not answer'])(
+    'while the broker %s: each record is settled once',
+    async (how) => {
+      const harness = await makeHarness()
+      const { clock, cluster, client } = harness
+      cluster.addTopic('orders', [1])
+      if (how === 'refuses') {
+        cluster.broker(1).onProduce = () => ({ body: { partitions: [producedError('CORRUPT_MESSAGE')] } })
+      }
+      if (how === 'does not answer') cluster.broker(1).onProduce = never
+      const producer = client.producer({ batchBytes: 512, deliveryTimeoutMs: 1_000 })
+      const settled: number[] = []
+      for (let i = 0; i < 20; i++) {
+        producer.enqueue({ topic: 'orders', value: 'x'.repeat(200) }, () => {
+          settled.push(i)
+          watch(producer.close({ timeoutMs: 0 }))
+        })
+      }
+      await clock.run(2_000)
+      expect(settled.toSorted((a, b) => a - b)).toEqual(numbers(0, 20).map(Number))
+      await expectCleanClose(harness)
+    },
+  )
 })
 
 describe('producer: flush and close', () => {

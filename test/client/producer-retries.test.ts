@@ -326,6 +326,54 @@ describe('producer: failover', () => {
   })
 })
 
+describe('producer: topics that change', () => {
+  it('a topic that was deleted while nothing was sent to it: the next record fails within two seconds', async () => {
+    const harness = await makeHarness()
+    const { clock, cluster, client } = harness
+    cluster.addTopic('idle', [1])
+    const busy = cluster.addTopic('busy', [1])
+    const producer = client.producer()
+    sendAll(producer, [
+      { topic: 'idle', value: '' },
+      { topic: 'busy', value: '' },
+    ])
+    await clock.rest()
+    cluster.topics.delete('idle')
+    cluster.moveLeader(busy, 0, 2)
+    const other = watch(producer.send({ topic: 'busy', value: '' }))
+    await clock.run(5_000)
+    expect(other.state).toBe('done')
+    const sent = watch(producer.send({ topic: 'idle', value: '' }))
+    await clock.run(2_000)
+    expect(sent.error).toMatchObject({ code: 'UNKNOWN_TOPIC_OR_PARTITION', definite: true })
+    await expectCleanClose(harness)
+  })
+
+  it('a topic that was created again with fewer partitions: what waits for the others fails at once', async () => {
+    const harness = await makeHarness()
+    const { clock, cluster, client } = harness
+    cluster.addTopic('orders', [1, 1])
+    const producer = client.producer()
+    watch(producer.send({ topic: 'orders', value: '', partition: 1 }))
+    await clock.rest()
+    cluster.addTopic('orders', [1])
+    const sent = watch(producer.send({ topic: 'orders', value: '', partition: 1 }))
+    await clock.run(200)
+    expect(sent.error).toMatchObject({ code: 'UNKNOWN_TOPIC_OR_PARTITION', definite: true })
+    expect(sent.error.message).toContain('no partition 1; it has 1 (0 to 0)')
+    await expectCleanClose(harness)
+  })
+
+  it('a record that is refused for itself: its topic is not asked for', async () => {
+    const harness = await makeHarness()
+    const producer = harness.client.producer()
+    watch(producer.send({ topic: 'never', value: 5 as never }))
+    await harness.clock.run(1_000)
+    expect(harness.cluster.calls).toEqual([])
+    await expectCleanClose(harness)
+  })
+})
+
 describe('producer: the deadline', () => {
   it('CHK-0: no leader was ever reached -> definite, never sent; the text names who and why', async () => {
     const harness = await makeHarness({ bootstrap: 'broker-2:9092' })

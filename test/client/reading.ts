@@ -2,8 +2,11 @@ import type { Consumer } from '../../src/client/consumer.ts'
 import type { ConsumerRecord } from '../../src/client/records.ts'
 import { toVltavaError, type VltavaError } from '../../src/model/errors.ts'
 import { createNodeCpu } from '../../src/platform/node/node-cpu.ts'
+import type { RequestOf } from '../../src/protocol/api.ts'
+import { fetch } from '../../src/protocol/fetch.ts'
 import { BatchBuilder } from '../../src/record/batch-builder.ts'
-import type { FakePartition } from './fake-cluster.ts'
+import type { FakeCluster, FakePartition, FakeTopic } from './fake-cluster.ts'
+import { type Harness, makeHarness } from './harness.ts'
 
 const cpu = createNodeCpu(null)
 
@@ -40,3 +43,18 @@ export class Reading {
     for await (const record of consumer) this.records.push(record)
   }
 }
+
+/** A harness with the topic "orders", whose partitions have these leaders. */
+export async function withTopic(
+  partitions: readonly (number | null)[],
+): Promise<Harness & { readonly topic: FakeTopic; readonly cluster: FakeCluster }> {
+  const harness = await makeHarness()
+  return { ...harness, topic: harness.cluster.addTopic('orders', partitions) }
+}
+
+/** What one broker was asked to fetch. */
+export const fetchBodies = (harness: Harness, id = 1): readonly RequestOf<typeof fetch>[] =>
+  harness.cluster
+    .broker(id)
+    .callsOf(fetch)
+    .map(({ body }) => body as RequestOf<typeof fetch>)
