@@ -44,6 +44,8 @@ export interface BrokerNodeOptions {
 export class BrokerNode {
   readonly #options: BrokerNodeOptions
   readonly #sleeper: Sleeper
+  /** Of its own: hurrying a heartbeat must not hurry a proposal. */
+  readonly #proposerSleeper: Sleeper
   readonly #link: ControllerLink
   readonly #lifecycle: BrokerLifecycle
   readonly #metadata: MetadataFollower
@@ -63,13 +65,20 @@ export class BrokerNode {
     const { environment, settings, identity, directory, connectPeer } = options
     const brokerEpoch = (): number | null => this.#lifecycle.brokerEpoch
     this.#sleeper = new Sleeper(environment.clock)
+    this.#proposerSleeper = new Sleeper(environment.clock)
     this.#waiters = new ImageWaiters(environment.clock)
     this.#link = new ControllerLink({ environment, connectPeer, voters: options.voters })
     this.#topics = new TopicAdminFlow({
+      clock: environment.clock,
       link: this.#link,
       whenApplied: (offset, timeoutMs) => this.#waiters.when(offset, timeoutMs),
     })
-    const proposer = new IsrProposer({ environment, link: this.#link, sleeper: this.#sleeper, brokerEpoch })
+    const proposer = new IsrProposer({
+      environment,
+      link: this.#link,
+      sleeper: this.#proposerSleeper,
+      brokerEpoch,
+    })
     const urlOf = (nodeId: number): string | null => this.#metadata.image.brokers.get(nodeId)?.url ?? null
     this.#fetchers = new ReplicaFetchers({ environment, settings, connectPeer, urlOf, brokerEpoch })
     this.#registry = new PartitionRegistry({
@@ -181,7 +190,7 @@ export class BrokerNode {
     const replicaFlow = new ReplicaFetchFlow({ environment, registry })
     const offsetsFlow = new ListOffsetsFlow({ registry })
     router.handle(produce, async ({ body, payload }) => ({ body: await produceFlow.handle(body, payload) }))
-    router.handle(fetch, ({ body }) => fetchFlow.handle(body))
+    router.handle(fetch, ({ body, connection }) => fetchFlow.handle(body, connection))
     router.handle(listOffsets, async ({ body }) => ({ body: await offsetsFlow.handle(body) }))
     router.handle(clusterMetadata, ({ connection, body }) => {
       this.#requireReplayed()
@@ -217,6 +226,7 @@ export class BrokerNode {
     this.#checkpointTimer?.cancel()
     this.#metadata.stop()
     this.#sleeper.stop()
+    this.#proposerSleeper.stop()
     this.#link.close()
     this.#waiters.close()
     this.#fetchers.stop()

@@ -98,10 +98,18 @@ export class ControllerLink {
     for (const giveUp of [...this.#waiting]) giveUp()
   }
 
-  /** The promise, or SHUTTING_DOWN as soon as the link closes: a parked request would keep a stopping node waiting. */
+  /** The promise, or CONNECTION_LOST as soon as the link closes: a parked request would keep a stopping node waiting. */
   #untilClosed<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const giveUp = (): void => reject(new VltavaError('SHUTTING_DOWN', 'The broker is stopping.'))
+      // Not SHUTTING_DOWN, which says that nothing was done: the request is at the controller already.
+      const giveUp = (): void => {
+        reject(
+          new VltavaError(
+            'CONNECTION_LOST',
+            'The broker is stopping; the controller may still carry this out.',
+          ),
+        )
+      }
       this.#waiting.add(giveUp)
       promise.then(resolve, reject).finally(() => this.#waiting.delete(giveUp))
     })

@@ -1,10 +1,11 @@
-import { toVltavaError, VltavaError } from '../model/errors.ts'
+import { VltavaError } from '../model/errors.ts'
 import { type Offset, partitionKey } from '../model/ids.ts'
+import type { Connection } from '../net/connection.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
-import { wireErrorOf } from '../protocol/error-schema.ts'
 import type { fetch } from '../protocol/fetch.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
 import { type ReadAttempt, readOrPark } from './parked-read.ts'
+import { partitionErrorOf } from './partition-error.ts'
 import type { PartitionRegistry } from './partition-registry.ts'
 
 type Request = RequestOf<typeof fetch>
@@ -64,7 +65,10 @@ export class FetchFlow {
     this.#options = options
   }
 
-  handle(request: Request): ReturnType<typeof readOrPark<FetchAnswer<{ partitions: PartitionResponse[] }>>> {
+  handle(
+    request: Request,
+    reader: Connection,
+  ): ReturnType<typeof readOrPark<FetchAnswer<{ partitions: PartitionResponse[] }>>> {
     const { environment, registry } = this.#options
     const parkOn = request.partitions.flatMap(({ topicId, partition }) => {
       const hosted = registry.find(partitionKey(topicId, partition))
@@ -72,6 +76,7 @@ export class FetchFlow {
     })
     return readOrPark({
       clock: environment.clock,
+      reader,
       maxWaitMs: request.maxWaitMs,
       parkOn,
       attempt: () => this.#attempt(request),
@@ -98,7 +103,7 @@ export class FetchFlow {
   ): Slot<PartitionResponse> | Promise<Slot<PartitionResponse>> {
     let bounds = { highWatermark: 0, logStartOffset: 0 }
     const failed = (thrown: unknown): Slot<PartitionResponse> => ({
-      response: { error: wireErrorOf(toVltavaError(thrown)), ...bounds, batchesBytes: 0 },
+      response: { error: partitionErrorOf(thrown), ...bounds, batchesBytes: 0 },
       batches: [],
       urgent: true,
     })
@@ -124,7 +129,12 @@ export class FetchFlow {
         maxBytes,
         atLeastOneBatch: limit.first,
       })
-      return batches instanceof Promise ? batches.then(found, failed) : found(batches)
+      if (!(batches instanceof Promise)) return found(batches)
+      // While the files were read the role may have ended, and another leader may have put other records there.
+      return batches.then(
+        (cold) => (role.hasEnded ? failed(new VltavaError('NOT_LEADER_OR_FOLLOWER')) : found(cold)),
+        failed,
+      )
     } catch (thrown) {
       return failed(thrown)
     }

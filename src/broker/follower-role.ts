@@ -1,4 +1,6 @@
 // One partition while this broker follows its leader: routes between the replication core and the log.
+import { AssertionError } from '../base/assert.ts'
+import type { LogFields } from '../base/log.ts'
 import { toVltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, NodeId, Offset, TopicPartition } from '../model/ids.ts'
 import { BATCH_ABSOLUTE_MAX_BYTES } from '../model/limits.ts'
@@ -14,6 +16,7 @@ import type { BrokerEnvironment } from './broker-environment.ts'
 
 /** Before a partition is asked for again after its leader refused: most often metadata is under way. */
 const RETRY_PAUSE_MS = 50
+const TRUNCATION_PAUSE_MS = 1_000
 
 export interface FollowerRoleOptions extends TopicPartition {
   readonly environment: BrokerEnvironment
@@ -136,6 +139,7 @@ export class FollowerRole {
   }
 
   #appendFailed(thrown: unknown): void {
+    if (thrown instanceof AssertionError) throw thrown
     const { code, message } = toVltavaError(thrown)
     this.#appendingTo = null
     this.options.core.appendRefused()
@@ -153,8 +157,22 @@ export class FollowerRole {
     }
     if (step.belowHighWatermark) environment.log.error('log-truncated-below-high-watermark', fields)
     else environment.log.info('log-truncated', fields)
-    await log.truncateTo(step.offset)
+    while (!(await this.#tryTruncate(step.offset, fields))) if (this.#ended) return
     core.truncated(log.logEndOffset)
+  }
+
+  /** A full disk or a read error passes, and cutting again does no harm; giving up would stop the replica for good. */
+  async #tryTruncate(offset: Offset, fields: LogFields): Promise<boolean> {
+    const { log, environment } = this.options
+    try {
+      await log.truncateTo(offset)
+      return true
+    } catch (thrown) {
+      if (thrown instanceof AssertionError) throw thrown
+      environment.log.error('truncation-failed', { ...fields, error: thrown })
+      await new Promise<void>((resolve) => environment.clock.setTimer(TRUNCATION_PAUSE_MS, resolve))
+      return false
+    }
   }
 
   async #restartAt(offset: Offset): Promise<void> {

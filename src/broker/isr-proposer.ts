@@ -1,5 +1,4 @@
 import type { Sleeper } from '../base/async/sleeper.ts'
-import type { ErrorName } from '../model/error-codes.ts'
 import { toVltavaError } from '../model/errors.ts'
 import type { BrokerEpoch } from '../model/ids.ts'
 import { PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
@@ -56,10 +55,13 @@ export class IsrProposer {
     while (this.#waiting.length > 0 && !sleeper.isStopped) {
       const sent = this.#waiting.splice(0, PARTITIONS_PER_REQUEST_MAX).filter(({ role }) => !role.hasEnded)
       const answers = await this.#send(sent)
-      const isUncertain = answers.some((answer) => answer.kind === 'error' && isRetried(answer.code))
-      if (isUncertain) await sleeper.sleep(RETRY_PAUSE_MS)
+      const uncertain = sent.map((_, i) => isRetried(answers[i]!))
       sent.forEach(({ role, proposal }, i) => {
-        role.isrAnswered(proposal, answers[i]!)
+        if (!uncertain[i]) role.isrAnswered(proposal, answers[i]!)
+      })
+      if (uncertain.includes(true)) await sleeper.sleep(RETRY_PAUSE_MS)
+      sent.forEach(({ role, proposal }, i) => {
+        if (uncertain[i]) role.isrAnswered(proposal, answers[i]!)
       })
     }
     this.#sending = false
@@ -105,6 +107,6 @@ export class IsrProposer {
 }
 
 /** Whether the core sends the same proposal again at once; then a pause keeps it from spinning. */
-function isRetried(code: ErrorName): boolean {
-  return code !== 'INELIGIBLE_REPLICA'
+function isRetried(answer: IsrAnswer): boolean {
+  return answer.kind === 'error' && answer.code !== 'INELIGIBLE_REPLICA'
 }

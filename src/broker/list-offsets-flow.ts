@@ -1,9 +1,9 @@
-import { toVltavaError, VltavaError } from '../model/errors.ts'
+import { VltavaError } from '../model/errors.ts'
 import { type Offset, partitionKey } from '../model/ids.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
-import { wireErrorOf } from '../protocol/error-schema.ts'
 import type { listOffsets } from '../protocol/list-offsets.ts'
 import type { LeaderRole } from './leader-role.ts'
+import { partitionErrorOf } from './partition-error.ts'
 import type { PartitionRegistry } from './partition-registry.ts'
 
 type Request = RequestOf<typeof listOffsets>
@@ -40,7 +40,7 @@ export class ListOffsetsFlow {
         logEndOffset,
       }
     } catch (thrown) {
-      const error = wireErrorOf(toVltavaError(thrown))
+      const error = partitionErrorOf(thrown)
       return { error, offset: null, leaderEpoch: 0, logStartOffset: 0, highWatermark: 0, logEndOffset: 0 }
     }
   }

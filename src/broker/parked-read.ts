@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../base/clock.ts'
+import { VltavaError } from '../model/errors.ts'
 import type { ParkedFetch, ParkedFetches } from './delayed-requests.ts'
 
 /** One look at the partitions of a fetch. */
@@ -10,6 +11,8 @@ export interface ReadAttempt<Answer> {
 
 export interface ParkedReadOptions<Answer> {
   readonly clock: Clock
+  /** Who reads; a parked read ends when it is gone, instead of reading on for nobody. */
+  readonly reader: { onClose(callback: () => void): () => void }
   readonly maxWaitMs: number
   /** Looks at the partitions; a promise where a log had to go to its files. */
   readonly attempt: () => ReadAttempt<Answer> | Promise<ReadAttempt<Answer>>
@@ -41,6 +44,7 @@ class ParkedRead<Answer> implements ParkedFetch {
   #wokenMeanwhile = false
   #due = false
   #settled = false
+  #forgetReader: () => void = () => {}
 
   constructor(options: ParkedReadOptions<Answer>) {
     this.#options = options
@@ -54,6 +58,13 @@ class ParkedRead<Answer> implements ParkedFetch {
     })
     for (const parked of options.parkOn) parked.add(this)
     options.onPark?.()
+    this.#forgetReader = options.reader.onClose(() => {
+      this.#fail(new VltavaError('CONNECTION_LOST', 'The reader has gone.'))
+    })
+    if (this.#settled) {
+      this.#forgetReader()
+      return
+    }
     // Between the first look and the parking nothing is lost when both happen in one turn; after a read from files
     // the partition may have moved, so look again.
     this.wake()
@@ -102,6 +113,7 @@ class ParkedRead<Answer> implements ParkedFetch {
   #unpark(): void {
     this.#settled = true
     this.#timer.cancel()
+    this.#forgetReader()
     for (const parked of this.#options.parkOn) parked.remove(this)
     this.#options.onUnpark?.()
   }

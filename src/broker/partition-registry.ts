@@ -115,6 +115,8 @@ export class PartitionRegistry {
     this.#next = image
     this.#applying ??= this.#applyAll().finally(() => {
       this.#applying = null
+      // One that arrived after the last look and before this turn would wait for the next change otherwise.
+      if (this.#next !== null && this.#mayApply(this.#next)) this.apply(this.#next)
     })
   }
 
@@ -135,7 +137,7 @@ export class PartitionRegistry {
     for (;;) {
       const image = this.#next
       const brokerEpoch = this.#options.brokerEpoch()
-      if (image === null || brokerEpoch === null || image.metadataOffset < brokerEpoch || this.#closed) return
+      if (image === null || brokerEpoch === null || !this.#mayApply(image)) return
       this.#next = null
       const before = this.#applied
       try {
@@ -150,6 +152,11 @@ export class PartitionRegistry {
       this.#applied = image
       this.#options.onApplied(before, image)
     }
+  }
+
+  #mayApply(image: ClusterImage): boolean {
+    const brokerEpoch = this.#options.brokerEpoch()
+    return !this.#closed && brokerEpoch !== null && image.metadataOffset >= brokerEpoch
   }
 
   async #applyOne(change: {
@@ -197,6 +204,8 @@ export class PartitionRegistry {
     for (const { topic, after } of assigned) {
       const key = partitionKey(topic.topicId, after.partition)
       if (this.#onDisk.has(key) || !after.isr.includes(this.#options.nodeId)) continue
+      // Placed here but never made, because this broker stopped too soon: then no record was ever counted here.
+      if (!this.#options.directory.hadLog({ topicId: topic.topicId, partition: after.partition })) continue
       this.#offline.set(key, { topicId: topic.topicId, partition: after.partition })
       this.#options.environment.log.error('log-missing', {
         topic: topic.name,

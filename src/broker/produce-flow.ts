@@ -2,11 +2,11 @@ import type { Timer } from '../base/clock.ts'
 import { toVltavaError, VltavaError } from '../model/errors.ts'
 import { partitionKey } from '../model/ids.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
-import { wireErrorOf } from '../protocol/error-schema.ts'
 import type { produce } from '../protocol/produce.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
 import type { PendingAck } from './delayed-requests.ts'
 import type { Appended, LeaderRole } from './leader-role.ts'
+import { partitionErrorOf } from './partition-error.ts'
 import type { PartitionRegistry } from './partition-registry.ts'
 
 type Request = RequestOf<typeof produce>
@@ -66,7 +66,7 @@ export class ProduceFlow {
         logStartOffset: role.options.log.logStartOffset,
       }
     } catch (thrown) {
-      return { error: wireErrorOf(toVltavaError(thrown)), baseOffset: 0, leaderEpoch: 0, logStartOffset: 0 }
+      return { error: partitionErrorOf(thrown), baseOffset: 0, leaderEpoch: 0, logStartOffset: 0 }
     }
   }
 

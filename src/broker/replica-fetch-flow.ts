@@ -1,4 +1,4 @@
-import { toVltavaError, VltavaError } from '../model/errors.ts'
+import { VltavaError } from '../model/errors.ts'
 import { type NodeId, partitionKey } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
@@ -8,6 +8,7 @@ import type { BrokerEnvironment } from './broker-environment.ts'
 import { assemble, bytesOf, type FetchAnswer, type Slot } from './fetch-flow.ts'
 import type { LeaderRole } from './leader-role.ts'
 import { readOrPark } from './parked-read.ts'
+import { partitionErrorOf } from './partition-error.ts'
 import type { PartitionRegistry } from './partition-registry.ts'
 
 type Request = RequestOf<typeof replicaFetch>
@@ -46,6 +47,7 @@ export class ReplicaFetchFlow {
     })
     return readOrPark({
       clock: this.#environment.clock,
+      reader: from.connection,
       maxWaitMs: request.maxWaitMs,
       parkOn,
       attempt: () => this.#attempt(judged, request.maxBytes),
@@ -116,7 +118,7 @@ function urgent(response: PartitionResponse): Slot<PartitionResponse> {
 }
 
 function failed(thrown: unknown): Slot<PartitionResponse> {
-  return urgent({ error: wireErrorOf(toVltavaError(thrown)), ...NO_BOUNDS })
+  return urgent({ error: partitionErrorOf(thrown), ...NO_BOUNDS })
 }
 
 function read(

@@ -1,3 +1,4 @@
+import { AssertionError } from '../base/assert.ts'
 import { Sleeper } from '../base/async/sleeper.ts'
 import { errorNameOf } from '../model/error-codes.ts'
 import { toVltavaError } from '../model/errors.ts'
@@ -35,6 +36,13 @@ interface InFlight {
   readonly parkedUntilMs: number
 }
 
+interface Prepared {
+  readonly inFlight: InFlight
+  readonly asked: readonly Asked[]
+  readonly brokerEpoch: BrokerEpoch
+  readonly maxWaitMs: number
+}
+
 export interface ReplicaFetcherOptions {
   readonly environment: BrokerEnvironment
   readonly settings: BrokerSettings
@@ -45,7 +53,7 @@ export interface ReplicaFetcherOptions {
 
 /**
  * Fetches from one leader for all partitions that follow it. As a rule one fetch is under way; a partition that comes
- * while it is parked does not wait for its end but goes in a second one, which parks no longer than the first.
+ * while it is parked does not wait for its end but goes in a second one, which parks shortly.
  */
 export class ReplicaFetcher {
   readonly #options: ReplicaFetcherOptions
@@ -107,18 +115,12 @@ export class ReplicaFetcher {
     const [other] = this.#inFlight
     if (other !== undefined && other.parkedUntilMs - nowMs <= MERGE_WITHIN_MS && other.parkedUntilMs > nowMs)
       return
-    const asked = this.#nextAsked(other)
-    if (asked.length === 0) {
+    if (this.#nextAsked(other).length === 0) {
       this.#pumpAfterPauses()
       return
     }
-    const waitMaxMs = this.#options.settings.replicaFetchWaitMaxMs
-    const maxWaitMs =
-      other === undefined
-        ? waitMaxMs
-        : Math.min(waitMaxMs, Math.max(1, Math.round(other.parkedUntilMs - nowMs)))
     this.#connecting = true
-    this.#fetch(asked, maxWaitMs).catch((error: unknown) => {
+    this.#fetch().catch((error: unknown) => {
       this.#options.environment.process.fail('a replica fetch could not be carried out', error)
     })
   }
@@ -143,35 +145,56 @@ export class ReplicaFetcher {
     this.#pumpTimer = this.#options.environment.clock.setTimer(Math.ceil(shortestMs), () => this.#pump())
   }
 
-  async #fetch(asked: readonly Asked[], maxWaitMs: number): Promise<void> {
-    const { environment, connect, leaderId } = this.#options
+  async #fetch(): Promise<void> {
+    const { environment, leaderId } = this.#options
+    let isConnecting = true
     try {
-      const connection = await connect()
-      const brokerEpoch = this.#options.brokerEpoch()
-      if (this.#sleeper.isStopped || brokerEpoch === null) return
-      const parkedUntilMs = environment.clock.monotonicMs() + maxWaitMs
-      const inFlight: InFlight = { connection, keys: new Set(asked.map(({ key }) => key)), parkedUntilMs }
-      this.#inFlight.add(inFlight)
+      const connection = await this.#options.connect()
+      // What to ask is decided now: during the dial logs were flushed and roles ended.
+      const prepared = this.#prepare(connection)
       this.#connecting = false
+      isConnecting = false
+      if (prepared === null) return
       this.#pump()
-      try {
-        const { body, payload } = await connection.request(
-          replicaFetch,
-          { brokerEpoch, maxWaitMs, maxBytes: this.#plan.responseMaxBytes, partitions: asked.map(requestOf) },
-          { timeoutMs: maxWaitMs + RESPONSE_GRACE_MS },
-        )
-        await this.#take(asked, body, payload)
-      } finally {
-        this.#inFlight.delete(inFlight)
-      }
+      await this.#exchange(prepared)
     } catch (thrown) {
+      if (thrown instanceof AssertionError) throw thrown
       const { code, message } = toVltavaError(thrown)
       environment.log.debug('replica-fetch-failed', { leaderId, code, reason: message })
       await this.#sleeper.sleep(FAILURE_PAUSE_MS)
     } finally {
-      this.#connecting = false
+      if (isConnecting) this.#connecting = false
     }
     this.#pump()
+  }
+
+  #prepare(connection: Connection): Prepared | null {
+    const brokerEpoch = this.#options.brokerEpoch()
+    if (this.#sleeper.isStopped || brokerEpoch === null) return null
+    const [other] = this.#inFlight
+    const asked = this.#nextAsked(other)
+    if (asked.length === 0) return null
+    const { replicaFetchWaitMaxMs } = this.#options.settings
+    // Beside another one it parks shortly: whoever comes third would have to wait for its end.
+    const maxWaitMs =
+      other === undefined ? replicaFetchWaitMaxMs : Math.min(replicaFetchWaitMaxMs, MERGE_WITHIN_MS)
+    const parkedUntilMs = this.#options.environment.clock.monotonicMs() + maxWaitMs
+    const inFlight: InFlight = { connection, keys: new Set(asked.map(({ key }) => key)), parkedUntilMs }
+    this.#inFlight.add(inFlight)
+    return { inFlight, asked, brokerEpoch, maxWaitMs }
+  }
+
+  async #exchange({ inFlight, asked, brokerEpoch, maxWaitMs }: Prepared): Promise<void> {
+    try {
+      const { body, payload } = await inFlight.connection.request(
+        replicaFetch,
+        { brokerEpoch, maxWaitMs, maxBytes: this.#plan.responseMaxBytes, partitions: asked.map(requestOf) },
+        { timeoutMs: maxWaitMs + RESPONSE_GRACE_MS },
+      )
+      await this.#take(asked, body, payload)
+    } finally {
+      this.#inFlight.delete(inFlight)
+    }
   }
 
   /** Gives each partition its part of the answer; resolves when all are ready for the next fetch. */

@@ -1,9 +1,11 @@
+import type { Clock } from '../base/clock.ts'
 import type { MetadataOffset } from '../model/ids.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import { createTopic, deleteTopic } from '../protocol/topics.ts'
 import type { ControllerLink } from './controller-link.ts'
 
 export interface TopicAdminOptions {
+  readonly clock: Clock
   readonly link: ControllerLink
   /** Resolves when this broker's image has reached the offset, or when the time is up, whichever is first. */
   readonly whenApplied: (metadataOffset: MetadataOffset, timeoutMs: number) => Promise<void>
@@ -21,14 +23,27 @@ export class TopicAdminFlow {
   }
 
   async create(request: RequestOf<typeof createTopic>): Promise<ResponseOf<typeof createTopic>> {
+    const deadlineMs = this.#deadlineOf(request)
     const response = await this.#options.link.request(createTopic, request, { timeoutMs: request.timeoutMs })
-    await this.#options.whenApplied(response.metadataOffset, request.timeoutMs)
+    await this.#whenApplied(response.metadataOffset, deadlineMs)
     return response
   }
 
   async delete(request: RequestOf<typeof deleteTopic>): Promise<ResponseOf<typeof deleteTopic>> {
+    const deadlineMs = this.#deadlineOf(request)
     const response = await this.#options.link.request(deleteTopic, request, { timeoutMs: request.timeoutMs })
-    await this.#options.whenApplied(response.metadataOffset, request.timeoutMs)
+    await this.#whenApplied(response.metadataOffset, deadlineMs)
     return response
+  }
+
+  #deadlineOf(request: { readonly timeoutMs: number }): number {
+    return this.#options.clock.monotonicMs() + request.timeoutMs
+  }
+
+  #whenApplied(metadataOffset: MetadataOffset, deadlineMs: number): Promise<void> {
+    return this.#options.whenApplied(
+      metadataOffset,
+      Math.max(0, deadlineMs - this.#options.clock.monotonicMs()),
+    )
   }
 }

@@ -111,13 +111,24 @@ export class NodeServer {
     return this.#stopping
   }
 
+  /** Every step is taken whatever became of those before; what failed first is thrown at the end. */
   async #stop(): Promise<void> {
     const { broker, controller, peers, listeners, directory } = this.#parts
-    await broker?.stop()
-    await controller?.stop()
+    const failures: unknown[] = []
+    const attempt = async (step: () => Promise<unknown> | undefined): Promise<void> => {
+      try {
+        await step()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    await attempt(() => broker?.stop())
+    await attempt(() => controller?.stop())
     peers.close()
-    await Promise.all(listeners.map((listener) => listener.close()))
-    await directory.close({ cleanBrokerEpoch: broker?.cleanBrokerEpoch ?? null })
+    for (const listener of listeners) await attempt(() => listener.close())
+    const cleanBrokerEpoch = failures.length === 0 ? (broker?.cleanBrokerEpoch ?? null) : null
+    await attempt(() => directory.close({ cleanBrokerEpoch }))
+    if (failures.length > 0) throw failures[0]
   }
 }
 

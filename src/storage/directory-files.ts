@@ -115,6 +115,17 @@ export class DirectoryFiles {
     return this.#recoveryPoints.get(key) ?? 0
   }
 
+  /** Whether a log was made here under this key and not deleted, as far as can be told; when in doubt, yes. */
+  hadLog(key: PartitionKey): boolean {
+    return this.#recoveryPoints.has(key) || this.#recoveryPointsFile.wasDamaged
+  }
+
+  /** Notes durably that there is a log now: should it be missing later, it was lost and not just never made. */
+  async made(key: PartitionKey): Promise<void> {
+    if (!this.#recoveryPoints.has(key)) this.#recoveryPoints.set(key, 0)
+    await this.#save(this.#recoveryPointsFile)
+  }
+
   highWatermark(key: PartitionKey): Offset | undefined {
     return this.#highWatermarks.get(key)
   }

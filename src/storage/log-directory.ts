@@ -207,7 +207,8 @@ export class LogDirectory {
    */
   async openPartition(partition: TopicPartition, options: OpenPartitionOptions): Promise<PartitionLog> {
     const key = partitionKey(partition.topicId, partition.partition)
-    if (!this.#partitions.has(key)) {
+    const isNew = !this.#partitions.has(key)
+    if (isNew) {
       if (!options.create) throw this.#noPartition(key, partition)
       await this.#structure.run(async () => {
         await this.#files.forget(key)
@@ -215,7 +216,17 @@ export class LogDirectory {
       })
       this.#partitions.set(key, partition)
     }
-    return this.#openLog({ ...partition, ...options, path: this.#topics.pathOf(partition) })
+    const log = await this.#openLog({ ...partition, ...options, path: this.#topics.pathOf(partition) })
+    if (isNew) await this.#files.made(key)
+    return log
+  }
+
+  /**
+   * Whether a log of the partition was made in this directory and not deleted, also where it is not there any more. When
+   * that cannot be told, because the checkpoint that says it was damaged, the answer is yes.
+   */
+  hadLog({ topicId, partition }: TopicPartition): boolean {
+    return this.#files.hadLog(partitionKey(topicId, partition))
   }
 
   /** Opens the log of the controller, and makes it when there is none. */

@@ -13,6 +13,7 @@ export class OffsetCheckpoint {
   readonly #offsets: () => ReadonlyMap<string, Offset>
   #waiting: Deferred<void> | null = null
   #isSaving = false
+  #isDamaged = false
 
   /** @param offsets what to save, by the key of the log. */
   constructor(file: AtomicFile, offsets: () => ReadonlyMap<string, Offset>) {
@@ -34,9 +35,15 @@ export class OffsetCheckpoint {
     }
     const offsets = content.status === 'ok' ? parseOffsets(content.data) : null
     if (offsets === null && content.status !== 'absent') {
+      this.#isDamaged = true
       log.warn('checkpoint-damaged', { path: this.#file.path })
     }
     return offsets ?? new Map()
+  }
+
+  /** Whether the file was there when it was loaded, but could not be read: what it held is not known. */
+  get wasDamaged(): boolean {
+    return this.#isDamaged
   }
 
   /** Saves the offsets as they are when the write begins; calls during one share the next. */

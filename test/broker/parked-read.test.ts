@@ -4,13 +4,32 @@ import { readOrPark } from '../../src/broker/parked-read.ts'
 import { VltavaError } from '../../src/model/errors.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 
+/** The connection of a fetch, as far as a parked read cares. */
+class Reader {
+  readonly #hooks = new Set<() => void>()
+
+  get watchers(): number {
+    return this.#hooks.size
+  }
+
+  onClose(callback: () => void): () => void {
+    this.#hooks.add(callback)
+    return () => this.#hooks.delete(callback)
+  }
+
+  close(): void {
+    for (const hook of [...this.#hooks]) hook()
+  }
+}
+
 describe('readOrPark', () => {
-  const parked = () => ({ clock: new ManualClock(), fetches: new ParkedFetches() })
+  const parked = () => ({ clock: new ManualClock(), fetches: new ParkedFetches(), reader: new Reader() })
 
   it('satisfied at the first look -> answered in the same turn, nothing parks', () => {
-    const { clock, fetches } = parked()
+    const { clock, fetches, reader } = parked()
     const answer = readOrPark({
       clock,
+      reader,
       maxWaitMs: 500,
       parkOn: [fetches],
       attempt: () => ({ satisfied: true, answer: 1 }),
@@ -20,10 +39,11 @@ describe('readOrPark', () => {
   })
 
   it('woken when there is enough -> answered, and no timer is left', async () => {
-    const { clock, fetches } = parked()
+    const { clock, fetches, reader } = parked()
     let bytes = 0
     const answer = readOrPark({
       clock,
+      reader,
       maxWaitMs: 500,
       parkOn: [fetches],
       attempt: () => ({ satisfied: bytes > 0, answer: bytes }),
@@ -36,9 +56,10 @@ describe('readOrPark', () => {
   })
 
   it('never enough -> answered with what there is when the time is up', async () => {
-    const { clock, fetches } = parked()
+    const { clock, fetches, reader } = parked()
     const answer = readOrPark({
       clock,
+      reader,
       maxWaitMs: 500,
       parkOn: [fetches],
       attempt: () => ({ satisfied: false, answer: 'empty' }),
@@ -48,10 +69,11 @@ describe('readOrPark', () => {
   })
 
   it('woken while a cold look is under way -> looks again after it', async () => {
-    const { clock, fetches } = parked()
+    const { clock, fetches, reader } = parked()
     let looks = 0
     const answer = readOrPark({
       clock,
+      reader,
       maxWaitMs: 500,
       parkOn: [fetches],
       attempt: () => {
@@ -66,11 +88,40 @@ describe('readOrPark', () => {
     expect(await answer).toBe(3)
   })
 
+  it('the reader goes while its fetch is parked -> the fetch ends, reads no more and leaves nothing behind', async () => {
+    const { clock, fetches, reader } = parked()
+    let looks = 0
+    const answer = readOrPark({
+      clock,
+      reader,
+      maxWaitMs: 300_000,
+      parkOn: [fetches],
+      attempt: () => {
+        looks++
+        return { satisfied: false, answer: null }
+      },
+    })
+    const rejected = expect(answer).rejects.toMatchObject({ code: 'CONNECTION_LOST' })
+    reader.close()
+    await rejected
+    const before = looks
+    fetches.wakeAll()
+    expect(looks).toBe(before)
+    expect([clock.pendingTimers, reader.watchers]).toEqual([0, 0])
+  })
+
+  it('no partition that could wake it -> answered at once', () => {
+    const { clock, reader } = parked()
+    const attempt = () => ({ satisfied: false, answer: 'nothing' })
+    expect(readOrPark({ clock, reader, maxWaitMs: 300_000, parkOn: [], attempt })).toBe('nothing')
+  })
+
   it('parked and unparked are told once each', async () => {
-    const { clock, fetches } = parked()
+    const { clock, fetches, reader } = parked()
     const calls: string[] = []
     const answer = readOrPark({
       clock,
+      reader,
       maxWaitMs: 10,
       parkOn: [fetches],
       attempt: () => ({ satisfied: false, answer: null }),

@@ -174,3 +174,21 @@ describe('a cluster of three nodes', () => {
     await expect(cluster.client().admin.describeTopic(TOPIC)).rejects.toMatchObject({ name: 'VltavaError' })
   })
 })
+
+describe('one node alone', () => {
+  it('killed between a topic and its log -> the topic is made anew at the next start and can be used', async () => {
+    const cluster = await MemoryCluster.start({ brokers: 1 })
+    try {
+      const client = cluster.client()
+      await cluster.kill(1)
+      const created = client.admin.createTopic({ name: TOPIC, partitions: 1 })
+      await cluster.restart(1)
+      await created
+      const receipt = await client.producer().send({ topic: TOPIC, value: 'first' })
+      expect(receipt.offset).toBe(0)
+      expect((await client.admin.describeTopic(TOPIC)).partitions[0]!.isr).toEqual([1])
+    } finally {
+      await cluster.stop()
+    }
+  })
+})
