@@ -29,9 +29,14 @@ export interface ParkedReadOptions<Answer> {
  * time is up. Never fails by itself: an attempt that throws is the answer of the fetch.
  */
 export function readOrPark<Answer>(options: ParkedReadOptions<Answer>): Answer | Promise<Answer> {
+  const answerOrPark = (attempt: ReadAttempt<Answer>): Answer | Promise<Answer> => {
+    // Without a partition nothing could ever wake it.
+    if (!attempt.satisfied && options.parkOn.length > 0) return new ParkedRead(options).answer
+    options.onAnswer?.()
+    return attempt.answer
+  }
   const first = options.attempt()
-  if (!(first instanceof Promise)) return first.satisfied ? first.answer : new ParkedRead(options).answer
-  return first.then((attempt) => (attempt.satisfied ? attempt.answer : new ParkedRead(options).answer))
+  return first instanceof Promise ? first.then(answerOrPark) : answerOrPark(first)
 }
 
 class ParkedRead<Answer> implements ParkedFetch {

@@ -110,6 +110,26 @@ describe('readOrPark', () => {
     expect([clock.pendingTimers, reader.watchers]).toEqual([0, 0])
   })
 
+  it('an answer, at once or later -> told right before it is given', async () => {
+    const { clock, fetches, reader } = parked()
+    let told = 0
+    const read = (satisfied: boolean) =>
+      readOrPark({
+        clock,
+        reader,
+        maxWaitMs: 10,
+        parkOn: [fetches],
+        attempt: () => ({ satisfied, answer: null }),
+        onAnswer: () => told++,
+      })
+    await read(true)
+    expect(told).toBe(1)
+    const later = read(false)
+    clock.advance(10)
+    await later
+    expect(told).toBe(2)
+  })
+
   it('no partition that could wake it -> answered at once', () => {
     const { clock, reader } = parked()
     const attempt = () => ({ satisfied: false, answer: 'nothing' })
