@@ -44,6 +44,8 @@ export class OffsetIndex {
       const position = view.getUint32(at + 4)
       if (relative <= relativeBefore || relative > RELATIVE_OFFSET_MAX) break
       if (position <= positionBefore || position >= segment.sizeBytes) break
+      // Only the first batch starts at position 0, and it has the base offset.
+      if ((relative === 0) !== (position === 0)) break
       index.append(segment.baseOffset + relative, position)
       relativeBefore = relative
       positionBefore = position

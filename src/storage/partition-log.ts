@@ -252,7 +252,10 @@ export class PartitionLog {
 
   /** Adds to the index files what they lack; an unclean start then has less to walk over. */
   writeIndexes(): Promise<void> {
-    return this.#writer.run(() => this.#segments.active.active.writeIndexes())
+    return this.#writer.run(async () => {
+      // A checkpoint may ask while the log is being closed; nothing is open for writing then.
+      if (!this.#isClosed) await this.#segments.active.active.writeIndexes()
+    })
   }
 
   /**

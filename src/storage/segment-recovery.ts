@@ -64,7 +64,7 @@ export async function recoverSegment(options: RecoveryOptions): Promise<Recovere
 async function walkFlushed(open: OpenSegment, recoveryPoint: Offset): Promise<ScanPoint> {
   const from = { ...open.cutIndexes(recoveryPoint), leaderEpoch: -1 }
   let walked = await walkTo(open, from, recoveryPoint)
-  if (walked.damage !== null && walked.end.position === from.position && from.position > 0) {
+  if (walked.damage !== null && walked.end.position === from.position && from.offset > open.baseOffset) {
     // The index lied.
     await open.dropOffsetIndex()
     walked = await walkTo(open, { ...open.cutIndexes(open.baseOffset), leaderEpoch: -1 }, recoveryPoint)

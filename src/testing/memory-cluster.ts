@@ -193,6 +193,7 @@ export class MemoryCluster {
     const node = this.#node(id)
     await node.server?.stop()
     node.server = null
+    if (node.process !== null) this.#machine.stop(node.process.identity)
   }
 
   /** Resolves when every running node serves. @throws VltavaError REQUEST_TIMED_OUT. */

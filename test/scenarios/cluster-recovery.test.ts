@@ -176,6 +176,46 @@ describe('a cluster of three nodes', () => {
 })
 
 describe('one node alone', () => {
+  it('an entry of its offset index lost half of its bytes -> the log is found whole all the same (STO-09)', async () => {
+    const cluster = await MemoryCluster.start({ brokers: 1 })
+    try {
+      const client = cluster.client()
+      const configs = { 'index.interval.bytes': '0' }
+      await client.admin.createTopic({ name: TOPIC, partitions: 1, configs })
+      const producer = client.producer()
+      for (let i = 0; i < 30; i++) await producer.send({ topic: TOPIC, value: `record ${i}` })
+      const { id } = await client.admin.describeTopic(TOPIC)
+      await cluster.stopNode(1)
+      const disk = cluster.fileSystem(1)
+      const index = await disk.open(`/data/topics/${id}/0/00000000000000000000.index`, 'read-write')
+      // Offset 20 at position 0: what a torn sector can leave of an entry.
+      await index.write([Uint8Array.of(0, 0, 0, 20, 0, 0, 0, 0)], 0)
+      await index.truncate(8)
+      await index.close()
+      await cluster.restart(1)
+      await cluster.whenReady()
+      const [partition] = (await client.admin.describeTopic(TOPIC)).partitions
+      expect(partition).toMatchObject({ leader: 1, logStartOffset: 0, highWatermark: 30, logEndOffset: 30 })
+    } finally {
+      await cluster.stop()
+    }
+  })
+
+  it('stopped, started, and without power -> the lock of the earlier run does not keep it from starting', async () => {
+    const cluster = await MemoryCluster.start({ brokers: 1 })
+    try {
+      await cluster.stopNode(1)
+      await cluster.restart(1)
+      await cluster.whenReady()
+      await cluster.losePower(1)
+      await cluster.restart(1)
+      await cluster.whenReady()
+      expect(cluster.server(1).isReady).toBe(true)
+    } finally {
+      await cluster.stop()
+    }
+  })
+
   it('killed between a topic and its log -> the topic is made anew at the next start and can be used', async () => {
     const cluster = await MemoryCluster.start({ brokers: 1 })
     try {
