@@ -29,6 +29,11 @@ export interface BrokerImage {
   readonly fenced: boolean
   /** It asked for leave to stop: it is elected nowhere and joins no ISR. Lasts until its next registration. */
   readonly shuttingDown: boolean
+  /**
+   * The last broker epoch in which it was unfenced; -1 for never. Under a later one it has counted for nothing, because
+   * a fenced broker is in no ISR that has a leader.
+   */
+  readonly unfencedEpoch: BrokerEpoch
   /** The batch that last changed `fenced` or `shuttingDown`: who has applied it knows which leaderships moved. */
   readonly stateOffset: MetadataOffset
 }

@@ -64,14 +64,21 @@ export function decideRegisterBroker(
 
 /**
  * Every record that counted toward the high watermark was fsynced, so a crash loses none of them as long as it is the
- * same directory, and as long as no run lies between that it does not know of. A clean-shutdown marker of the very
- * last run proves the same.
+ * same directory, and as long as no run that was unfenced lies between that it does not know of. A clean-shutdown
+ * marker of the very last run proves the same.
  */
 function holdsWhatItAcknowledged(registered: BrokerImage, request: RegisterBroker): boolean {
-  return (
-    request.previousBrokerEpoch === registered.brokerEpoch &&
-    (request.cleanShutdown || request.directoryId === registered.directoryId)
-  )
+  const { previousBrokerEpoch } = request
+  // A run that ended before its directory knew the new epoch was never unfenced, and counted for nothing.
+  const knowsLastRunThatCounted =
+    previousBrokerEpoch !== null &&
+    previousBrokerEpoch <= registered.brokerEpoch &&
+    previousBrokerEpoch >= registered.unfencedEpoch &&
+    registered.unfencedEpoch >= 0
+  if (request.directoryId === registered.directoryId) {
+    return knowsLastRunThatCounted || previousBrokerEpoch === registered.brokerEpoch
+  }
+  return request.cleanShutdown && previousBrokerEpoch === registered.brokerEpoch
 }
 
 function whyNotKept(registered: BrokerImage | undefined, request: RegisterBroker): string {

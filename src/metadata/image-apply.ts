@@ -49,7 +49,8 @@ export function applyRecord(draft: ImageDraft, record: MetadataRecord, metadataO
         `fencing under broker epoch ${record.brokerEpoch}, registered is ${broker.brokerEpoch}`,
       )
       const { fenced, shuttingDown } = record
-      draft.setBroker({ ...broker, fenced, shuttingDown, stateOffset: metadataOffset })
+      const unfencedEpoch = fenced ? broker.unfencedEpoch : broker.brokerEpoch
+      draft.setBroker({ ...broker, fenced, shuttingDown, unfencedEpoch, stateOffset: metadataOffset })
       return
     }
     case 'topic-created':
@@ -93,6 +94,7 @@ function applyRegistration(
     `broker ${record.brokerId} registers while an earlier run is not fenced`,
   )
   draft.setBroker({
+    unfencedEpoch: previous?.unfencedEpoch ?? -1,
     brokerId: record.brokerId,
     brokerEpoch: record.brokerEpoch,
     incarnationId: record.incarnationId,

@@ -112,6 +112,24 @@ describe('register a broker after a crash', () => {
     expect(violations(next)).toEqual([])
   })
 
+  it.each([
+    ['knows the last epoch that was unfenced', epoch, kept],
+    ['knows only one from before that', epoch - 1, left],
+  ])(
+    'a run that was never unfenced lies between, and the directory %s',
+    (_what, previousBrokerEpoch, expected) => {
+      // It was registered, and ended before its directory knew: such a run has counted for nothing.
+      const between = decided(
+        image,
+        decideRegisterBroker(contextOf(image), request({ previousBrokerEpoch: epoch })),
+      )
+      const again = request({ incarnationId: incarnation(1, 3), previousBrokerEpoch })
+      const next = decided(between, decideRegisterBroker(contextOf(between), again))
+      expect(show(partition(next, 0))).toBe(expected)
+      expect(violations(next)).toEqual([])
+    },
+  )
+
   it('REP-29: what it leaves stands in the batch of the registration, with the reason', () => {
     const { records } = decideRegisterBroker(contextOf(image), request({ previousBrokerEpoch: 0 }))
     expect(records).toMatchObject([

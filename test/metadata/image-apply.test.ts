@@ -73,6 +73,7 @@ describe('apply a batch', () => {
       url: 'ws://broker-2:9092',
       fenced: true,
       shuttingDown: false,
+      unfencedEpoch: -1,
       stateOffset: image.metadataOffset,
     })
   })
