@@ -316,6 +316,18 @@ describe('log directory: partitions', () => {
     await expect(again.openPartition(P0, EXISTING)).rejects.toThrow(/2 offsets flushed here: it is lost/)
   })
 
+  it.each(['deletePartition', 'closePartition'] as const)(
+    'a checkpoint while %s is under way -> the directory goes on',
+    async (end) => {
+      const { directory } = await open(new MemoryFileSystem())
+      await directory.openPartition(P0, CREATE)
+      await Promise.all([directory[end](P0), directory.checkpoint(new Map())])
+      const log = await directory.openPartition(P1, CREATE)
+      await log.flush()
+      expect(directory.partitions()).toContainEqual(P1)
+    },
+  )
+
   it('deleted -> gone for good, also its checkpoints; made again -> empty', async () => {
     const disk = new MemoryFileSystem()
     const { directory } = await open(disk)
