@@ -52,6 +52,29 @@ function join<Response>(
   return { satisfied, answer: { body: { partitions: slots.map((slot) => slot.response) }, payload } }
 }
 
+/** What is left for a partition of the bytes of an answer, and whether it would be the first to give any. */
+export interface ReadLimit {
+  readonly budget: number
+  readonly first: boolean
+}
+
+/** Reads the partitions of a fetch one after the other, until the bytes of the answer are used up. */
+export function readWithin<Partition extends { readonly maxBytes: number }, Response>(
+  request: { readonly maxBytes: number; readonly partitions: readonly Partition[] },
+  read: (partition: Partition, limit: ReadLimit, at: number) => Slot<Response> | Promise<Slot<Response>>,
+): readonly (Slot<Response> | Promise<Slot<Response>>)[] {
+  let budget = request.maxBytes
+  let first = true
+  return request.partitions.map((partition, at) => {
+    const slot = read(partition, { budget, first }, at)
+    // A cold read is counted with all that it may bring.
+    const bytes = slot instanceof Promise ? Math.min(budget, partition.maxBytes) : bytesOf(slot.batches)
+    budget -= bytes
+    if (bytes > 0) first = false
+    return slot
+  })
+}
+
 export interface FetchFlowOptions {
   readonly environment: BrokerEnvironment
   readonly registry: PartitionRegistry
@@ -84,22 +107,13 @@ export class FetchFlow {
   }
 
   #attempt(request: Request): ReturnType<typeof assemble<PartitionResponse>> {
-    let budget = request.maxBytes
-    let first = true
-    const slots = request.partitions.map((partition) => {
-      const slot = this.#read(partition, { budget, first })
-      // A cold read is counted with all that it may bring.
-      const bytes = slot instanceof Promise ? Math.min(budget, partition.maxBytes) : bytesOf(slot.batches)
-      budget -= bytes
-      if (bytes > 0) first = false
-      return slot
-    })
+    const slots = readWithin(request, (partition, limit) => this.#read(partition, limit))
     return assemble(slots, request.minBytes)
   }
 
   #read(
     request: PartitionRequest,
-    limit: { readonly budget: number; readonly first: boolean },
+    limit: ReadLimit,
   ): Slot<PartitionResponse> | Promise<Slot<PartitionResponse>> {
     let bounds = { highWatermark: 0, logStartOffset: 0 }
     const failed = (thrown: unknown): Slot<PartitionResponse> => ({

@@ -5,7 +5,7 @@ import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import { wireErrorOf } from '../protocol/error-schema.ts'
 import type { flushedNote, replicaFetch } from '../protocol/replica-fetch.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
-import { assemble, bytesOf, type FetchAnswer, type Slot } from './fetch-flow.ts'
+import { assemble, bytesOf, type FetchAnswer, type ReadLimit, readWithin, type Slot } from './fetch-flow.ts'
 import type { LeaderRole } from './leader-role.ts'
 import { readOrPark } from './parked-read.ts'
 import { partitionErrorOf } from './partition-error.ts'
@@ -50,7 +50,7 @@ export class ReplicaFetchFlow {
       reader: from.connection,
       maxWaitMs: request.maxWaitMs,
       parkOn,
-      attempt: () => this.#attempt(judged, request.maxBytes),
+      attempt: () => this.#attempt(judged, request),
       onAnswer: () => {
         for (const role of roles) role.followerAnswered(from.replicaId)
       },
@@ -94,16 +94,10 @@ export class ReplicaFetchFlow {
     }
   }
 
-  #attempt(judged: readonly Judged[], maxBytes: number): ReturnType<typeof assemble<PartitionResponse>> {
-    let budget = maxBytes
-    let first = true
-    const slots = judged.map((one) => {
-      if (one.kind === 'answered') return one.slot
-      const slot = read(one.role, one.request, { budget, first })
-      const bytes = slot instanceof Promise ? Math.min(budget, one.request.maxBytes) : bytesOf(slot.batches)
-      budget -= bytes
-      if (bytes > 0) first = false
-      return slot
+  #attempt(judged: readonly Judged[], request: Request): ReturnType<typeof assemble<PartitionResponse>> {
+    const slots = readWithin(request, (_partition, limit, at) => {
+      const one = judged[at]!
+      return one.kind === 'answered' ? one.slot : read(one.role, one.request, limit)
     })
     return assemble(slots, 1)
   }
@@ -124,7 +118,7 @@ function failed(thrown: unknown): Slot<PartitionResponse> {
 function read(
   role: LeaderRole,
   request: PartitionRequest,
-  limit: { readonly budget: number; readonly first: boolean },
+  limit: ReadLimit,
 ): Slot<PartitionResponse> | Promise<Slot<PartitionResponse>> {
   if (role.hasEnded) return failed(new VltavaError('NOT_LEADER_OR_FOLLOWER'))
   const found = (batches: readonly Uint8Array[]): Slot<PartitionResponse> =>
