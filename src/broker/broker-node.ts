@@ -39,6 +39,11 @@ export interface BrokerNodeOptions {
   readonly directory: LogDirectory
   readonly voters: ControllerLinkOptions['voters']
   readonly connectPeer: ConnectPeer
+  /**
+   * Whether this role notes in the directory which cluster it has joined. Where the node is a controller as well, that role
+   * alone does: a directory with a cluster id but without what it voted never votes again, and this role is faster.
+   */
+  readonly adoptsClusterId: boolean
 }
 
 export class BrokerNode {
@@ -258,8 +263,8 @@ export class BrokerNode {
 
   /** A node that is broker only learns from its first image which cluster it has joined. */
   #adoptCluster({ clusterId }: ClusterImage): void {
-    const { directory, environment } = this.#options
-    if (clusterId === null || clusterId === directory.clusterId) return
+    const { directory, environment, adoptsClusterId } = this.#options
+    if (!adoptsClusterId || clusterId === null || clusterId === directory.clusterId) return
     directory.adoptClusterId(clusterId).catch((error: unknown) => {
       environment.process.fail('the data directory belongs to another cluster', error)
     })

@@ -251,7 +251,15 @@ function makeRoles(from: {
   const ordered = [...voters].sort((a, b) => Number(b.nodeId === nodeId) - Number(a.nodeId === nodeId))
   const settings = brokerSettingsOf(config)
   const broker = config.roles.broker
-    ? new BrokerNode({ environment, settings, identity, directory, voters: ordered, connectPeer })
+    ? new BrokerNode({
+        environment,
+        settings,
+        identity,
+        directory,
+        voters: ordered,
+        connectPeer,
+        adoptsClusterId: controller === null,
+      })
     : null
   return { broker, controller }
 }

@@ -15,7 +15,11 @@ import { createNodeCpu } from '../platform/node/node-cpu.ts'
 import { createNodeMac } from '../platform/node/node-mac.ts'
 import { type ConfigSource, readConfig } from '../server/config.ts'
 import { NodeServer } from '../server/node-server.ts'
-import { MemoryFileSystem, type PowerLoss } from '../storage/memory-file-system.ts'
+import {
+  MemoryFileSystem,
+  type MemoryFileSystemOptions,
+  type PowerLoss,
+} from '../storage/memory-file-system.ts'
 import { HaltableClock } from './haltable-clock.ts'
 import { MemoryMachine, MemoryProcess } from './memory-process.ts'
 
@@ -33,6 +37,8 @@ export interface MemoryClusterOptions {
   readonly log?: Log
   /** Settings of every node, by their names in the configuration table. */
   readonly settings?: ConfigSource
+  /** What happens to the file operations of a node's first run; by default nothing does. */
+  readonly disk?: (id: NodeId) => MemoryFileSystemOptions
 }
 
 interface MemoryNode {
@@ -65,7 +71,7 @@ export class MemoryCluster {
     this.#random = seededRandom(options.seed ?? 1)
     this.#nodes = Array.from({ length: brokers }, (_, i) => ({
       id: i + 1,
-      fileSystem: new MemoryFileSystem(),
+      fileSystem: new MemoryFileSystem(options.disk?.(i + 1)),
       server: null,
       process: null,
       clock: null,

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { seededRandom } from '../../src/base/random.ts'
 import type { Client } from '../../src/client/client.ts'
-import { randomPowerLoss } from '../../src/storage/memory-file-system.ts'
+import { type FileOperation, randomPowerLoss } from '../../src/storage/memory-file-system.ts'
 import { MemoryCluster } from '../../src/testing/memory-cluster.ts'
 
 const TOPIC = 't'
@@ -85,6 +85,33 @@ describe('a cluster of three nodes', () => {
     expect(cluster.server(victim).controller!.isVoter).toBe(false)
     expect(others).toHaveLength(2)
     expect(cluster.failures(victim)).toEqual([])
+  })
+
+  it('a voter whose broker serves before its controller has settled dies in between -> it still votes', async () => {
+    // The two roles of a node learn of the cluster on their own. The broker was faster once in some dozens of starts,
+    // noted the cluster id, and the controller took its directory for one that had lost its votes.
+    const slow = 3
+    const neverSettles = (operation: FileOperation): Promise<undefined> | undefined =>
+      operation.path.includes('/metadata/formation') &&
+      operation.kind !== 'open' &&
+      operation.kind !== 'exists'
+        ? new Promise(() => {})
+        : undefined
+    cluster = await MemoryCluster.start({
+      seed: 8,
+      disk: (id) => (id === slow ? { onOperation: neverSettles } : {}),
+    })
+    expect(cluster.server(slow).controller!.isVoter).toBe(null)
+    await until(
+      'the broker has applied metadata',
+      async () => cluster.server(slow).broker!.image.clusterId !== null,
+    )
+    expect(cluster.server(slow).directory.clusterId).toBe(null)
+    await cluster.kill(slow)
+    await cluster.restart(slow)
+    await until('the controller has settled', async () => cluster.server(slow).controller!.isVoter !== null)
+    expect(cluster.server(slow).controller!.isVoter).toBe(true)
+    expect(cluster.failures(slow)).toEqual([])
   })
 
   it('the log of one partition is gone when its broker returns at once -> reported, out of the ISR, copied anew', async () => {
