@@ -147,6 +147,10 @@ export class BrokerNode {
     return this.#registry
   }
 
+  get fetchers(): ReplicaFetchers {
+    return this.#fetchers
+  }
+
   /** Whether this broker serves: registered, caught up with metadata, unfenced, by the controller's last word. */
   get isReady(): boolean {
     return !this.#stopped && !this.#lifecycle.isFenced && this.#isUnfencedInImage()

@@ -78,6 +78,10 @@ export class ReplicaFetcher {
     return this.#followed.size === 0
   }
 
+  fetches(partition: Partition): boolean {
+    return this.#followed.has(partition.key)
+  }
+
   add(partition: Partition, role: FollowerRole): void {
     this.#followed.set(partition.key, { partition, role })
     this.#plan.add(partition.key)

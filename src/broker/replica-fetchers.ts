@@ -48,6 +48,13 @@ export class ReplicaFetchers {
     this.#fetchers.delete(leaderId)
   }
 
+  /** By how many fetchers a partition is fetched: 1 while it follows a leader, else 0 (INV-14). */
+  countOf(partition: Partition): number {
+    let count = 0
+    for (const fetcher of this.#fetchers.values()) if (fetcher.fetches(partition)) count++
+    return count
+  }
+
   reportFlush(partition: Partition, flushedOffset: Offset): void {
     const leaderId = this.#leaderOf.get(partition)
     if (leaderId !== undefined) this.#fetchers.get(leaderId)?.reportFlush(partition, flushedOffset)

@@ -27,7 +27,8 @@ const CLIENT_OPTIONS = {
 export type ClientSettings = Given<typeof CLIENT_OPTIONS>
 export type ResolvedClientSettings = Resolved<typeof CLIENT_OPTIONS>
 
-const isLog = (value: unknown): boolean =>
+/** Whether it can be used as a Log. */
+export const isLog = (value: unknown): boolean =>
   typeof value === 'object' &&
   value !== null &&
   ['debug', 'info', 'warn', 'error', 'child'].every(

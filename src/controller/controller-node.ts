@@ -84,6 +84,11 @@ export class ControllerNode {
     return this.#formation.membership?.isVoter ?? null
   }
 
+  /** The voter at work; null while this node does not vote. For onlookers. */
+  get voter(): Voter | null {
+    return this.#voter
+  }
+
   /** What is committed, as far as this node knows. */
   get image(): ClusterImage {
     return this.#voter?.controller.image ?? EMPTY_IMAGE

@@ -58,6 +58,15 @@ export class RaftDriver {
     return this.#node.leader
   }
 
+  get isLeader(): boolean {
+    return this.#node.role === 'leader'
+  }
+
+  /** What is known to be committed; 0 after a start until a leader says more. */
+  get commitIndex(): number {
+    return this.#node.commitIndex
+  }
+
   get lastIndex(): number {
     return this.#node.lastIndex
   }

@@ -99,6 +99,18 @@ export class MemoryFileSystem implements FileSystem {
     return this.#operations
   }
 
+  /** For onlookers: the names in a directory as they read now, none where there is no directory. No operation. */
+  peekNames(path: string): readonly string[] {
+    const node = this.#find(path)
+    return node instanceof MemoryDirectory ? [...node.names.keys()].sort() : []
+  }
+
+  /** For onlookers: the bytes of a file as they read now, to be looked at at once; null where there is none. No operation. */
+  peek(path: string): Uint8Array | null {
+    const node = this.#find(path)
+    return node instanceof MemoryFile ? node.view : null
+  }
+
   /** From now on nothing takes effect and no promise of this file system settles: its process is gone. */
   halt(): void {
     this.#halted = true

@@ -38,6 +38,11 @@ export class MemoryFile {
     return this.#sizeBytes
   }
 
+  /** The bytes as they read now; the next write may change them. */
+  get view(): Uint8Array {
+    return this.#bytes.subarray(0, this.#sizeBytes)
+  }
+
   read(target: Uint8Array, position: number): number {
     const found = this.#bytes.subarray(position, Math.min(position + target.length, this.#sizeBytes))
     target.set(found)

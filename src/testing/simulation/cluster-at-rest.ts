@@ -1,0 +1,152 @@
+// What must be so once all faults are over: everybody back, every replica equal, nothing forgotten (SIM-12, SIM-14).
+import type { Partition } from '../../broker/partition.ts'
+import type { ClusterImage } from '../../metadata/cluster-image.ts'
+import type { NodeId } from '../../model/ids.ts'
+import { ReplicaLog, type StoredBatch } from './invariants/replica-log.ts'
+import { InvariantViolation } from './invariants/violation.ts'
+import { DATA_DIR, type SimulatedCluster } from './simulated-cluster.ts'
+import type { SimulationPlan } from './simulation-plan.ts'
+
+export interface AtRestOptions {
+  /** The node that does not come back; null when all do. */
+  readonly dead: NodeId | null
+  readonly plan: Pick<SimulationPlan, 'topics'>
+}
+
+interface Replica {
+  readonly id: NodeId
+  readonly partition: Partition
+}
+
+export class ClusterAtRest {
+  readonly #cluster: SimulatedCluster
+  readonly #options: AtRestOptions
+
+  #dead: NodeId | null
+
+  constructor(cluster: SimulatedCluster, options: AtRestOptions) {
+    this.#cluster = cluster
+    this.#options = options
+    this.#dead = options.dead
+  }
+
+  get dead(): NodeId | null {
+    return this.#dead
+  }
+
+  /** Whether a partition has no leader because its ISR has no member but the node that does not come back. */
+  needsTheDead(): boolean {
+    const image = this.#image
+    if (this.#dead === null || image === null) return false
+    const partitions = [...image.topics.values()].flatMap((topic) => topic.partitions)
+    return partitions.some(({ leader, isr }) => leader === null && isr.every((id) => id === this.#dead))
+  }
+
+  reviveTheDead(): void {
+    this.#dead = null
+  }
+
+  /** What keeps the cluster from being whole, in words; null when nothing does. */
+  whyNotWhole(): string | null {
+    const dead = this.#dead
+    const { plan } = this.#options
+    for (const node of this.#cluster.nodes) {
+      if (node.id !== dead && !node.isReady)
+        return `${node.name} is ${node.run === null ? 'down' : 'not ready'}`
+    }
+    const image = this.#image
+    if (image === null) return 'there is no active controller'
+    for (const { name } of plan.topics) if (!image.topicIds.has(name)) return `topic ${name} is not there yet`
+    for (const { name, partitions } of image.topics.values()) {
+      for (const { partition, leader, isr, replicas } of partitions) {
+        const expected = replicas.filter((id) => id !== dead)
+        if (leader === null) return `${name}/${partition} has no leader (ISR ${isr.join(',')})`
+        if (!expected.every((id) => isr.includes(id)))
+          return `${name}/${partition} has the ISR ${isr.join(',')} of ${replicas.join(',')}`
+      }
+    }
+    return null
+  }
+
+  /** Which replica is not at the end yet, in words; null when all are. */
+  whyNotLevel(): string | null {
+    const whole = this.whyNotWhole()
+    if (whole !== null) return whole
+    const { metadataOffset } = this.#image!
+    for (const { id, server } of this.#observed()) {
+      const applied = server.broker!.image.metadataOffset
+      if (applied !== metadataOffset)
+        return `broker ${id} has applied metadata to ${applied} of ${metadataOffset}`
+    }
+    for (const [key, replicas] of this.#replicas()) {
+      const ends = new Set(
+        replicas.flatMap(({ partition }) => [
+          partition.log.logEndOffset,
+          partition.log.flushedOffset,
+          partition.highWatermark,
+        ]),
+      )
+      if (ends.size > 1)
+        return `${key}: ${replicas.map(({ id, partition }) => `node ${id} ends at ${partition.log.logEndOffset}, fsynced ${partition.log.flushedOffset}, high watermark ${partition.highWatermark}`).join('; ')}`
+    }
+    return null
+  }
+
+  /** @throws InvariantViolation where two replicas differ, or hold another number of copies than placed. */
+  checkEqual(): void {
+    for (const [key, replicas] of this.#replicas()) {
+      const [first, ...others] = replicas.map(({ id, partition }) => ({
+        id,
+        batches: this.#batchesOf(id, partition),
+      }))
+      for (const other of others) {
+        if (JSON.stringify(other.batches) === JSON.stringify(first!.batches)) continue
+        throw new InvariantViolation(
+          'SIM-14',
+          `${key}: nodes ${first!.id} and ${other.id} hold different batches at rest`,
+        )
+      }
+    }
+  }
+
+  /** @throws InvariantViolation where a topic is missing that was made, or there that was deleted (JEP-21). */
+  checkTopics(expected: ReadonlyMap<string, 'there' | 'gone' | 'unknown'>): void {
+    const image = this.#image!
+    for (const [name, state] of expected) {
+      if (state === 'unknown' || image.topicIds.has(name) === (state === 'there')) continue
+      throw new InvariantViolation(
+        'JEP-21',
+        `topic ${name} should be ${state}, but it is ${state === 'there' ? 'not there' : 'there'}`,
+      )
+    }
+  }
+
+  get #image(): ClusterImage | null {
+    for (const { server } of this.#observed())
+      if (server.controller?.isActive === true) return server.controller.image
+    return null
+  }
+
+  #observed(): ReturnType<SimulatedCluster['observed']> {
+    return this.#cluster.observed()
+  }
+
+  #replicas(): Map<string, Replica[]> {
+    const replicas = new Map<string, Replica[]>()
+    for (const { id, server } of this.#observed()) {
+      for (const partition of server.broker!.registry.hosted) {
+        const known = replicas.get(partition.key)
+        if (known === undefined) replicas.set(partition.key, [{ id, partition }])
+        else known.push({ id, partition })
+      }
+    }
+    return replicas
+  }
+
+  #batchesOf(id: NodeId, partition: Partition): readonly StoredBatch[] {
+    const { fileSystem } = this.#cluster.node(id).disk
+    return new ReplicaLog(fileSystem, { ...partition.options, dataDir: DATA_DIR }).read(
+      partition.log.logEndOffset,
+    )
+  }
+}

@@ -1,0 +1,91 @@
+import type { StoredBatch } from './replica-log.ts'
+import { demand } from './violation.ts'
+
+/** What one partition has ever committed, as learned from the replicas whose high watermark was first to pass it. */
+export class CommittedHistory {
+  readonly key: string
+  readonly #batches: StoredBatch[] = []
+
+  constructor(key: string) {
+    this.key = key
+  }
+
+  /** Exclusive: everything below was committed at some moment, and must stay. */
+  get endOffset(): number {
+    return this.#batches.at(-1)?.endOffset ?? 0
+  }
+
+  /** A replica says that all below `highWatermark` is committed. @param who for the message. */
+  extend(batches: readonly StoredBatch[], highWatermark: number, who: string): void {
+    const from = this.endOffset
+    for (
+      let i = firstFrom(batches, from);
+      i < batches.length && batches[i]!.baseOffset < highWatermark;
+      i++
+    ) {
+      demand(
+        batches[i]!.baseOffset === this.endOffset,
+        'INV-25',
+        () =>
+          `${this.key}: ${who} has the high watermark ${highWatermark} but its log goes from ${this.endOffset} to ${batches[i]!.baseOffset}`,
+      )
+      this.#batches.push(batches[i]!)
+    }
+    demand(
+      this.endOffset >= highWatermark,
+      'INV-25',
+      () =>
+        `${this.key}: ${who} has the high watermark ${highWatermark} but its log ends at ${batches.at(-1)?.endOffset ?? 0}`,
+    )
+  }
+
+  /**
+   * Compares a replica with the history: all that both have in the range must be the same batches.
+   * @returns up to where it was compared.
+   */
+  compare(
+    batches: readonly StoredBatch[],
+    range: { readonly from: number; readonly to: number; readonly invariant: string; readonly who: string },
+  ): number {
+    const { from, invariant, who } = range
+    const to = Math.min(range.to, this.endOffset)
+    let mine = firstFrom(this.#batches, from)
+    let theirs = firstFrom(batches, from)
+    for (; mine < this.#batches.length && theirs < batches.length; mine++, theirs++) {
+      const committed = this.#batches[mine]!
+      const stored = batches[theirs]!
+      if (committed.baseOffset >= to) break
+      demand(
+        isSame(committed, stored),
+        invariant,
+        () => `${this.key}: ${who} holds ${show(stored)} where ${show(committed)} was committed`,
+      )
+    }
+    return to
+  }
+}
+
+/** The first batch that begins at or behind the offset. */
+function firstFrom(batches: readonly StoredBatch[], offset: number): number {
+  let low = 0
+  let high = batches.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (batches[middle]!.baseOffset < offset) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function isSame(a: StoredBatch, b: StoredBatch): boolean {
+  return (
+    a.baseOffset === b.baseOffset &&
+    a.endOffset === b.endOffset &&
+    a.leaderEpoch === b.leaderEpoch &&
+    a.crc === b.crc
+  )
+}
+
+function show({ baseOffset, endOffset, leaderEpoch, crc }: StoredBatch): string {
+  return `offsets ${baseOffset} to ${endOffset - 1} of leader epoch ${leaderEpoch} (CRC ${crc.toString(16)})`
+}

@@ -1,0 +1,108 @@
+// What must hold between the ISR that a leader counts and the replicas that have the records.
+import type { Partition } from '../../../broker/partition.ts'
+import type { ClusterImage } from '../../../metadata/cluster-image.ts'
+import { sameMembers } from '../../../metadata/partition-change.ts'
+import { topicConfigOf } from '../../../metadata/topic-configs.ts'
+import type { NodeId, Offset, PartitionKey } from '../../../model/ids.ts'
+import { partitionKey } from '../../../model/ids.ts'
+import type { ObservedNode } from './observed-node.ts'
+import { demand } from './violation.ts'
+
+/** What the nodes have of one partition. */
+interface Holders {
+  /** Up to where each node has fsynced, exclusive; of one that is down, as it was last seen. */
+  readonly flushed: Map<NodeId, Offset>
+  /** Up to here it was found that enough nodes hold the records. */
+  checkedTo: Offset
+}
+
+export class IsrInvariants {
+  /** As the controller has committed it: `key@partition epoch` to the ISR. */
+  readonly #committed = new Map<string, readonly NodeId[]>()
+  /** The images whose partitions were noted, by who had them. */
+  readonly #noted = new Map<string, ClusterImage>()
+  readonly #holders = new Map<PartitionKey, Holders>()
+  /** What a node had before its disk was replaced: it was held, and what its leader knows of it was true. */
+  readonly #lost = new Map<NodeId, ReadonlyMap<PartitionKey, Offset>>()
+
+  /**
+   * To be called after every event.
+   * @param newest the newest committed metadata.
+   * @throws InvariantViolation
+   */
+  check(nodes: readonly ObservedNode[], newest: ClusterImage | null): void {
+    for (const { id, server } of nodes) {
+      this.#note(`controller ${id}`, server.controller?.image)
+      this.#note(`broker ${id}`, server.broker?.image)
+      for (const partition of server.broker?.registry.hosted ?? []) {
+        this.#holdersOf(partition.key).flushed.set(id, partition.log.flushedOffset)
+      }
+    }
+    for (const { id, server } of nodes) {
+      for (const partition of server.broker?.registry.hosted ?? []) {
+        if (partition.leader === null) continue
+        this.#checkCounted(id, partition)
+        this.#checkHolders(id, partition, newest)
+      }
+    }
+  }
+
+  /** The disk of a node was replaced by an empty one. */
+  diskReplaced(id: NodeId): void {
+    this.#lost.set(id, new Map([...this.#holders].map(([key, { flushed }]) => [key, flushed.get(id) ?? 0])))
+  }
+
+  /** What a leader takes for committed is what was committed (INV-6): a proposal counts toward nothing before. */
+  #checkCounted(id: NodeId, partition: Partition): void {
+    const { partitionEpoch, isr } = partition.leader!.options.core.isr
+    const committed = this.#committed.get(`${partition.key}@${partitionEpoch}`)
+    demand(
+      committed === undefined || sameMembers(committed, isr),
+      'INV-6',
+      () =>
+        `${partition.key}: the leader node ${id} counts the ISR ${isr.join(',')} as that of partition epoch ${partitionEpoch}, committed was ${committed!.join(',')}`,
+    )
+  }
+
+  /** Nothing is committed that fewer replicas than min.insync.replicas have on their disks (REP-20). */
+  #checkHolders(id: NodeId, partition: Partition, newest: ClusterImage | null): void {
+    const { key, highWatermark } = partition
+    const holders = this.#holdersOf(key)
+    if (highWatermark <= holders.checkedTo) return
+    const topic = newest?.topics.get(partition.options.topicId)
+    const replicas = topic?.partitions[partition.options.partition]?.replicas
+    if (topic === undefined || replicas === undefined) return
+    const needed = Math.min(topicConfigOf(topic.configs).minInsyncReplicas, replicas.length)
+    const having = replicas.filter(
+      (replica) =>
+        Math.max(holders.flushed.get(replica) ?? 0, this.#lost.get(replica)?.get(key) ?? 0) >= highWatermark,
+    )
+    demand(
+      having.length >= needed,
+      'REP-20',
+      () =>
+        `${key}: the leader node ${id} calls everything below ${highWatermark} committed, which only ${having.length} replicas hold (${having.join(',')}) where min.insync.replicas asks for ${needed}`,
+    )
+    holders.checkedTo = highWatermark
+  }
+
+  #note(who: string, image: ClusterImage | undefined): void {
+    if (image === undefined || this.#noted.get(who) === image) return
+    this.#noted.set(who, image)
+    for (const { topicId, partitions } of image.topics.values()) {
+      for (const { partition, partitionEpoch, isr } of partitions) {
+        const name = `${partitionKey(topicId, partition)}@${partitionEpoch}`
+        if (!this.#committed.has(name)) this.#committed.set(name, isr)
+      }
+    }
+  }
+
+  #holdersOf(key: PartitionKey): Holders {
+    let holders = this.#holders.get(key)
+    if (holders === undefined) {
+      holders = { flushed: new Map(), checkedTo: 0 }
+      this.#holders.set(key, holders)
+    }
+    return holders
+  }
+}

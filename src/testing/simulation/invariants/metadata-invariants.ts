@@ -1,0 +1,196 @@
+// What must hold of the metadata on every node after every event.
+import { crc32c } from '../../../base/crc32c.ts'
+import type { BrokerImage, ClusterImage, PartitionImage } from '../../../metadata/cluster-image.ts'
+import type { ObservedNode } from './observed-node.ts'
+import { demand } from './violation.ts'
+
+const READ_MAX_BYTES = 1024 * 1024
+
+interface MetadataState {
+  run: number
+  /** Committed entries that were compared. */
+  compared: number
+  term: number
+  committedImage: ClusterImage | null
+  appliedImage: ClusterImage | null
+}
+
+export class MetadataInvariants {
+  /** CRC of each committed entry by index - 1; null for the empty ones. */
+  readonly #entries: (number | null)[] = []
+  /** The picture that follows from the entries up to an offset, as text. */
+  readonly #images = new Map<number, string>()
+  readonly #leaders = new Map<number, number>()
+  readonly #nodes = new Map<number, MetadataState>()
+  #newest: ClusterImage | null = null
+
+  /** The newest committed metadata that any node has shown; null before the first. */
+  get newest(): ClusterImage | null {
+    return this.#newest
+  }
+
+  check(nodes: readonly ObservedNode[]): void {
+    for (const node of nodes) {
+      const state = this.#stateOf(node)
+      this.#checkController(node, state)
+      this.#checkBroker(node, state)
+    }
+  }
+
+  /** The disk of a node was replaced: what it knew is gone, rightly. */
+  forget(id: number): void {
+    this.#nodes.delete(id)
+  }
+
+  #checkController(node: ObservedNode, state: MetadataState): void {
+    const { controller } = node.server
+    const voter = controller?.voter ?? null
+    if (controller === null || voter === null) return
+    const { driver } = voter
+    demand(
+      driver.term >= state.term,
+      'INV-17',
+      () => `node ${node.id} went back from term ${state.term} to ${driver.term}`,
+    )
+    state.term = driver.term
+    if (driver.isLeader) this.#checkLeader(node.id, driver.term)
+    this.#checkEntries(node, state)
+    const { image } = controller
+    if (image === state.committedImage) return
+    this.#checkImage(image, `the controller of node ${node.id}`)
+    state.committedImage = image
+    if (this.#newest === null || image.metadataOffset > this.#newest.metadataOffset) this.#newest = image
+  }
+
+  #checkLeader(id: number, term: number): void {
+    const known = this.#leaders.get(term)
+    if (known === undefined) this.#leaders.set(term, id)
+    else demand(known === id, 'INV-22', () => `nodes ${known} and ${id} both led the quorum in term ${term}`)
+  }
+
+  #checkEntries(node: ObservedNode, state: MetadataState): void {
+    const log = node.server.controller!.voter!.controller.committedLog
+    while (state.compared < log.endOffset) {
+      const entries = log.read({ fromOffset: state.compared + 1, maxBytes: READ_MAX_BYTES })
+      for (const entry of entries) {
+        const crc = entry === null ? null : crc32c(entry)
+        const at = state.compared++
+        if (at === this.#entries.length) this.#entries.push(crc)
+        else
+          demand(
+            this.#entries[at] === crc,
+            'INV-22',
+            () => `node ${node.id} has committed another entry ${at + 1} than a node before it`,
+          )
+      }
+    }
+  }
+
+  #checkBroker(node: ObservedNode, state: MetadataState): void {
+    const image = node.server.broker?.image
+    if (image === undefined || image === state.appliedImage || image.metadataOffset === 0) return
+    const who = `broker ${node.id}`
+    this.#checkImage(image, who)
+    if (state.appliedImage !== null) checkForward(state.appliedImage, image, who)
+    state.appliedImage = image
+  }
+
+  #checkImage(image: ClusterImage, who: string): void {
+    if (image.metadataOffset === 0) return
+    const text = showImage(image)
+    const known = this.#images.get(image.metadataOffset)
+    if (known !== undefined) {
+      demand(
+        known === text,
+        'INV-10',
+        () => `${who} has at metadata offset ${image.metadataOffset} ${text}, another node had ${known}`,
+      )
+      return
+    }
+    this.#images.set(image.metadataOffset, text)
+    for (const topic of image.topics.values()) {
+      for (const partition of topic.partitions)
+        checkPartition(partition, image.brokers, `${who}: ${topic.name}/${partition.partition}`)
+    }
+  }
+
+  #stateOf(node: ObservedNode): MetadataState {
+    let state = this.#nodes.get(node.id)
+    if (state === undefined) {
+      state = { run: node.run, compared: 0, term: 0, committedImage: null, appliedImage: null }
+      this.#nodes.set(node.id, state)
+    }
+    if (state.run !== node.run) {
+      // A new run hands everything out anew; what its broker applied must not go back all the same. The term may: one that
+      // was not stored yet has bound nobody, and two leaders of one term would show that a stored one was lost.
+      state.run = node.run
+      state.term = 0
+      state.compared = 0
+      state.committedImage = null
+    }
+    return state
+  }
+}
+
+function checkPartition(
+  partition: PartitionImage,
+  brokers: ReadonlyMap<number, BrokerImage>,
+  where: string,
+): void {
+  const { leader, isr, replicas } = partition
+  demand(
+    leader === null || isr.includes(leader),
+    'INV-3',
+    () => `${where}: the leader ${leader} is not in the ISR ${isr.join(',')}`,
+  )
+  demand(
+    isr.every((id) => replicas.includes(id)),
+    'INV-11',
+    () => `${where}: ISR ${isr.join(',')}, replicas ${replicas.join(',')}`,
+  )
+  demand(isr.length > 0, 'INV-11', () => `${where}: the ISR is empty`)
+  // Without ELR the last member stays, also fenced; it leads again when it is back (docs/adr/0007).
+  const fenced = isr.filter((id) => brokers.get(id)?.fenced !== false)
+  demand(
+    fenced.length === 0 || (isr.length === 1 && leader === null),
+    'INV-11',
+    () => `${where}: fenced brokers ${fenced.join(',')} in the ISR ${isr.join(',')}, leader ${leader}`,
+  )
+}
+
+/** Epochs never go back on any node (INV-23). */
+function checkForward(before: ClusterImage, after: ClusterImage, who: string): void {
+  demand(
+    after.metadataOffset > before.metadataOffset,
+    'INV-23',
+    () => `${who} went from metadata offset ${before.metadataOffset} to ${after.metadataOffset}`,
+  )
+  for (const [id, broker] of before.brokers) {
+    const now = after.brokers.get(id)
+    demand(
+      now === undefined || now.brokerEpoch >= broker.brokerEpoch,
+      'INV-23',
+      () => `${who}: broker ${id} went from broker epoch ${broker.brokerEpoch} to ${now!.brokerEpoch}`,
+    )
+  }
+  for (const [topicId, topic] of before.topics) {
+    for (const old of topic.partitions) {
+      const now = after.topics.get(topicId)?.partitions[old.partition]
+      if (now === undefined) continue
+      demand(
+        now.leaderEpoch >= old.leaderEpoch && now.partitionEpoch >= old.partitionEpoch,
+        'INV-23',
+        () =>
+          `${who}: ${topic.name}/${old.partition} went from epochs ${old.leaderEpoch}, ${old.partitionEpoch} to ${now.leaderEpoch}, ${now.partitionEpoch}`,
+      )
+    }
+  }
+}
+
+function showImage(image: ClusterImage): string {
+  return JSON.stringify(image, (_, value: unknown) =>
+    value instanceof Map
+      ? [...(value as Map<string, unknown>)].sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))
+      : value,
+  )
+}

@@ -1,0 +1,189 @@
+// What must hold of every replica of a partition after every event.
+import type { Partition } from '../../../broker/partition.ts'
+import type { ClusterImage, PartitionImage } from '../../../metadata/cluster-image.ts'
+import { CommittedHistory } from './committed-history.ts'
+import type { ObservedNode } from './observed-node.ts'
+import { ReplicaLog, type StoredBatch } from './replica-log.ts'
+import { demand } from './violation.ts'
+
+interface ReplicaState {
+  readonly run: number
+  readonly log: ReplicaLog
+  generation: number
+  comparedTo: number
+  epochsCheckedTo: number
+  highWatermark: number
+}
+
+export class ReplicaInvariants {
+  readonly #histories = new Map<string, CommittedHistory>()
+  readonly #replicas = new Map<string, ReplicaState>()
+  /** Who led a partition in which leader epoch: `key@epoch` to node. */
+  readonly #leaders = new Map<string, number>()
+
+  /** Exclusive: everything below was committed at some time. @param key topic id and partition. */
+  committedEnd(key: string): number {
+    return this.#histories.get(key)?.endOffset ?? 0
+  }
+
+  /** After every event: what costs next to nothing. */
+  checkCheap(nodes: readonly ObservedNode[]): void {
+    for (const node of nodes) {
+      for (const partition of node.server.broker?.registry.hosted ?? []) this.#checkReplica(node, partition)
+    }
+  }
+
+  /** Now and then: compares the files. @param committed the newest committed metadata. */
+  checkDeep(nodes: readonly ObservedNode[], committed: ClusterImage): void {
+    for (const node of nodes) {
+      for (const partition of node.server.broker?.registry.hosted ?? []) {
+        const { topicId } = partition.options
+        const image = committed.topics.get(topicId)?.partitions[partition.options.partition]
+        this.#checkFiles(node, partition, image ?? null)
+      }
+    }
+  }
+
+  #checkReplica(node: ObservedNode, partition: Partition): void {
+    const { highWatermark, log, key } = partition
+    const state = this.#stateOf(node, partition)
+    const who = (): string => `${key}: node ${node.id}`
+    demand(
+      highWatermark >= state.highWatermark,
+      'INV-16',
+      () => `${who()} took its high watermark back from ${state.highWatermark} to ${highWatermark}`,
+    )
+    state.highWatermark = highWatermark
+    demand(
+      log.logStartOffset <= highWatermark || highWatermark === 0,
+      'INV-25',
+      () => `${who()} starts at ${log.logStartOffset}, above its high watermark ${highWatermark}`,
+    )
+    demand(
+      highWatermark <= log.logEndOffset,
+      'INV-25',
+      () => `${who()} has the high watermark ${highWatermark}, its log ends at ${log.logEndOffset}`,
+    )
+    const { leader, follower } = partition
+    const fetchers = node.server.broker?.fetchers.countOf(partition) ?? 0
+    demand(leader === null || fetchers === 0, 'INV-14', () => `${who()} leads and fetches`)
+    demand(
+      follower === null || fetchers === 1 || (node.isStopping && fetchers === 0),
+      'INV-14',
+      () => `${who()} follows with ${fetchers} fetchers`,
+    )
+    if (leader !== null) this.#checkLeader(node, partition, leader.leaderEpoch)
+    const history = this.#historyOf(key)
+    if (highWatermark > history.endOffset)
+      history.extend(state.log.read(partition.log.logEndOffset), highWatermark, `node ${node.id}`)
+  }
+
+  #checkLeader(node: ObservedNode, partition: Partition, leaderEpoch: number): void {
+    const name = `${partition.key}@${leaderEpoch}`
+    const known = this.#leaders.get(name)
+    if (known === undefined) this.#leaders.set(name, node.id)
+    else
+      demand(
+        known === node.id,
+        'INV-19',
+        () => `${partition.key}: nodes ${known} and ${node.id} both lead in leader epoch ${leaderEpoch}`,
+      )
+  }
+
+  #checkFiles(node: ObservedNode, partition: Partition, image: PartitionImage | null): void {
+    const state = this.#stateOf(node, partition)
+    const history = this.#historyOf(partition.key)
+    const batches = state.log.read(partition.log.logEndOffset)
+    if (state.generation !== state.log.generation) {
+      state.generation = state.log.generation
+      state.comparedTo = 0
+      state.epochsCheckedTo = 0
+    }
+    const who = `node ${node.id}`
+    const isMember = image?.isr.includes(node.id) === true
+    const { logEndOffset } = partition.log
+    if (isMember) {
+      demand(
+        logEndOffset >= history.endOffset,
+        'INV-5',
+        () =>
+          `${partition.key}: ${who} is in the ISR ${image.isr.join(',')} and ends at ${logEndOffset}, but ${history.endOffset} was committed (INV-13)`,
+      )
+    }
+    const { leader } = partition
+    if (leader !== null && image !== null && leader.leaderEpoch === image.leaderEpoch) {
+      this.#checkPresentLeader(partition, image, who)
+    }
+    // A member of the ISR must hold all that was committed (INV-1, 4); any replica what it itself calls committed.
+    const to = isMember ? history.endOffset : Math.min(partition.highWatermark, history.endOffset)
+    const from = Math.max(state.comparedTo, partition.log.logStartOffset)
+    if (from < to) {
+      state.comparedTo = history.compare(batches, { from, to, who, invariant: isMember ? 'INV-1' : 'INV-7' })
+    }
+    this.#checkEpochs(partition, { batches, state, who })
+  }
+
+  #checkPresentLeader(partition: Partition, image: PartitionImage, who: string): void {
+    const core = partition.leader!.options.core
+    const { maximalIsr, kind, isr } = core.isr
+    const missing = image.isr.filter((id) => !maximalIsr.includes(id))
+    demand(
+      missing.length === 0,
+      'INV-6',
+      () =>
+        `${partition.key}: the leader ${who} counts ${maximalIsr.join(',')}, the controller has ${image.isr.join(',')} in the ISR`,
+    )
+    demand(
+      kind !== 'committed' || maximalIsr.length === isr.length,
+      'INV-6',
+      () => `${partition.key}: the leader ${who} proposes nothing and counts others than its ISR`,
+    )
+  }
+
+  #checkEpochs(
+    partition: Partition,
+    at: { readonly batches: readonly StoredBatch[]; readonly state: ReplicaState; readonly who: string },
+  ): void {
+    const { batches, state, who } = at
+    const { epochs, logEndOffset } = partition.log
+    let before = { epoch: -1, startOffset: -1 }
+    for (const entry of epochs.entries) {
+      demand(
+        entry.epoch > before.epoch && entry.startOffset > before.startOffset,
+        'INV-15',
+        () => `${partition.key}: ${who} has the leader epochs ${JSON.stringify(epochs.entries)}`,
+      )
+      before = entry
+    }
+    for (const batch of batches) {
+      if (batch.baseOffset < state.epochsCheckedTo) continue
+      if (batch.endOffset > logEndOffset) break
+      demand(
+        epochs.epochAt(batch.baseOffset) === batch.leaderEpoch,
+        'INV-15',
+        () =>
+          `${partition.key}: ${who} holds a batch at ${batch.baseOffset} of leader epoch ${batch.leaderEpoch}; its epochs say ${epochs.epochAt(batch.baseOffset)}`,
+      )
+    }
+  }
+
+  #historyOf(key: string): CommittedHistory {
+    let history = this.#histories.get(key)
+    if (history === undefined) {
+      history = new CommittedHistory(key)
+      this.#histories.set(key, history)
+    }
+    return history
+  }
+
+  #stateOf(node: ObservedNode, partition: Partition): ReplicaState {
+    const name = `${node.id}/${partition.key}`
+    let state = this.#replicas.get(name)
+    if (state === undefined || state.run !== node.run) {
+      const log = new ReplicaLog(node.fileSystem, { ...partition.options, dataDir: node.dataDir })
+      state = { run: node.run, log, generation: 0, comparedTo: 0, epochsCheckedTo: 0, highWatermark: 0 }
+      this.#replicas.set(name, state)
+    }
+    return state
+  }
+}

@@ -1,0 +1,135 @@
+// What one seed stands for: the size of the cluster, its settings, the load and which faults there are how often. All
+// of it is drawn, the chances as well (swarm testing, SIM-9).
+import type { Random } from '../../base/random.ts'
+import type { Latency } from '../network/link.ts'
+import { between, chance, oneOf } from './draw.ts'
+import type { DiskSpeed } from './simulated-disk.ts'
+
+/** The faults of the simulator, by the names under which they are counted and switched off. */
+export const FAULT_NAMES = [
+  'kill',
+  'kill-all',
+  'power-loss',
+  'power-loss-all',
+  'restart',
+  'restart-all',
+  'pause',
+  'pause-kill',
+  'partition',
+  'cut',
+  'break',
+  'slow-link',
+  'slow-disk',
+  'short-writes',
+  'failed-sync',
+  'full-disk',
+  'clock',
+  'wipe',
+] as const
+export type FaultName = (typeof FAULT_NAMES)[number]
+
+export interface TopicPlan {
+  readonly name: string
+  readonly partitions: number
+  readonly replicationFactor: number
+  readonly configs: Readonly<Record<string, string>>
+}
+
+export interface SimulationPlan {
+  readonly nodes: number
+  /** The first so many nodes vote; those behind them are brokers only. */
+  readonly voters: number
+  readonly settings: Readonly<Record<string, number>>
+  readonly topics: readonly TopicPlan[]
+  readonly latency: Latency
+  readonly bytesPerMs: number
+  readonly disk: DiskSpeed
+  readonly faults: readonly FaultName[]
+  /** Mean virtual milliseconds between two faults. */
+  readonly faultEveryMs: number
+  /** Mean virtual milliseconds until a fault is over, or a dead node starts again. */
+  readonly faultLastsMs: number
+  /** Virtual milliseconds with faults. */
+  readonly safetyMs: number
+  /** Whether one node may stay away for good in the end, when the others could go on without it. */
+  readonly leavesOneDead: boolean
+  readonly producers: number
+  readonly consumers: number
+  /** Mean milliseconds between two operations of one client. */
+  readonly thinkMs: number
+  readonly recordsPerSendMax: number
+  readonly valuePadding: number
+  readonly deliveryTimeoutMs: number
+  readonly makesTopics: boolean
+}
+
+/** @param only leaves out all other faults; for a replay with less. */
+export function drawPlan(random: Random, only: readonly FaultName[] = FAULT_NAMES): SimulationPlan {
+  const nodes = oneOf(random, [1, 2, 3, 3, 3, 3, 3, 3, 4, 5])
+  const voters = nodes >= 5 ? oneOf(random, [3, 5]) : nodes >= 3 ? 3 : 1
+  const drawn = FAULT_NAMES.filter(() => chance(random, 45))
+  // Without a second node there is nothing to wipe a disk from or to cut off.
+  const faults = drawn.filter((name) => only.includes(name) && (nodes > 1 || name !== 'wipe'))
+  const isFast = chance(random, 50)
+  return {
+    nodes,
+    voters,
+    settings: drawSettings(random, isFast),
+    topics: Array.from({ length: between(random, 1, 2) }, (_, i) =>
+      drawTopic(random, { nodes, name: `t${i + 1}` }),
+    ),
+    latency: oneOf(random, [
+      { minMs: 0.1, meanMs: 0.5 },
+      { minMs: 0.5, meanMs: 3 },
+      { minMs: 2, meanMs: 20 },
+    ]),
+    bytesPerMs: oneOf(random, [Number.MAX_SAFE_INTEGER, 100_000, 2_000]),
+    disk: oneOf(random, [
+      { syncMs: 0.5, otherMs: 0.05 },
+      { syncMs: 3, otherMs: 0.3 },
+      { syncMs: 25, otherMs: 1 },
+    ]),
+    faults,
+    faultEveryMs: oneOf(random, [500, 1_500, 4_000]),
+    faultLastsMs: oneOf(random, [300, 1_500, 5_000]),
+    safetyMs: between(random, 8_000, 24_000),
+    leavesOneDead: chance(random, 40),
+    producers: between(random, 1, 3),
+    consumers: between(random, 1, 2),
+    thinkMs: oneOf(random, [5, 30, 120]),
+    recordsPerSendMax: oneOf(random, [1, 5, 30]),
+    valuePadding: oneOf(random, [0, 50, 600]),
+    deliveryTimeoutMs: oneOf(random, [1_500, 5_000, 15_000]),
+    makesTopics: chance(random, 30),
+  }
+}
+
+function drawSettings(random: Random, isFast: boolean): Record<string, number> {
+  return {
+    'broker.heartbeat.interval.ms': isFast ? 100 : 500,
+    'broker.session.timeout.ms': isFast ? 600 : 3_000,
+    'broker.disconnect.grace.ms': oneOf(random, [0, 50, 250]),
+    'controller.quorum.election.timeout.ms': isFast ? 300 : 1_000,
+    'controller.quorum.heartbeat.interval.ms': isFast ? 50 : 100,
+    'replica.lag.time.max.ms': oneOf(random, [500, 2_000, 10_000]),
+    'replica.fetch.wait.max.ms': oneOf(random, [20, 100, 500]),
+    'replica.fetch.max.bytes': oneOf(random, [1_024, 16_384, 4 * 1024 * 1024]),
+    'replica.high.watermark.checkpoint.interval.ms': oneOf(random, [200, 1_000, 5_000]),
+    'log.tail.cache.bytes': oneOf(random, [0, 4_096, 64 * 1024 * 1024]),
+    'controlled.shutdown.timeout.ms': oneOf(random, [100, 2_000]),
+  }
+}
+
+function drawTopic(random: Random, of: { readonly nodes: number; readonly name: string }): TopicPlan {
+  const replicationFactor = Math.min(of.nodes, oneOf(random, [1, 2, 3, 3, 3]))
+  return {
+    name: of.name,
+    partitions: between(random, 1, 3),
+    replicationFactor,
+    configs: {
+      'min.insync.replicas': String(oneOf(random, [1, 2, 2, replicationFactor])),
+      'segment.bytes': String(oneOf(random, [16 * 1024, 64 * 1024, 1024 * 1024])),
+      'index.interval.bytes': String(oneOf(random, [0, 256, 4_096])),
+    },
+  }
+}

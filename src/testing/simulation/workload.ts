@@ -1,0 +1,245 @@
+// What the clients of a simulated cluster do: the very client, recorded.
+
+import type { Random } from '../../base/random.ts'
+import type { HistoryKey } from '../../history/history.ts'
+import { historyKey } from '../../history/history-key.ts'
+import { HistoryRecorder } from '../../history/history-recorder.ts'
+import { toVltavaError } from '../../model/errors.ts'
+import { finalPhase } from '../recording/final-phase.ts'
+import { RecordedConsumer } from '../recording/recorded-consumer.ts'
+import { RecordedProducer } from '../recording/recorded-producer.ts'
+import type { ValueCodec } from '../recording/value-codec.ts'
+import { between, chance, exponential, oneOf, shuffled } from './draw.ts'
+import type { RandomStreams } from './random-streams.ts'
+import type { SimulatedClient, SimulatedCluster } from './simulated-cluster.ts'
+import type { SimulationKernel } from './simulation-kernel.ts'
+import type { SimulationPlan, TopicPlan } from './simulation-plan.ts'
+
+/** Enough for many segments and leaderships; what comes beyond only costs time. */
+const VALUES_MAX = 6_000
+const ADMIN_TIMEOUT_MS = 5_000
+const ADMIN_PAUSE_MS = 200
+
+export interface WorkloadOptions {
+  readonly kernel: SimulationKernel
+  readonly streams: RandomStreams
+  readonly cluster: SimulatedCluster
+  readonly plan: SimulationPlan
+  readonly onTrace: (line: string) => void
+  readonly onMark: (name: string) => void
+  /** A record was acknowledged at this offset. */
+  readonly onAcknowledged: (key: HistoryKey, offset: number) => void
+  /** The records up to this offset were read. */
+  readonly onRead: (key: HistoryKey, offset: number) => void
+}
+
+/** What is known of a topic that the workload makes or deletes besides those of the plan. */
+type ExtraTopic = 'there' | 'gone' | 'unknown'
+
+export class Workload {
+  readonly recorder = new HistoryRecorder()
+  /** By name; what must and must not exist in the end (JEP-21). */
+  readonly extraTopics = new Map<string, ExtraTopic>()
+  readonly #options: WorkloadOptions
+  readonly #keys: readonly HistoryKey[]
+  readonly #codec: ValueCodec
+  readonly #running: Promise<void>[] = []
+  #values = 0
+  #isStopping = false
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options
+    const { topics, valuePadding } = options.plan
+    this.#keys = topics.flatMap(({ name, partitions }) =>
+      Array.from({ length: partitions }, (_, partition) => historyKey(name, partition)),
+    )
+    this.#codec = paddedCodec(valuePadding)
+  }
+
+  /** Starts all clients; they go on until `stop`. */
+  start(): void {
+    const { plan, cluster } = this.#options
+    const setUp = this.#setUp(cluster.client())
+    this.#running.push(setUp)
+    for (let i = 1; i <= plan.producers; i++)
+      this.#running.push(setUp.then(() => this.#produce(i, cluster.client())))
+    for (let i = 1; i <= plan.consumers; i++)
+      this.#running.push(setUp.then(() => this.#consume(i, cluster.client())))
+    if (plan.makesTopics) this.#running.push(setUp.then(() => this.#changeTopics(cluster.client())))
+  }
+
+  /** Resolves when all clients have done what they were about. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    await Promise.all(this.#running)
+  }
+
+  /** Reads everything once more, with every fault over. @returns the keys that could not be read to their ends. */
+  async readAll(): Promise<readonly string[]> {
+    const { cluster } = this.#options
+    const reader = cluster.client()
+    const consumer = new RecordedConsumer({
+      ...this.#recording(reader),
+      client: reader.client,
+      clock: reader.clock,
+    })
+    const drained = await finalPhase({
+      ...this.#recording(reader),
+      clock: reader.clock,
+      consumers: [consumer],
+      timeoutMs: 60_000,
+      keys: this.#keys,
+    })
+    await consumer.close()
+    return drained.flatMap(({ behind }) =>
+      [...behind].map(([key, at]) => `${key} at ${at.position} of ${at.largestOffset}`),
+    )
+  }
+
+  async #setUp(by: SimulatedClient): Promise<void> {
+    for (const topic of this.#options.plan.topics) await this.#createSurely(by, topic)
+  }
+
+  async #createSurely({ client, clock }: SimulatedClient, topic: TopicPlan): Promise<void> {
+    for (;;) {
+      try {
+        await client.admin.createTopic({ ...topic, timeoutMs: ADMIN_TIMEOUT_MS })
+        return
+      } catch (thrown) {
+        const { code } = toVltavaError(thrown)
+        this.#options.onTrace(`create-topic ${topic.name}: ${code}`)
+        if (code === 'TOPIC_ALREADY_EXISTS') return
+      }
+      await sleep(clock, ADMIN_PAUSE_MS)
+    }
+  }
+
+  async #produce(number: number, { client, clock }: SimulatedClient): Promise<void> {
+    const { plan, onAcknowledged } = this.#options
+    const random = this.#random(`producer-${number}`)
+    const producer = new RecordedProducer({
+      ...this.#recording({ clock }),
+      client,
+      producer: {
+        deliveryTimeoutMs: plan.deliveryTimeoutMs,
+        requestTimeoutMs: Math.max(500, Math.floor(plan.deliveryTimeoutMs / 3)),
+        maxBlockMs: plan.deliveryTimeoutMs,
+        batchBytes: oneOf(random, [512, 4_096, 262_144]),
+        lingerMs: oneOf(random, [0, 0, 20]),
+      },
+    })
+    while (!this.#isStopping && this.#values < VALUES_MAX) {
+      if (chance(random, 1)) await producer.crash()
+      const key = oneOf(random, this.#keys)
+      const values = Array.from(
+        { length: between(random, 1, plan.recordsPerSendMax) },
+        () => `v${++this.#values}`,
+      )
+      const { type, offsets, error } = await producer.send(key, values)
+      this.#options.onTrace(
+        `producer-${number} ${type} ${key} ${values[0]}+${values.length} ${offsets.join(',')} ${error?.code ?? ''}`,
+      )
+      this.#options.onMark(`send ${type}`)
+      for (const offset of offsets) if (offset !== null) onAcknowledged(key, offset)
+      await sleep(clock, plan.thinkMs * exponential(random))
+    }
+    await producer.close()
+  }
+
+  async #consume(number: number, { client, clock }: SimulatedClient): Promise<void> {
+    const random = this.#random(`consumer-${number}`)
+    const consumer = new RecordedConsumer({
+      ...this.#recording({ clock }),
+      client,
+      clock,
+      consumer: {
+        maxWaitMs: oneOf(random, [10, 100, 500]),
+        maxPartitionBytes: oneOf(random, [1_024, 16_384, 1_048_576]),
+        requestTimeoutMs: 3_000,
+      },
+    })
+    await consumer.assign(this.#keys, { from: 'beginning' })
+    while (!this.#isStopping) {
+      if (chance(random, 2)) {
+        if (chance(random, 50)) await consumer.crash()
+        const keys = shuffled(random, this.#keys).slice(0, between(random, 1, this.#keys.length))
+        await consumer.assign(keys, { from: oneOf(random, ['beginning', 'last', 'last', 'last', 'last']) })
+      }
+      const { type, records } = await consumer.poll({
+        timeoutMs: between(random, 10, 1_000),
+        recordsMax: between(random, 1, 100),
+      })
+      this.#options.onTrace(
+        `consumer-${number} ${type} ${[...records].map(([key, seen]) => `${key}:${seen.length}`).join(' ')}`,
+      )
+      this.#options.onMark(`poll ${type}`)
+      for (const [key, seen] of records) this.#options.onRead(key, seen.at(-1)![0])
+      await sleep(clock, this.#options.plan.thinkMs * exponential(random))
+    }
+    await consumer.close()
+  }
+
+  /** Makes and deletes topics, and remembers what must have become of them. */
+  async #changeTopics({ client, clock }: SimulatedClient): Promise<void> {
+    const random = this.#random('topics')
+    while (!this.#isStopping) {
+      const there = [...this.extraTopics].filter(([, state]) => state === 'there').map(([name]) => name)
+      const isDeletion = there.length > 0 && chance(random, 40)
+      const name = isDeletion ? oneOf(random, there) : `extra-${this.extraTopics.size + 1}`
+      const wanted: ExtraTopic = isDeletion ? 'gone' : 'there'
+      try {
+        if (isDeletion) await client.admin.deleteTopic(name, { timeoutMs: ADMIN_TIMEOUT_MS })
+        else
+          await client.admin.createTopic({
+            name,
+            partitions: between(random, 1, 2),
+            timeoutMs: ADMIN_TIMEOUT_MS,
+          })
+        this.extraTopics.set(name, wanted)
+      } catch (thrown) {
+        const error = toVltavaError(thrown)
+        const isDone = error.code === 'TOPIC_ALREADY_EXISTS' || error.code === 'UNKNOWN_TOPIC_OR_PARTITION'
+        if (isDone) this.extraTopics.set(name, wanted)
+        else if (!error.definite) this.extraTopics.set(name, 'unknown')
+        else if (!isDeletion) this.extraTopics.set(name, 'gone')
+        this.#options.onTrace(`topics ${wanted} ${name}: ${error.code}`)
+      }
+      this.#options.onMark(`topic ${wanted}`)
+      await sleep(clock, 20 * this.#options.plan.thinkMs * exponential(random))
+    }
+  }
+
+  #recording(_: Pick<SimulatedClient, 'clock'>): {
+    readonly recorder: HistoryRecorder
+    readonly nowMs: () => number
+    readonly nextProcess: () => number
+    readonly codec: ValueCodec
+  } {
+    const { kernel } = this.#options
+    const { recorder } = this
+    return {
+      recorder,
+      nowMs: () => kernel.nowMs,
+      nextProcess: () => recorder.newProcess(),
+      codec: this.#codec,
+    }
+  }
+
+  #random(name: string): Random {
+    return this.#options.streams.stream(`workload/${name}`)
+  }
+}
+
+function sleep(clock: SimulatedClient['clock'], ms: number): Promise<void> {
+  return new Promise((resolve) => clock.setTimer(ms, resolve))
+}
+
+/** Values with so many bytes behind them, so that segments roll and batches fill. */
+function paddedCodec(padding: number): ValueCodec {
+  const tail = ' '.repeat(padding)
+  const decoder = new TextDecoder()
+  return {
+    encode: (value) => value + tail,
+    decode: (bytes) => decoder.decode(bytes).trimEnd(),
+  }
+}
