@@ -5,6 +5,7 @@ import { sameMembers } from '../../../metadata/partition-change.ts'
 import { topicConfigOf } from '../../../metadata/topic-configs.ts'
 import type { NodeId, Offset, PartitionKey } from '../../../model/ids.ts'
 import { partitionKey } from '../../../model/ids.ts'
+import type { IsrState } from '../../../replication/isr.ts'
 import type { ObservedNode } from './observed-node.ts'
 import { demand } from './violation.ts'
 
@@ -21,6 +22,9 @@ export class IsrInvariants {
   readonly #committed = new Map<string, readonly NodeId[]>()
   /** The images whose partitions were noted, by who had them. */
   readonly #noted = new Map<string, ClusterImage>()
+  readonly #counted = new WeakMap<Partition, IsrState>()
+  /** Whether this event brought an image that was not seen before. */
+  #hasNoted = false
   readonly #holders = new Map<PartitionKey, Holders>()
   /** What a node had before its disk was replaced: it was held, and what its leader knows of it was true. */
   readonly #lost = new Map<NodeId, ReadonlyMap<PartitionKey, Offset>>()
@@ -31,6 +35,7 @@ export class IsrInvariants {
    * @throws InvariantViolation
    */
   check(nodes: readonly ObservedNode[], newest: ClusterImage | null): void {
+    this.#hasNoted = false
     for (const { id, server } of nodes) {
       this.#note(`controller ${id}`, server.controller?.image)
       this.#note(`broker ${id}`, server.broker?.image)
@@ -54,7 +59,11 @@ export class IsrInvariants {
 
   /** What a leader takes for committed is what was committed (INV-6): a proposal counts toward nothing before. */
   #checkCounted(id: NodeId, partition: Partition): void {
-    const { partitionEpoch, isr } = partition.leader!.options.core.isr
+    const state = partition.leader!.options.core.isr
+    // A state never changes; a change makes another one.
+    if (this.#counted.get(partition) === state && !this.#hasNoted) return
+    this.#counted.set(partition, state)
+    const { partitionEpoch, isr } = state
     const committed = this.#committed.get(`${partition.key}@${partitionEpoch}`)
     demand(
       committed === undefined || sameMembers(committed, isr),
@@ -89,6 +98,7 @@ export class IsrInvariants {
   #note(who: string, image: ClusterImage | undefined): void {
     if (image === undefined || this.#noted.get(who) === image) return
     this.#noted.set(who, image)
+    this.#hasNoted = true
     for (const { topicId, partitions } of image.topics.values()) {
       for (const { partition, partitionEpoch, isr } of partitions) {
         const name = `${partitionKey(topicId, partition)}@${partitionEpoch}`

@@ -7,17 +7,19 @@ import { ReplicaLog, type StoredBatch } from './replica-log.ts'
 import { demand } from './violation.ts'
 
 interface ReplicaState {
-  readonly run: number
   readonly log: ReplicaLog
   generation: number
   comparedTo: number
   epochsCheckedTo: number
   highWatermark: number
+  /** The leader epoch for which this node was noted as the leader. */
+  ledEpoch: number
 }
 
 export class ReplicaInvariants {
   readonly #histories = new Map<string, CommittedHistory>()
-  readonly #replicas = new Map<string, ReplicaState>()
+  /** By the object that a run of a node has for it; what runs before had is gone with them. */
+  readonly #replicas = new WeakMap<Partition, ReplicaState>()
   /** Who led a partition in which leader epoch: `key@epoch` to node. */
   readonly #leaders = new Map<string, number>()
 
@@ -72,7 +74,10 @@ export class ReplicaInvariants {
       'INV-14',
       () => `${who()} follows with ${fetchers} fetchers`,
     )
-    if (leader !== null) this.#checkLeader(node, partition, leader.leaderEpoch)
+    if (leader !== null && leader.leaderEpoch !== state.ledEpoch) {
+      this.#checkLeader(node, partition, leader.leaderEpoch)
+      state.ledEpoch = leader.leaderEpoch
+    }
     const history = this.#historyOf(key)
     if (highWatermark > history.endOffset)
       history.extend(state.log.read(partition.log.logEndOffset), highWatermark, `node ${node.id}`)
@@ -177,12 +182,11 @@ export class ReplicaInvariants {
   }
 
   #stateOf(node: ObservedNode, partition: Partition): ReplicaState {
-    const name = `${node.id}/${partition.key}`
-    let state = this.#replicas.get(name)
-    if (state === undefined || state.run !== node.run) {
+    let state = this.#replicas.get(partition)
+    if (state === undefined) {
       const log = new ReplicaLog(node.fileSystem, { ...partition.options, dataDir: node.dataDir })
-      state = { run: node.run, log, generation: 0, comparedTo: 0, epochsCheckedTo: 0, highWatermark: 0 }
-      this.#replicas.set(name, state)
+      state = { log, generation: 0, comparedTo: 0, epochsCheckedTo: 0, highWatermark: 0, ledEpoch: -1 }
+      this.#replicas.set(partition, state)
     }
     return state
   }
