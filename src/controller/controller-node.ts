@@ -4,7 +4,7 @@ import { assert } from '../base/assert.ts'
 import { deferred } from '../base/async/deferred.ts'
 import { type ClusterImage, EMPTY_IMAGE } from '../metadata/cluster-image.ts'
 import { VltavaError } from '../model/errors.ts'
-import type { ClusterId, NodeId } from '../model/ids.ts'
+import type { ClusterId, IncarnationId, NodeId } from '../model/ids.ts'
 import type { Call, Router } from '../net/router.ts'
 import { alterPartition } from '../protocol/alter-partition.ts'
 import type { ResponseOf } from '../protocol/api.ts'
@@ -28,6 +28,8 @@ import { Voter } from './voter.ts'
 
 export interface ControllerNodeOptions extends ControllerEnvironment {
   readonly nodeId: NodeId
+  /** Of this run of the process. */
+  readonly incarnationId: IncarnationId
   /** The controllers of the cluster, this one included; alone it is a cluster of its own. */
   readonly voters: readonly { readonly nodeId: NodeId }[]
   readonly directory: ControllerDirectory
@@ -193,8 +195,15 @@ export class ControllerNode {
     readonly store: RaftLogStore
     readonly stored: Awaited<ReturnType<RaftLogStore['open']>>
   }): Voter {
-    const { nodeId, settings, connectPeer } = this.#options
-    const voter = new Voter({ environment: this.#options, nodeId, settings, connectPeer, ...parts })
+    const { nodeId, incarnationId, settings, connectPeer } = this.#options
+    const voter = new Voter({
+      environment: this.#options,
+      nodeId,
+      incarnationId,
+      settings,
+      connectPeer,
+      ...parts,
+    })
     voter.controller.onImage((image) => {
       for (const listener of [...this.#imageListeners]) listener(image)
     })

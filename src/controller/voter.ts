@@ -1,6 +1,6 @@
 // One voter at work: the consensus, its log, its links and the controller on top, put together once the cluster and
 // what this directory stored are known.
-import type { NodeId } from '../model/ids.ts'
+import type { IncarnationId, NodeId } from '../model/ids.ts'
 import { RAFT_DEFAULTS, type RaftConfig } from '../raft/config.ts'
 import { APPEND_ABSOLUTE_MAX_BYTES, ENTRY_ABSOLUTE_MAX_BYTES } from '../raft/messages.ts'
 import { RaftNode } from '../raft/raft-node.ts'
@@ -19,6 +19,7 @@ export interface VoterOptions {
   readonly environment: ControllerEnvironment
   readonly settings: ControllerSettings
   readonly nodeId: NodeId
+  readonly incarnationId: IncarnationId
   readonly formation: Formation
   readonly connectPeer: ConnectPeer
   readonly store: RaftStore
@@ -32,7 +33,16 @@ export class Voter {
   readonly #peers: RaftPeers
 
   constructor(options: VoterOptions) {
-    const { environment, settings, nodeId, formation, connectPeer, store, stored } = options
+    const {
+      environment,
+      settings,
+      nodeId,
+      incarnationId: own,
+      formation,
+      connectPeer,
+      store,
+      stored,
+    } = options
     const { clock, random, log } = environment
     const voters = voterIdsOf(formation)
     const config = raftConfigOf(settings)
@@ -52,7 +62,9 @@ export class Voter {
         nodeId,
         formation,
         entryMaxBytes: config.entryMaxBytes,
-        isLinkDown: ({ brokerId, incarnationId }) => this.#peers.isDown(brokerId, incarnationId),
+        // There is no link to this node itself, but it knows which run of its broker is its own.
+        isLinkDown: ({ brokerId, incarnationId }) =>
+          brokerId === nodeId ? incarnationId !== own : this.#peers.isDown(brokerId, incarnationId),
       },
       () => this.driver,
     )

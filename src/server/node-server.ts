@@ -241,6 +241,7 @@ function makeRoles(from: {
     ? new ControllerNode({
         ...environment,
         nodeId,
+        incarnationId: identity.incarnationId,
         voters,
         directory,
         connectPeer,

@@ -18,6 +18,7 @@ export interface PeerConnectionsOptions {
   readonly clusterId: () => ClusterId | null
   /** Leads to this node itself without a socket; a combined node talks to its own controller this way. */
   readonly loopback: { readonly transport: Transport; readonly url: string }
+  /** The address this node was configured with for another one; null where there is none. */
   readonly urlOf: (nodeId: NodeId) => string | null
 }
 
@@ -26,15 +27,20 @@ export class PeerConnections {
   readonly #options: PeerConnectionsOptions
   readonly #open = new Map<NodeId, Connection>()
   readonly #dialling = new Map<NodeId, Promise<Connection>>()
-  #closed = false
+  /** Ends what is being dialled as well: its timers would keep a process that has stopped. */
+  readonly #closing = new AbortController()
 
   constructor(options: PeerConnectionsOptions) {
     this.#options = options
   }
 
-  /** @throws VltavaError CONNECTION_FAILED and what the handshake throws. */
+  /**
+   * @param url where the other node says that it is reached; counts for nodes without a configured address.
+   * @throws VltavaError CONNECTION_FAILED and what the handshake throws.
+   */
   connect(nodeId: NodeId, url: string | null = null): Promise<Connection> {
-    if (this.#closed) return Promise.reject(new VltavaError('SHUTTING_DOWN', 'The node is stopping.'))
+    if (this.#closing.signal.aborted)
+      return Promise.reject(new VltavaError('SHUTTING_DOWN', 'The node is stopping.'))
     const open = this.#open.get(nodeId)
     if (open?.isOpen === true) return Promise.resolve(open)
     let dialling = this.#dialling.get(nodeId)
@@ -46,7 +52,7 @@ export class PeerConnections {
   }
 
   close(): void {
-    this.#closed = true
+    this.#closing.abort()
     for (const connection of this.#open.values()) connection.close('SHUTTING_DOWN')
     this.#open.clear()
   }
@@ -54,7 +60,9 @@ export class PeerConnections {
   async #dial(nodeId: NodeId, knownUrl: string | null): Promise<Connection> {
     const { environment, router, nodeId: ownId, incarnationId, secret, software, loopback } = this.#options
     const isSelf = nodeId === ownId
-    const url = isSelf ? loopback.url : (knownUrl ?? this.#options.urlOf(nodeId))
+    // One connection serves all who want it, so its address must not depend on who dialled first: the one this node was
+    // configured with wins over the one the other node advertises, which may suit clients only (a proxy, another network).
+    const url = isSelf ? loopback.url : (this.#options.urlOf(nodeId) ?? knownUrl)
     if (url === null)
       throw new VltavaError('CONNECTION_FAILED', `The address of node ${nodeId} is not known yet.`)
     const { clock, random, log, mac } = environment
@@ -68,8 +76,9 @@ export class PeerConnections {
       clusterId: this.#options.clusterId(),
       asPeer: { nodeId: ownId, incarnationId, expectedNodeId: nodeId, secret, mac, random },
       timeoutMs: CONNECT_TIMEOUT_MS,
+      signal: this.#closing.signal,
     })
-    if (this.#closed) {
+    if (this.#closing.signal.aborted) {
       connection.close('SHUTTING_DOWN')
       throw new VltavaError('SHUTTING_DOWN', 'The node is stopping.')
     }

@@ -137,6 +137,7 @@ export class ControllerCluster {
     const node = new ControllerNode({
       ...environment,
       nodeId,
+      incarnationId,
       voters: (options.voters ?? this.ids).map((id) => ({ nodeId: id })),
       directory,
       settings: this.#settings,

@@ -1,0 +1,46 @@
+// Scenarios of whole nodes in which the point is how long something takes. Time is virtual: the same in every run.
+import { describe, expect, it } from 'vitest'
+import { VirtualCluster } from './virtual-cluster.ts'
+
+describe('on virtual time', () => {
+  it('a node that is alone dies and returns -> its own previous run is fenced after the grace, not after the session', async () => {
+    // As the new controller it has no link to itself that could close; it waited for 3 s of silence of a run whose end
+    // it knew best.
+    const virtual = new VirtualCluster({ seed: 1, nodes: 1 })
+    const [node] = virtual.cluster.nodes
+    node!.start()
+    await virtual.untilAllReady()
+    node!.kill()
+    node!.start()
+    expect(await virtual.untilAllReady()).toBeLessThan(1_500)
+    expect(virtual.failures).toEqual([])
+  })
+
+  it('the controller of three dies and all return at once -> ready long before a session has passed', async () => {
+    const virtual = new VirtualCluster({ seed: 2, nodes: 3 })
+    const { nodes } = virtual.cluster
+    for (const node of nodes) node.start()
+    await virtual.untilAllReady()
+    for (const node of nodes) node.kill()
+    for (const node of nodes) node.start()
+    expect(await virtual.untilAllReady()).toBeLessThan(3_000)
+    expect(virtual.failures).toEqual([])
+  })
+
+  it('a node stops while it dials others -> nothing of it waits, so a real process would end (SIM-14)', async () => {
+    // SimulatedNode reports timers that are left as a failure.
+    for (let seed = 10; seed < 30; seed++) {
+      const virtual = new VirtualCluster({ seed, nodes: 3 })
+      const { nodes } = virtual.cluster
+      for (const node of nodes) node.start()
+      await virtual.untilAllReady()
+      nodes[0]!.kill()
+      await virtual.kernel.run({ untilMs: virtual.kernel.nowMs + 40 })
+      nodes[0]!.start()
+      await virtual.kernel.run({ untilMs: virtual.kernel.nowMs + seed })
+      for (const node of nodes) node.stop()
+      await virtual.until(() => nodes.slice(1).every(({ run }) => run === null))
+      expect(virtual.failures, `seed ${seed}`).toEqual([])
+    }
+  })
+})
