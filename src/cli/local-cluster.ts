@@ -117,7 +117,6 @@ export class LocalCluster {
   start(id: number, settings: Readonly<Record<string, string>> = {}): void {
     const node = this.node(id)
     if (this.isRunning(node)) return
-    const peers = this.nodes.map((peer) => `${peer.id}@127.0.0.1:${peer.port}`).join(',')
     const args = [
       'serve',
       '--node-id',
@@ -127,8 +126,10 @@ export class LocalCluster {
       '--port',
       String(node.port),
     ]
-    args.push('--peers', peers, '--cluster-secret-file', join(this.dataDir, 'cluster.secret'))
-    for (const [name, value] of Object.entries(settings)) args.push('--set', `${name}=${value}`)
+    args.push('--cluster-secret-file', join(this.dataDir, 'cluster.secret'))
+    const peers = this.nodes.map((peer) => `${peer.id}@127.0.0.1:${peer.port}`).join(',')
+    const all = { 'controller.quorum.voters': peers, ...settings }
+    for (const [name, value] of Object.entries(all)) args.push('--set', `${name}=${value}`)
     const output = openSync(node.logFile, 'a')
     // Detached: Ctrl-C in the terminal goes to us alone, and we stop the nodes in order.
     const child = spawn(process.execPath, [LAUNCHER, ...args], {

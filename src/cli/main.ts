@@ -2,6 +2,7 @@
 // exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 import { Command, CommanderError } from 'commander'
 import { toVltavaError, VltavaError } from '../model/errors.ts'
+import { addChaosCommands } from './chaos.ts'
 import { addClusterCommands } from './cluster.ts'
 import { addConsumeCommand } from './consume.ts'
 import { addDemoCommand } from './demo.ts'
@@ -9,6 +10,7 @@ import { addProduceCommand } from './produce.ts'
 import { addServeCommand } from './serve.ts'
 import { EXIT, processTerminal, type RunAction, say, type Terminal, UsageError } from './terminal.ts'
 import { addTopicCommands } from './topic.ts'
+import { addVerifyCommand } from './verify.ts'
 import { packageVersion } from './version.ts'
 
 function buildProgram(terminal: Terminal, setExitCode: (code: number) => void): Command {
@@ -28,6 +30,8 @@ function buildProgram(terminal: Terminal, setExitCode: (code: number) => void): 
   addProduceCommand(program, terminal, run)
   addConsumeCommand(program, terminal, run)
   addDemoCommand(program, terminal, run)
+  addChaosCommands(program, terminal, run)
+  addVerifyCommand(program, terminal, run)
   program.addHelpText(
     'after',
     '\nStart here:\n  vltava demo            see a cluster lose its leader and no record\n  vltava cluster up      run three brokers on this machine\n',

@@ -144,6 +144,35 @@ describe('checkHistory: order of one process', () => {
     expect(found(script)).toEqual([])
   })
 
+  it('CHK-8: an assignment that failed -> changes nothing', () => {
+    const script = sent(3).poll('ok', { x: [0, 1, 2].map(record) })
+    script.assign(0, ['x']).poll('ok', { x: [record(0)] }, 0)
+    script.run(0, 'fail', { f: 'assign', keys: [] }).poll('ok', { x: [record(2)] }, 0)
+    expect(found(script)).toEqual(['poll-skip'])
+  })
+
+  it('CHK-10: a failed send that is in the log all the same -> is aborted, not turned round', () => {
+    const script = new Script().send('ok', [['x', 'a', 5]], 0).send('fail', [['x', 'b']], 0)
+    script.poll('ok', {
+      x: [
+        [4, 'b'],
+        [5, 'a'],
+      ],
+    })
+    expect(found(script)).toEqual(['G1a'])
+  })
+
+  it('CHK-10: a value that is there twice -> stands where it was acknowledged', () => {
+    const script = new Script().send('ok', [['x', 'a', 5]], 0).send('ok', [['x', 'b', 4]], 0)
+    script.poll('ok', {
+      x: [
+        [2, 'a'],
+        [4, 'b'],
+      ],
+    })
+    expect(found(script)).toEqual(['duplicate', 'nonmonotonic-send'])
+  })
+
   it('CHK-10: an unknown offset, a failed send, another process -> nothing', () => {
     const script = new Script()
       .send('ok', [['x', 'a', 5]], 0)
@@ -247,6 +276,17 @@ describe('checkHistory: the final phase', () => {
     expect(checkHistory(script.events).statistics.worstLagMs).toBe(1_010 - 1_001)
   })
 
+  it('CHK-16: a key that is assigned once more -> was given at the first time', () => {
+    const script = new Script().assign(0, ['x']).send('ok', [['x', 'v0', 0]])
+    script.nowMs = 1_000
+    script.send('ok', [['x', 'v1', 1]])
+    script.nowMs = 3_000
+    script.assign(0, ['x', 'y'])
+    script.nowMs = 4_000
+    script.poll('ok', { x: [record(0)] }, 0).poll('ok', { x: [record(1)] }, 0)
+    expect(checkHistory(script.events).statistics.worstLagMs).toBe(4_000 - 1_001)
+  })
+
   it('CHK-16: a bound for the final phase -> realtime-lag, counted from its start; before it, nothing is judged', () => {
     const script = new Script().assign(0, ['x'], true).send('ok', [['x', 'v0', 0]])
     script.nowMs = 1_000
@@ -289,6 +329,8 @@ describe('checkHistory: transactions', () => {
     expect(found(aborted)).toEqual([])
     const assigned = consume(consume(sent(1).assign(0, ['x']), 'ok'), 'ok')
     expect(found(assigned)).toEqual(['nonmonotonic-poll'])
+    const assignedLater = consume(sent(1).subscribe(0, ['x']), 'ok').assign(0, ['x'], true)
+    expect(found(consume(assignedLater, 'ok'))).toEqual([])
   })
 
   it.each([
