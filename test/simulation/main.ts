@@ -7,6 +7,7 @@ import type { RunReport, RunRequest } from './messages.ts'
 import { commitOf, describeDivergence, describeFailure, Totals } from './report.ts'
 import { runSeed } from './run-seed.ts'
 import { freshSeeds, regressionSeeds, seedsFrom } from './seeds.ts'
+import { shrink } from './shrink.ts'
 import { PLAIN, UNDER_PRESSURE, Worker } from './worker-pool.ts'
 
 const SEED_MAX = 2 ** 32 - 1
@@ -26,7 +27,9 @@ const USAGE = `npm run sim -- [options]
     --verbose       print its trace
     --until E       stop it after E events
     --faults a,b    only these faults, of ${FAULT_NAMES.join(', ')}
+    --shrink        find the fewest kinds of faults with which it still fails
     --no-invariants leave the checks after each event out
+  --marks           print how often what happened
   --measure         events per second and core, with and without invariants`
 
 class UsageError extends Error {}
@@ -66,6 +69,8 @@ interface Flags {
   readonly verbose: boolean
   readonly invariants: boolean
   readonly measure: boolean
+  readonly marks: boolean
+  readonly shrink: boolean
 }
 
 const TEXT = { type: 'string' } as const
@@ -82,6 +87,8 @@ const OPTIONS = {
   verbose: FLAG,
   'no-invariants': FLAG,
   measure: FLAG,
+  marks: FLAG,
+  shrink: FLAG,
   help: FLAG,
 } as const
 
@@ -105,8 +112,17 @@ function readFlags(args: readonly string[]): Flags | null {
     faults: faultsFlag(values.faults),
   }
   const given = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
-  const { twice, ci, verbose, measure } = values
-  return { ...given, twice: twice || ci, ci, verbose, measure, invariants: !values['no-invariants'] }
+  const { twice, ci, verbose, measure, marks, shrink: shrinks } = values
+  return {
+    ...given,
+    twice: twice || ci,
+    ci,
+    verbose,
+    measure,
+    marks,
+    shrink: shrinks,
+    invariants: !values['no-invariants'],
+  }
 }
 
 /** The seeds to run, until they or the time are used up. */
@@ -200,6 +216,10 @@ class Runner {
       this.#totals.runs >= RUNS_FOR_COVERAGE && this.#flags.faults === undefined
         ? missingMarks(this.#totals.marks)
         : []
+    if (this.#flags.marks) {
+      const sorted = [...this.#totals.marks].sort(([a], [b]) => (a < b ? -1 : 1))
+      for (const [name, count] of sorted) console.log(`  ${name}: ${count}`)
+    }
     if (missing.length > 0)
       this.#problem(`never reached in ${this.#totals.runs} runs, so not tested: ${missing.join(', ')}`)
     console.log(
@@ -229,6 +249,17 @@ async function runHere(flags: Flags & { readonly seed: number }): Promise<boolea
   return report.failure === null
 }
 
+async function shrinkHere(seed: number): Promise<boolean> {
+  const shrunk = await shrink((faults) => runSeed({ seed, ...(faults === undefined ? {} : { faults }) }))
+  if (shrunk === null) {
+    console.log(`seed ${seed}: clean, so there is nothing to shrink`)
+    return true
+  }
+  console.log(describeFailure(shrunk.report, commitOf(process.cwd())))
+  console.log(`still fails with --faults ${shrunk.faults.join(',') || 'none'} (${shrunk.runs} runs)`)
+  return false
+}
+
 async function measure(): Promise<boolean> {
   for (const invariants of [false, true, false, true]) {
     const totals = new Totals()
@@ -248,6 +279,7 @@ async function main(): Promise<boolean> {
   }
   if (flags.measure) return measure()
   const { seed } = flags
+  if (seed !== undefined && flags.shrink) return shrinkHere(seed)
   if (seed !== undefined) return runHere({ ...flags, seed })
   const runner = new Runner(flags)
   process.on('SIGINT', () => {
