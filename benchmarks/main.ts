@@ -1,6 +1,7 @@
 // npm run bench [-- <name> ...] [--small]: runs the benchmarks and prints one line of text and one of JSON for each.
 import { benchmarkProduce } from './produce.js'
 import { benchmarkStart } from './start.js'
+import { benchmarkTestCluster } from './test-cluster.js'
 
 export interface BenchmarkOptions {
   /** A quick run that proves that the benchmark works; its figures mean nothing. */
@@ -10,7 +11,11 @@ export interface BenchmarkOptions {
 
 export type Benchmark = (options: BenchmarkOptions) => Promise<Readonly<Record<string, unknown>>>
 
-const BENCHMARKS: Readonly<Record<string, Benchmark>> = { produce: benchmarkProduce, start: benchmarkStart }
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  produce: benchmarkProduce,
+  start: benchmarkStart,
+  'test-cluster': benchmarkTestCluster,
+}
 
 async function main(args: readonly string[]): Promise<void> {
   const small = args.includes('--small')

@@ -3,6 +3,8 @@ import type { Clock, Timer } from '../base/clock.ts'
 /** The clock of one run of a process. Halted, it calls nobody back any more, as if the process were gone. */
 export class HaltableClock implements Clock {
   readonly #clock: Clock
+  /** Those that are set; cancelled at the end, because a timer that nobody waits for keeps Node running. */
+  readonly #timers = new Set<Timer>()
   #halted = false
 
   constructor(clock: Clock) {
@@ -11,6 +13,8 @@ export class HaltableClock implements Clock {
 
   halt(): void {
     this.#halted = true
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
   }
 
   monotonicMs(): number {
@@ -22,14 +26,26 @@ export class HaltableClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    return this.#clock.setTimer(delayMs, () => this.#call(callback))
+    return this.#set(callback, (fire) => this.#clock.setTimer(delayMs, fire))
   }
 
   afterPendingIo(callback: () => void): Timer {
-    return this.#clock.afterPendingIo(() => this.#call(callback))
+    return this.#set(callback, (fire) => this.#clock.afterPendingIo(fire))
   }
 
-  #call(callback: () => void): void {
-    if (!this.#halted) callback()
+  #set(callback: () => void, start: (fire: () => void) => Timer): Timer {
+    if (this.#halted) return { cancel() {} }
+    const started = start(() => {
+      this.#timers.delete(timer)
+      callback()
+    })
+    const timer: Timer = {
+      cancel: () => {
+        this.#timers.delete(timer)
+        started.cancel()
+      },
+    }
+    this.#timers.add(timer)
+    return timer
   }
 }

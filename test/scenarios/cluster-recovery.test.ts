@@ -3,18 +3,19 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { seededRandom } from '../../src/base/random.ts'
 import type { Client } from '../../src/client/client.ts'
 import { type FileOperation, randomPowerLoss } from '../../src/storage/memory-file-system.ts'
-import { MemoryCluster } from '../../src/testing/memory-cluster.ts'
+import { startCluster } from '../../src/testing/start-cluster.ts'
+import { TestCluster } from '../../src/testing/test-cluster.ts'
 
 const TOPIC = 't'
 
 describe('a cluster of three nodes', () => {
-  let cluster: MemoryCluster
+  let cluster: TestCluster
   afterEach(async () => {
     await cluster.stop()
   })
 
   async function start(seed: number): Promise<Client> {
-    cluster = await MemoryCluster.start({ seed })
+    cluster = await startCluster({ seed })
     const client = cluster.client()
     await client.admin.createTopic({ name: TOPIC, partitions: 1, replicationFactor: 3 })
     return client
@@ -97,7 +98,10 @@ describe('a cluster of three nodes', () => {
       operation.kind !== 'exists'
         ? new Promise(() => {})
         : undefined
-    cluster = await MemoryCluster.start({
+    cluster = await TestCluster.start({
+      brokers: 3,
+      sockets: false,
+      storage: 'memory',
       seed: 8,
       disk: (id) => (id === slow ? { onOperation: neverSettles } : {}),
     })
@@ -204,7 +208,7 @@ describe('a cluster of three nodes', () => {
 
 describe('one node alone', () => {
   it('an entry of its offset index lost half of its bytes -> the log is found whole all the same (STO-09)', async () => {
-    const cluster = await MemoryCluster.start({ brokers: 1 })
+    const cluster = await startCluster({ brokers: 1 })
     try {
       const client = cluster.client()
       const configs = { 'index.interval.bytes': '0' }
@@ -229,7 +233,7 @@ describe('one node alone', () => {
   })
 
   it('stopped, started, and without power -> the lock of the earlier run does not keep it from starting', async () => {
-    const cluster = await MemoryCluster.start({ brokers: 1 })
+    const cluster = await startCluster({ brokers: 1 })
     try {
       await cluster.stopNode(1)
       await cluster.restart(1)
@@ -244,7 +248,7 @@ describe('one node alone', () => {
   })
 
   it('killed between a topic and its log -> the topic is made anew at the next start and can be used', async () => {
-    const cluster = await MemoryCluster.start({ brokers: 1 })
+    const cluster = await startCluster({ brokers: 1 })
     try {
       const client = cluster.client()
       await cluster.kill(1)

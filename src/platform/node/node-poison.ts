@@ -100,15 +100,24 @@ export class NodePoison {
 
   #gate(holder: Holder, name: string, shown: string): void {
     const real = holder[name]
-    if (typeof real !== 'function') return
+    if (typeof real === 'function') this.#replace(holder, name, this.#gateOf(real as AnyFunction, shown))
+  }
+
+  /** What hangs on the function stays, behind a gate too: process.hrtime.bigint, util.promisify's own form of exec. */
+  #gateOf(real: AnyFunction, shown: string): AnyFunction {
     const refuse = (): void => this.#refuse(shown)
     const gate = function (this: unknown, ...args: unknown[]): unknown {
       refuse()
-      return (real as AnyFunction).apply(this, args)
+      return real.apply(this, args)
     }
-    // What hangs on the function stays reachable, such as process.hrtime.bigint and util.promisify's own form.
-    Object.defineProperties(gate, { ...Object.getOwnPropertyDescriptors(real), [MARK]: { value: true } })
-    this.#replace(holder, name, gate)
+    const own: Record<PropertyKey, PropertyDescriptor> = Object.getOwnPropertyDescriptors(real)
+    for (const key of Reflect.ownKeys(own)) {
+      const { value } = own[key]! as { readonly value?: unknown }
+      if (typeof value === 'function')
+        own[key] = { ...own[key], value: this.#gateOf(value as AnyFunction, `${String(key)} of ${shown}`) }
+    }
+    Object.defineProperties(gate, { ...own, [MARK]: { value: true } })
+    return gate
   }
 
   #gateClass(name: string): void {

@@ -53,11 +53,11 @@ export class SimulatedClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    return this.#set(clampTimerDelayMs(delayMs) / this.#rate, callback, 'drawn')
+    return this.#set(this.#shows(this.monotonicMs() + clampTimerDelayMs(delayMs)), callback, 'drawn')
   }
 
   afterPendingIo(callback: () => void): Timer {
-    return this.#set(0, callback, 'last')
+    return this.#set(this.#kernel.nowMs, callback, 'last')
   }
 
   /** Sets the wall clock forward or, with a negative number, back. Timers do not notice. */
@@ -87,7 +87,14 @@ export class SimulatedClock implements Clock {
     this.#pending.clear()
   }
 
-  #set(delayMs: number, callback: () => void, order: 'drawn' | 'last'): Timer {
+  /** The first moment at which this clock shows a time: the quotient alone is rounded to one before it now and then. */
+  #shows(monotonicMs: number): number {
+    let atMs = monotonicMs / this.#rate
+    while (atMs * this.#rate < monotonicMs) atMs += atMs * Number.EPSILON
+    return atMs
+  }
+
+  #set(atMs: number, callback: () => void, order: 'drawn' | 'last'): Timer {
     if (this.#state === 'halted') return DEAD_TIMER
     let isCancelled = false
     const call = (): void => {
@@ -96,7 +103,7 @@ export class SimulatedClock implements Clock {
       if (this.#state === 'paused') this.#held.push({ call, order })
       else callback()
     }
-    const event: SimulatedEvent = this.#kernel.schedule(this.#kernel.nowMs + delayMs, call, order)
+    const event: SimulatedEvent = this.#kernel.schedule(atMs, call, order)
     this.#pending.add(event)
     return {
       cancel: () => {

@@ -176,6 +176,9 @@ class SimulationRun {
   async #finalPhase(): Promise<void> {
     const behind = await this.#whenDone('everything is read once more', this.#workload.readAll())
     if (behind.length > 0) throw new Error(`LIVENESS: not everything could be read: ${behind.join('; ')}`)
+    const lost = this.#workload.recorder.events.find(({ error }) => error === 'OFFSET_OUT_OF_RANGE')
+    if (lost !== undefined)
+      throw new Error(`REP-33: at ${lost.timeMs} ms a consumer was told that its offset is out of range`)
     // Without deduplication a retried send may be there twice.
     const { findings } = checkHistory(this.#workload.recorder.events, { allowed: ['duplicate'] })
     const errors = findings.filter(({ isAllowed }) => !isAllowed)

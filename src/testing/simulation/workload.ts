@@ -156,6 +156,8 @@ export class Workload {
         maxWaitMs: oneOf(random, [10, 100, 500]),
         maxPartitionBytes: oneOf(random, [1_024, 16_384, 1_048_576]),
         requestTimeoutMs: 3_000,
+        // Nothing is ever deleted, so no offset that was handed out can leave the log; a reset would hide that (REP-33).
+        autoOffsetReset: 'none',
       },
     })
     await consumer.assign(this.#keys, { from: 'beginning' })

@@ -19,7 +19,10 @@ export class ClusterInvariants {
   check(nodes: readonly ObservedNode[]): void {
     this.#metadata.check(nodes)
     this.#replicas.checkCheap(nodes)
-    this.#isr.check(nodes, this.#metadata.newest)
+    this.#isr.check(nodes, {
+      newest: this.#metadata.newest,
+      committedEnd: (key) => this.#replicas.committedEnd(key),
+    })
     if (++this.#events % DEEP_EVERY_EVENTS === 0) this.checkDeep(nodes)
   }
 

@@ -40,7 +40,7 @@ export class CommittedHistory {
   }
 
   /**
-   * Compares a replica with the history: all that both have in the range must be the same batches.
+   * Compares a replica with the history: it must have the very batches that were committed in the range.
    * @returns up to where it was compared.
    */
   compare(
@@ -51,12 +51,11 @@ export class CommittedHistory {
     const to = Math.min(range.to, this.endOffset)
     let mine = firstFrom(this.#batches, from)
     let theirs = firstFrom(batches, from)
-    for (; mine < this.#batches.length && theirs < batches.length; mine++, theirs++) {
+    for (; mine < this.#batches.length && this.#batches[mine]!.baseOffset < to; mine++, theirs++) {
       const committed = this.#batches[mine]!
-      const stored = batches[theirs]!
-      if (committed.baseOffset >= to) break
+      const stored = batches[theirs]
       demand(
-        isSame(committed, stored),
+        stored !== undefined && isSame(committed, stored),
         invariant,
         () => `${this.key}: ${who} holds ${show(stored)} where ${show(committed)} was committed`,
       )
@@ -86,6 +85,8 @@ function isSame(a: StoredBatch, b: StoredBatch): boolean {
   )
 }
 
-function show({ baseOffset, endOffset, leaderEpoch, crc }: StoredBatch): string {
+function show(batch: StoredBatch | undefined): string {
+  if (batch === undefined) return 'nothing'
+  const { baseOffset, endOffset, leaderEpoch, crc } = batch
   return `offsets ${baseOffset} to ${endOffset - 1} of leader epoch ${leaderEpoch} (CRC ${crc.toString(16)})`
 }

@@ -31,10 +31,17 @@ export class IsrInvariants {
 
   /**
    * To be called after every event.
-   * @param newest the newest committed metadata.
+   * @param of `newest`: the newest committed metadata; `committedEnd`: up to where a partition was ever committed.
    * @throws InvariantViolation
    */
-  check(nodes: readonly ObservedNode[], newest: ClusterImage | null): void {
+  check(
+    nodes: readonly ObservedNode[],
+    of: {
+      readonly newest: ClusterImage | null
+      readonly committedEnd: (key: PartitionKey) => Offset
+    },
+  ): void {
+    const { newest } = of
     this.#hasNoted = false
     for (const { id, server } of nodes) {
       this.#note(`controller ${id}`, server.controller?.image)
@@ -45,6 +52,7 @@ export class IsrInvariants {
     }
     for (const { id, server } of nodes) {
       for (const partition of server.broker?.registry.hosted ?? []) {
+        if (isMember(id, partition, newest)) checkMember(id, partition, of.committedEnd(partition.key))
         if (partition.leader === null) continue
         this.#checkCounted(id, partition)
         this.#checkHolders(id, partition, newest)
@@ -115,4 +123,21 @@ export class IsrInvariants {
     }
     return holders
   }
+}
+
+function isMember(id: NodeId, { options }: Partition, image: ClusterImage | null): boolean {
+  return image?.topics.get(options.topicId)?.partitions[options.partition]?.isr.includes(id) === true
+}
+
+/**
+ * Whoever may be elected has all that was ever committed, fsynced (INV-5). At every moment: who joins too early has it a
+ * few milliseconds later, unless the leader dies in between.
+ */
+function checkMember(id: NodeId, { key, log }: Partition, committedEnd: Offset): void {
+  demand(
+    log.flushedOffset >= committedEnd,
+    'INV-5',
+    () =>
+      `${key}: node ${id} is in the ISR and has fsynced all below ${log.flushedOffset}, but ${committedEnd} was committed`,
+  )
 }
