@@ -24,6 +24,11 @@ export interface BrokerSettings {
   readonly replicaFetchResponseMaxBytes: number
   readonly checkpointIntervalMs: number
   readonly controllerRequestTimeoutMs: number
+  /**
+   * The same for a heartbeat: so much shorter than the session that a controller that has gone without a word costs one
+   * heartbeat and not the session.
+   */
+  readonly heartbeatTimeoutMs: number
   readonly controlledShutdownTimeoutMs: number
 }
 

@@ -125,7 +125,7 @@ export class BrokerLifecycle {
           wantShutdown: this.#wantShutdown,
           offlineLogs: this.#fenced ? (offlineLogs ?? []) : [],
         },
-        { timeoutMs: settings.controllerRequestTimeoutMs },
+        { timeoutMs: settings.heartbeatTimeoutMs },
       )
       if (answer.fenced !== this.#fenced)
         environment.log.info(answer.fenced ? 'broker-fenced' : 'broker-unfenced', { brokerEpoch })

@@ -2,7 +2,7 @@ import { Sleeper } from '../base/async/sleeper.ts'
 import { toVltavaError, VltavaError } from '../model/errors.ts'
 import type { NodeId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
-import type { Api } from '../protocol/api.ts'
+import type { Api, ResponseOf } from '../protocol/api.ts'
 import { findController } from '../protocol/quorum.ts'
 import type { BrokerEnvironment, ConnectPeer } from './broker-environment.ts'
 
@@ -13,6 +13,13 @@ const DISCOVERY_PAUSE_MS = 50
 interface ActiveController {
   readonly controllerId: NodeId
   readonly connection: Connection
+}
+
+type FindControllerAnswer = ResponseOf<typeof findController>
+
+interface FoundController {
+  readonly controllerId: NodeId
+  readonly term: number
 }
 
 export interface ControllerLinkOptions {
@@ -126,24 +133,43 @@ export class ControllerLink {
     return this.#discovery
   }
 
-  /** Asks all voters at once, so that one that does not answer delays nobody, and takes the newest term's answer. */
-  async #ask(): Promise<ActiveController | null> {
-    const answers = await Promise.all(
-      this.#voters.map(async ({ nodeId, url }) => {
-        try {
-          const connection = await this.#connectPeer(nodeId, url)
-          return (await connection.request(findController, {}, { timeoutMs: DISCOVERY_TIMEOUT_MS })).body
-        } catch {
-          return null
-        }
-      }),
-    )
-    let best: { controllerId: NodeId; term: number } | null = null
-    for (const answer of answers) {
-      if (answer === null || answer.controllerId === null) continue
-      if (best === null || answer.term > best.term)
-        best = { controllerId: answer.controllerId, term: answer.term }
+  /**
+   * Resolves when a majority has answered and one of them knows a controller: any majority has a member of the one that
+   * elected the newest. So voters that are silent delay nobody. Without such a majority it waits for all.
+   */
+  #newestAnswer(): Promise<FoundController | null> {
+    return new Promise((resolve) => {
+      let best: FoundController | null = null
+      let answered = 0
+      let left = this.#voters.length
+      for (const voter of this.#voters) {
+        void this.#askOne(voter).then((answer) => {
+          left--
+          if (answer !== null) answered++
+          if (answer !== null && answer.controllerId !== null && (best === null || answer.term > best.term))
+            best = { controllerId: answer.controllerId, term: answer.term }
+          if (left === 0 || (best !== null && 2 * answered > this.#voters.length)) resolve(best)
+        })
+      }
+    })
+  }
+
+  /** null when it does not answer. */
+  async #askOne({
+    nodeId,
+    url,
+  }: ControllerLinkOptions['voters'][number]): Promise<FindControllerAnswer | null> {
+    try {
+      const connection = await this.#connectPeer(nodeId, url)
+      return (await connection.request(findController, {}, { timeoutMs: DISCOVERY_TIMEOUT_MS })).body
+    } catch {
+      return null
     }
+  }
+
+  /** Asks all voters at once, and takes the newest term's answer. */
+  async #ask(): Promise<ActiveController | null> {
+    const best = await this.#newestAnswer()
     const voter = this.#voters.find(({ nodeId }) => nodeId === best?.controllerId)
     if (best === null || voter === undefined) return null
     try {

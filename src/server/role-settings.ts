@@ -6,6 +6,9 @@ import type { NodeConfig } from './config.ts'
 /** How long a broker waits for one answer of the controller before it looks for another one. */
 const CONTROLLER_REQUEST_TIMEOUT_MS = 2_000
 
+/** Heartbeats that a session has room for, one behind the other. */
+const HEARTBEATS_PER_SESSION = 4
+
 export function brokerSettingsOf({ integers }: NodeConfig): BrokerSettings {
   return {
     heartbeatIntervalMs: integers['broker.heartbeat.interval.ms'],
@@ -15,6 +18,10 @@ export function brokerSettingsOf({ integers }: NodeConfig): BrokerSettings {
     replicaFetchResponseMaxBytes: integers['replica.fetch.response.max.bytes'],
     checkpointIntervalMs: integers['replica.high.watermark.checkpoint.interval.ms'],
     controllerRequestTimeoutMs: CONTROLLER_REQUEST_TIMEOUT_MS,
+    heartbeatTimeoutMs: Math.min(
+      CONTROLLER_REQUEST_TIMEOUT_MS,
+      Math.max(1, Math.floor(integers['broker.session.timeout.ms'] / HEARTBEATS_PER_SESSION)),
+    ),
     controlledShutdownTimeoutMs: integers['controlled.shutdown.timeout.ms'],
   }
 }

@@ -13,7 +13,11 @@ export class VirtualCluster {
   readonly failures: string[] = []
   readonly logged: string[] = []
 
-  constructor(options: { readonly seed: number; readonly nodes: number }) {
+  constructor(options: {
+    readonly seed: number
+    readonly nodes: number
+    readonly settings?: Readonly<Record<string, number>>
+  }) {
     const streams = new RandomStreams(options.seed)
     this.kernel = new SimulationKernel({ random: streams.stream('order'), fence: createNodeFence() })
     this.network = new SimulatedNetwork({ random: streams.stream('network') })
@@ -23,7 +27,7 @@ export class VirtualCluster {
       network: this.network,
       nodes: options.nodes,
       voters: options.nodes,
-      settings: {},
+      settings: options.settings ?? {},
       diskSpeed: { syncMs: 1, otherMs: 0.1 },
       onTrace: () => {},
       onDiskFault: () => {},

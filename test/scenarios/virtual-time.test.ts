@@ -46,4 +46,36 @@ describe('on virtual time', () => {
       expect(virtual.failures, `stopped after ${afterMs} ms`).toEqual([])
     }
   })
+
+  it.each([1_500, 3_000])(
+    'the active controller is cut off without a word, sessions of %i ms -> its successor fences it alone',
+    async (sessionTimeoutMs) => {
+      // A heartbeat waited for 2 s for the silent one, and the search for another one for as long again.
+      for (let seed = 40; seed < 50; seed++) {
+        const settings = { 'broker.session.timeout.ms': sessionTimeoutMs }
+        const virtual = new VirtualCluster({ seed, nodes: 3, settings })
+        const { nodes } = virtual.cluster
+        for (const node of nodes) node.start()
+        await virtual.untilAllReady()
+        // Until every controller has heard that all are unfenced.
+        await virtual.kernel.run({ untilMs: virtual.kernel.nowMs + 500 })
+        const old = nodes.find(({ server }) => server!.controller!.isActive)!
+        const others = nodes.filter((node) => node !== old)
+        virtual.network.partition([[old.name], others.map(({ name }) => name)])
+        const fenced = new Set<number>()
+        await virtual.kernel.run({
+          untilMs: virtual.kernel.nowMs + 15_000,
+          afterEvent: () => {
+            for (const { server } of others) {
+              for (const { brokerId, fenced: isFenced } of server!.controller!.image.brokers.values()) {
+                if (isFenced) fenced.add(brokerId)
+              }
+            }
+            return false
+          },
+        })
+        expect([...fenced], `seed ${seed}`).toEqual([old.id])
+      }
+    },
+  )
 })
