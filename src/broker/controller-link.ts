@@ -138,18 +138,18 @@ export class ControllerLink {
    * elected the newest. So voters that are silent delay nobody. Without such a majority it waits for all.
    */
   #newestAnswer(): Promise<FoundController | null> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       let best: FoundController | null = null
       let answered = 0
       let left = this.#voters.length
       for (const voter of this.#voters) {
-        void this.#askOne(voter).then((answer) => {
+        this.#askOne(voter).then((answer) => {
           left--
           if (answer !== null) answered++
           if (answer !== null && answer.controllerId !== null && (best === null || answer.term > best.term))
             best = { controllerId: answer.controllerId, term: answer.term }
           if (left === 0 || (best !== null && 2 * answered > this.#voters.length)) resolve(best)
-        })
+        }, reject)
       }
     })
   }
