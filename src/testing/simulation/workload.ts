@@ -87,7 +87,9 @@ export class Workload {
       ...this.#recording(reader),
       clock: reader.clock,
       consumers: [consumer],
-      timeoutMs: 60_000,
+      timeoutMs: 200_000,
+      // A slow network needs its time; beginning anew only helps a reader that is stuck.
+      restartMs: 100_000,
       keys: this.#keys,
     })
     await consumer.close()
