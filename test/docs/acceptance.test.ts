@@ -6,12 +6,18 @@ import { HAZARDS } from './hazards.ts'
 import { code, table } from './markdown.ts'
 import { filesByHazard, hazardsIn } from './test-names.ts'
 
+/** Hazards of a product have two digits, the checks and the items of the simulation as many as they need. */
+const PADDED = ['REP', 'RAFT', 'STO', 'SEC']
+
 const numbers = (
   prefix: string,
   ranges: readonly (readonly [from: number, to: number])[],
 ): readonly string[] =>
   ranges.flatMap(([from, to]) =>
-    Array.from({ length: to - from + 1 }, (_, i) => `${prefix}-${String(from + i).padStart(2, '0')}`),
+    Array.from(
+      { length: to - from + 1 },
+      (_, i) => `${prefix}-${String(from + i).padStart(PADDED.includes(prefix) ? 2 : 1, '0')}`,
+    ),
   )
 
 /** What no change may leave without a test. */
@@ -35,6 +41,24 @@ const REQUIRED: readonly string[] = [
   ...numbers('SEC', [
     [10, 13],
     [30, 33],
+  ]),
+  // docs/simulation.md says what the others wait for.
+  ...numbers('CHK', [[0, 19]]),
+  ...numbers('INV', [
+    [1, 1],
+    [3, 7],
+    [10, 11],
+    [13, 17],
+    [19, 19],
+    [22, 23],
+    [25, 25],
+  ]),
+  ...numbers('SIM', [
+    [2, 4],
+    [6, 9],
+    [14, 14],
+    [23, 23],
+    [27, 27],
   ]),
 ]
 

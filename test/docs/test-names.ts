@@ -5,6 +5,9 @@ import { type SourceTree, walk } from '../tidy/source-tree.ts'
 /** Such as "REP-14, REP-33: ..." or "INV-1, 3, 4: ...", at the start of a name. */
 const NUMBERS = /^([A-Z]+)-\d+(?:, (?:[A-Z]+-)?\d+)*(?=[:, ])/
 
+/** Where numbers stand that are no names of tests: mutants name who notices them. */
+const NO_NAMES = ['test/docs/', 'test/simulation/mutants/']
+
 /** The hazards at the start of a name; none for a name that bears no number. */
 export function hazardsIn(name: string): readonly string[] {
   const found = NUMBERS.exec(name)
@@ -28,7 +31,7 @@ export function filesByHazard({ files, modules }: SourceTree): ReadonlyMap<strin
     for (const hazard of hazardsIn(name)) found.set(hazard, (found.get(hazard) ?? new Set()).add(path))
   }
   for (const [path, module] of modules) {
-    if (!path.startsWith('test/') || path.startsWith('test/docs/')) continue
+    if (!path.startsWith('test/') || NO_NAMES.some((folder) => path.startsWith(folder))) continue
     walk(module, (node) => {
       if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node)) note(path, node.text)
     })

@@ -275,7 +275,7 @@ describe('checkHistory', () => {
     expect(names(check(script(['y'])))).toEqual(['int-poll-skip'])
   })
 
-  it('CHK-T12: one operation goes backwards, another repeats -> int-nonmonotonic-poll by -2 and 0', () => {
+  it('CHK-7: one operation goes backwards, another repeats -> int-nonmonotonic-poll by -2 and 0 (CHK-T12)', () => {
     const script = new Script().send('ok', [
       ['x', 'a', 1],
       ['x', 'b', 2],
