@@ -100,6 +100,18 @@ function parse(args: readonly string[]): ReturnType<typeof parseArgs<{ options: 
   }
 }
 
+/** Options that mean something only with a seed, or only without one. */
+function checkTogether(values: ReturnType<typeof parse>): void {
+  const withSeed = (['until', 'verbose', 'shrink', 'no-invariants'] as const).filter((name) => values[name])
+  const withoutSeed = (['minutes', 'seeds', 'from', 'twice', 'ci', 'marks'] as const).filter(
+    (name) => values[name],
+  )
+  if (values.seed === undefined && withSeed.some((name) => name !== 'no-invariants'))
+    throw new UsageError(`--${withSeed[0]}: needs --seed`)
+  if (values.seed !== undefined && withoutSeed.length > 0)
+    throw new UsageError(`--${withoutSeed[0]}: does not go with --seed, which runs one seed once`)
+}
+
 function readFlags(args: readonly string[]): Flags | null {
   const values = parse(args)
   if (values.help) return null
@@ -112,6 +124,7 @@ function readFlags(args: readonly string[]): Flags | null {
     faults: faultsFlag(values.faults),
   }
   const given = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
+  checkTogether(values)
   const { twice, ci, verbose, measure, marks, shrink: shrinks } = values
   return {
     ...given,

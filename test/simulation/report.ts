@@ -11,7 +11,11 @@ const LINES_PRINTED = 25
 /** The commit of the sources, with a mark when files differ from it. */
 export function commitOf(directory: string): string {
   const git = (...args: string[]): string =>
-    execFileSync('git', args, { cwd: directory, encoding: 'utf8' }).trim()
+    execFileSync('git', args, {
+      cwd: directory,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim()
   try {
     return `${git('rev-parse', '--short=12', 'HEAD')}${git('status', '--porcelain', '-uno') === '' ? '' : ' (with changes)'}`
   } catch {

@@ -46,7 +46,9 @@ export class Worker {
       }, STUCK_AFTER_MS)
       child.on('message', onMessage)
       child.on('exit', onExit)
-      child.send(request)
+      // One that ended after the seed before says so here; one that is about to end will tell by its exit.
+      if (child.exitCode !== null || child.signalCode !== null) onExit(child.exitCode, child.signalCode)
+      else child.send(request, () => {})
     })
   }
 

@@ -90,6 +90,7 @@ class SimulationRun {
     this.#kernel = new SimulationKernel({
       random: this.#streams.stream('order'),
       fence: createNodeFence(),
+      onStray: () => this.#fail(new Error('SIM-5: something real has woken simulated code')),
       ...(options.onTurn === undefined ? {} : { onTurn: options.onTurn }),
     })
     this.#trace = new Trace({
@@ -147,23 +148,25 @@ class SimulationRun {
   async #safetyPhase(): Promise<void> {
     const random = this.#streams.stream('start')
     for (const node of this.#cluster.nodes) this.#kernel.schedule(random.below(200), () => node.start())
-    this.#workload.start()
+    this.#inTurn(() => this.#workload.start())
     // Most clusters are born in peace; the others must survive a birth with faults.
     if (chance(random, 70)) await this.#advance(3_000)
-    this.#nemesis.start()
+    this.#inTurn(() => this.#nemesis.start())
     await this.#advance(this.#plan.safetyMs)
   }
 
   async #livenessPhase(): Promise<void> {
     this.#trace.add('all faults are over')
-    this.#nemesis.stop()
     const rest = new ClusterAtRest(this.#cluster, { dead: this.#chooseDead(), plan: this.#plan })
-    if (rest.dead !== null) this.#cluster.node(rest.dead).kill()
+    this.#inTurn(() => {
+      this.#nemesis.stop()
+      if (rest.dead !== null) this.#cluster.node(rest.dead).kill()
+    })
     await this.#until(() => this.#isWhole(rest), {
       budgetMs: HEAL_BUDGET_MS,
       what: () => `the cluster is not whole: ${rest.whyNotWhole()}`,
     })
-    await this.#whenDone('the clients stop', this.#workload.stop())
+    await this.#whenDone('the clients stop', () => this.#workload.stop())
     await this.#until(() => rest.whyNotLevel() === null, {
       budgetMs: HEAL_BUDGET_MS,
       what: () => `the replicas do not become equal: ${rest.whyNotLevel()}`,
@@ -174,7 +177,7 @@ class SimulationRun {
   }
 
   async #finalPhase(): Promise<void> {
-    const behind = await this.#whenDone('everything is read once more', this.#workload.readAll())
+    const behind = await this.#whenDone('everything is read once more', () => this.#workload.readAll())
     if (behind.length > 0) throw new Error(`LIVENESS: not everything could be read: ${behind.join('; ')}`)
     const lost = this.#workload.recorder.events.find(({ error }) => error === 'OFFSET_OUT_OF_RANGE')
     if (lost !== undefined)
@@ -201,8 +204,10 @@ class SimulationRun {
   /** Everybody leaves in order, and nothing is left behind. */
   async #shutDown(): Promise<void> {
     const { clients, nodes } = this.#cluster
-    await this.#whenDone('the clients close', Promise.all(clients.map(({ client }) => client.close())))
-    for (const node of nodes) node.stop()
+    await this.#whenDone('the clients close', () => Promise.all(clients.map(({ client }) => client.close())))
+    this.#inTurn(() => {
+      for (const node of nodes) node.stop()
+    })
     await this.#until(() => nodes.every(({ run }) => run === null) && this.#network.isQuiescent, {
       budgetMs: END_BUDGET_MS,
       lookEveryEvents: 1,
@@ -260,6 +265,11 @@ class SimulationRun {
     return nodes > 1 && !isNeededVoter && areAllThere && this.#hasAllWithout(id)
   }
 
+  /** Does something as an event, so that all it sets off is part of the run. */
+  #inTurn(act: () => void): void {
+    this.#kernel.schedule(this.#kernel.nowMs, act)
+  }
+
   async #advance(ms: number): Promise<void> {
     await this.#run(this.#kernel.nowMs + ms, () => false)
   }
@@ -277,14 +287,16 @@ class SimulationRun {
     if (end !== 'condition' && !condition()) throw new Error(`LIVENESS: ${what()}`)
   }
 
-  async #whenDone<T>(what: string, work: Promise<T>): Promise<T> {
+  async #whenDone<T>(what: string, start: () => Promise<T>): Promise<T> {
     let result: { readonly value: T } | null = null
-    work.then(
-      (value) => {
-        result = { value }
-      },
-      (thrown: unknown) => this.#fail(thrown),
-    )
+    this.#inTurn(() => {
+      start().then(
+        (value) => {
+          result = { value }
+        },
+        (thrown: unknown) => this.#fail(thrown),
+      )
+    })
     const end = await this.#run(this.#kernel.nowMs + END_BUDGET_MS, () => result !== null)
     if (result === null) throw new Error(`LIVENESS: not within ${END_BUDGET_MS} ms: ${what} (${end})`)
     return (result as { readonly value: T }).value

@@ -10,7 +10,6 @@ interface ReplicaState {
   readonly log: ReplicaLog
   generation: number
   comparedTo: number
-  epochsCheckedTo: number
   highWatermark: number
   /** The leader epoch for which this node was noted as the leader. */
   ledEpoch: number
@@ -102,7 +101,6 @@ export class ReplicaInvariants {
     if (state.generation !== state.log.generation) {
       state.generation = state.log.generation
       state.comparedTo = 0
-      state.epochsCheckedTo = 0
     }
     const who = `node ${node.id}`
     const isMember = image?.isr.includes(node.id) === true
@@ -125,7 +123,7 @@ export class ReplicaInvariants {
     if (from < to) {
       state.comparedTo = history.compare(batches, { from, to, who, invariant: isMember ? 'INV-1' : 'INV-7' })
     }
-    this.#checkEpochs(partition, { batches, state, who })
+    this.#checkEpochs(partition, { batches, who })
   }
 
   #checkPresentLeader(partition: Partition, image: PartitionImage, who: string): void {
@@ -147,9 +145,9 @@ export class ReplicaInvariants {
 
   #checkEpochs(
     partition: Partition,
-    at: { readonly batches: readonly StoredBatch[]; readonly state: ReplicaState; readonly who: string },
+    at: { readonly batches: readonly StoredBatch[]; readonly who: string },
   ): void {
-    const { batches, state, who } = at
+    const { batches, who } = at
     const { epochs, logEndOffset } = partition.log
     let before = { epoch: -1, startOffset: -1 }
     for (const entry of epochs.entries) {
@@ -161,7 +159,6 @@ export class ReplicaInvariants {
       before = entry
     }
     for (const batch of batches) {
-      if (batch.baseOffset < state.epochsCheckedTo) continue
       if (batch.endOffset > logEndOffset) break
       demand(
         epochs.epochAt(batch.baseOffset) === batch.leaderEpoch,
@@ -185,7 +182,7 @@ export class ReplicaInvariants {
     let state = this.#replicas.get(partition)
     if (state === undefined) {
       const log = new ReplicaLog(node.fileSystem, { ...partition.options, dataDir: node.dataDir })
-      state = { log, generation: 0, comparedTo: 0, epochsCheckedTo: 0, highWatermark: 0, ledEpoch: -1 }
+      state = { log, generation: 0, comparedTo: 0, highWatermark: 0, ledEpoch: -1 }
       this.#replicas.set(partition, state)
     }
     return state
