@@ -79,12 +79,12 @@ export class Workload {
     const { cluster } = this.#options
     const reader = cluster.client()
     const consumer = new RecordedConsumer({
-      ...this.#recording(reader),
+      ...this.#recording(),
       client: reader.client,
       clock: reader.clock,
     })
     const drained = await finalPhase({
-      ...this.#recording(reader),
+      ...this.#recording(),
       clock: reader.clock,
       consumers: [consumer],
       timeoutMs: 200_000,
@@ -120,7 +120,7 @@ export class Workload {
     const { plan, onAcknowledged } = this.#options
     const random = this.#random(`producer-${number}`)
     const producer = new RecordedProducer({
-      ...this.#recording({ clock }),
+      ...this.#recording(),
       client,
       producer: {
         deliveryTimeoutMs: plan.deliveryTimeoutMs,
@@ -151,7 +151,7 @@ export class Workload {
   async #consume(number: number, { client, clock }: SimulatedClient): Promise<void> {
     const random = this.#random(`consumer-${number}`)
     const consumer = new RecordedConsumer({
-      ...this.#recording({ clock }),
+      ...this.#recording(),
       client,
       clock,
       consumer: {
@@ -213,7 +213,7 @@ export class Workload {
     }
   }
 
-  #recording(_: Pick<SimulatedClient, 'clock'>): {
+  #recording(): {
     readonly recorder: HistoryRecorder
     readonly nowMs: () => number
     readonly nextProcess: () => number
