@@ -138,18 +138,25 @@ function readFlags(args: readonly string[]): Flags | null {
   }
 }
 
+interface ChosenSeeds {
+  readonly seeds: readonly number[]
+  /** What they are, in words that let anybody run them again. */
+  readonly described: string
+}
+
 /** The seeds to run, until they or the time are used up. */
-function seedsOf(flags: Flags): readonly number[] {
-  if (flags.ci)
-    return [
-      ...new Set([
-        ...regressionSeeds().map(({ seed }) => seed),
-        ...seedsFrom(1, FIXED_SEEDS),
-        ...freshSeeds(FRESH_SEEDS),
-      ]),
-    ]
-  const count = flags.seeds ?? 1_000_000
-  return flags.from === undefined ? freshSeeds(count) : seedsFrom(flags.from, count)
+function chooseSeeds(flags: Flags): ChosenSeeds {
+  if (!flags.ci) {
+    const count = flags.seeds ?? 1_000_000
+    const seeds = flags.from === undefined ? freshSeeds(count) : seedsFrom(flags.from, count)
+    return { seeds, described: `${flags.seeds ?? 'all'} seeds from ${seeds[0]} on` }
+  }
+  const regressions = regressionSeeds().map(({ seed }) => seed)
+  const fresh = freshSeeds(FRESH_SEEDS)
+  return {
+    seeds: [...new Set([...regressions, ...seedsFrom(1, FIXED_SEEDS), ...fresh])],
+    described: `seeds 1 to ${FIXED_SEEDS}, ${regressions.length} regressions, and ${FRESH_SEEDS} fresh ones from ${fresh[0]} on`,
+  }
 }
 
 class Runner {
@@ -166,14 +173,13 @@ class Runner {
   }
 
   async run(): Promise<boolean> {
-    const seeds = seedsOf(this.#flags)
+    const { seeds, described } = chooseSeeds(this.#flags)
     const until =
       this.#flags.seeds === undefined && !this.#flags.ci
         ? this.#startMs + (this.#flags.minutes ?? 1) * 60_000
         : Number.POSITIVE_INFINITY
-    console.log(
-      `simulation of ${this.#commit} on Node ${process.version}: seeds from ${seeds.at(-1)! - Math.min(seeds.length, FRESH_SEEDS) + 1}${this.#flags.ci ? ` (fresh), 1 to ${FIXED_SEEDS} and ${regressionSeeds().length} regressions (fixed)` : ` on (first ${seeds[0]})`}${this.#flags.twice ? ', each twice' : ''}`,
-    )
+    const twice = this.#flags.twice ? ', each twice' : ''
+    console.log(`simulation of ${this.#commit} on Node ${process.version}: ${described}${twice}`)
     const waiting = [...seeds].reverse()
     const lanes = this.#flags.twice
       ? Math.max(1, Math.floor(availableParallelism() / 2))
