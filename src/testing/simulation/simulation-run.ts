@@ -344,7 +344,7 @@ class SimulationRun {
       settings: this.#plan.settings,
       diskSpeed: this.#plan.disk,
       onTrace: (line) => this.#trace.add(line),
-      onLogEvent: (event) => this.#mark(`log ${event}`),
+      onLogEvent: (event) => this.#noteLogged(event),
       onDiskFault: (node, name) => {
         if (name !== 'short-write') this.#lastDiskFaultMs.set(node, this.#kernel.nowMs)
         this.#mark(`disk ${name}`)
@@ -380,6 +380,13 @@ class SimulationRun {
   #isExcused(node: NodeId): boolean {
     const { nowMs } = this.#kernel
     return nowMs - (this.#lastDiskFaultMs.get(node) ?? Number.NEGATIVE_INFINITY) < EXCUSE_MS
+  }
+
+  #noteLogged(event: string): void {
+    this.#mark(`log ${event}`)
+    // The voters are the first nodes, on the disks they began with; only one that lost its disk may refuse to vote.
+    if (event === 'not-a-voter' && !this.#marks.has('fault wipe'))
+      this.#fail(new Error('RAFT-23: a voter does not vote any more although no disk was lost'))
   }
 
   #noteAcknowledged(key: HistoryKey, offset: number): void {
