@@ -1,0 +1,47 @@
+import type { WaitingMutant } from './mutant.ts'
+
+/** Entries of the catalogue that have nothing to break yet. Who builds what they wait for makes mutants of them. */
+export const WAITING_MUTANTS: readonly WaitingMutant[] = [
+  {
+    id: 'M12b',
+    name: 'no eligible leader replicas',
+    item: 'REP-28',
+    waitsFor: 'eligible leader replicas (KIP-966)',
+  },
+  {
+    id: 'M17',
+    name: 'deduplication state is not replicated',
+    item: 'TXN-03',
+    waitsFor: 'idempotent producers',
+  },
+  {
+    id: 'M18',
+    name: 'a duplicate is answered with offset 0',
+    item: 'TXN-04',
+    waitsFor: 'idempotent producers',
+  },
+  {
+    id: 'M23',
+    name: 'a change of voters before an entry of the term is committed',
+    item: 'RAFT-20',
+    waitsFor: 'changes of the voters',
+  },
+  {
+    id: 'M25',
+    name: 'the applied index is not stored with the state',
+    item: 'RAFT-29',
+    waitsFor: 'snapshots of the metadata',
+  },
+  {
+    id: 'M26',
+    name: 'a read without a round of the quorum',
+    item: 'RAFT-31',
+    waitsFor: 'reads at the controller that promise the newest state',
+  },
+  {
+    id: 'M36',
+    name: 'the position of the last record is committed instead of the next',
+    item: 'TXN-12',
+    waitsFor: 'consumer groups',
+  },
+]
