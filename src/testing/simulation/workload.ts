@@ -17,6 +17,8 @@ import type { SimulationPlan, TopicPlan } from './simulation-plan.ts'
 
 /** Enough for many segments and leaderships; what comes beyond only costs time. */
 const VALUES_MAX = 6_000
+/** Mean pause of a client once all faults are over. */
+const CALM_THINK_MS = 1_000
 const ADMIN_TIMEOUT_MS = 5_000
 const ADMIN_PAUSE_MS = 200
 
@@ -46,6 +48,7 @@ export class Workload {
   readonly #running: Promise<void>[] = []
   #values = 0
   #isStopping = false
+  #thinkMsMin = 0
 
   constructor(options: WorkloadOptions) {
     this.#options = options
@@ -66,6 +69,11 @@ export class Workload {
     for (let i = 1; i <= plan.consumers; i++)
       this.#running.push(setUp.then(() => this.#consume(i, cluster.client())))
     if (plan.makesTopics) this.#running.push(setUp.then(() => this.#changeTopics(cluster.client())))
+  }
+
+  /** From now on clients work so little that followers can catch up, whatever the plan has made of their links. */
+  calm(): void {
+    this.#thinkMsMin = CALM_THINK_MS
   }
 
   /** Resolves when all clients have done what they were about. */
@@ -143,7 +151,7 @@ export class Workload {
       )
       this.#options.onMark(`send ${type}`)
       for (const offset of offsets) if (offset !== null) onAcknowledged(key, offset)
-      await sleep(clock, plan.thinkMs * exponential(random))
+      await sleep(clock, Math.max(plan.thinkMs, this.#thinkMsMin) * exponential(random))
     }
     await producer.close()
   }
@@ -178,7 +186,7 @@ export class Workload {
       )
       this.#options.onMark(`poll ${type}`)
       for (const [key, seen] of records) this.#options.onRead(key, seen.at(-1)![0])
-      await sleep(clock, this.#options.plan.thinkMs * exponential(random))
+      await sleep(clock, Math.max(this.#options.plan.thinkMs, this.#thinkMsMin) * exponential(random))
     }
     await consumer.close()
   }
