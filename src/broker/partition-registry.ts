@@ -13,8 +13,8 @@ import {
 } from '../model/ids.ts'
 import { CorruptLogError } from '../storage/corrupt-log-error.ts'
 import type { LogDirectory } from '../storage/log-directory.ts'
-import { LOG_SETTINGS_DEFAULT } from '../storage/log-settings.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
+import { logSettingsOf } from './log-settings-of.ts'
 import { Partition, type PartitionOptions, type PartitionTarget } from './partition.ts'
 
 /** Partitions that change their role at the same time; each costs some file operations. */
@@ -247,11 +247,7 @@ export class PartitionRegistry {
       const target = { topicId, partition: after.partition }
       const log = await directory.openPartition(target, {
         create: !this.#onDisk.has(key),
-        settings: {
-          ...LOG_SETTINGS_DEFAULT,
-          segmentBytes: config.segmentBytes,
-          indexIntervalBytes: config.indexIntervalBytes,
-        },
+        settings: logSettingsOf(config),
         observer: {
           onWritten: (endOffset) => partition?.written(endOffset),
           onFlushed: (flushedOffset) => partition?.flushed(flushedOffset),

@@ -1,6 +1,6 @@
 // Holds docs/configuration.md to the tables of settings.
 import { describe, expect, it } from 'vitest'
-import { TOPIC_SETTINGS, type TopicSetting } from '../../src/metadata/topic-configs.ts'
+import { allowedValues, TOPIC_SETTINGS, type TopicSetting } from '../../src/metadata/topic-configs.ts'
 import { environmentNameOf } from '../../src/server/config.ts'
 import { CONFIG_TABLE, type ConfigName, type ConfigRow } from '../../src/server/config-table.ts'
 import { expectGenerated, readDocument } from './documents.ts'
@@ -38,7 +38,7 @@ describe('docs/configuration.md', () => {
     const rows = (Object.entries(TOPIC_SETTINGS) as [string, TopicSetting][]).map(([name, row]) => [
       code(name),
       code(row.default),
-      readableNumbers(`${row.min} to ${row.max} ${row.unit}`),
+      row.type === 'integer' ? readableNumbers(`${row.min} to ${row.max} ${row.unit}`) : allowedValues(row),
       row.doc,
     ])
     expectGenerated({

@@ -3,6 +3,7 @@ import {
   checkTopicConfigs,
   effectiveMinInsyncReplicas,
   TOPIC_SETTINGS,
+  type TopicSetting,
   topicConfigOf,
 } from '../../src/metadata/topic-configs.ts'
 
@@ -11,22 +12,51 @@ describe('topic settings', () => {
     expect(topicConfigOf(new Map())).toEqual({
       minInsyncReplicas: 2,
       maxMessageBytes: 1_048_588,
+      cleanupDeletes: true,
+      cleanupCompacts: false,
+      retentionMs: 604_800_000,
+      retentionBytes: null,
       segmentBytes: 1_073_741_824,
+      segmentMs: 604_800_000,
       indexIntervalBytes: 4_096,
+      fileDeleteDelayMs: 60_000,
+      flushMessages: 1,
+      flushMs: Number.MAX_SAFE_INTEGER,
+      minCleanableDirtyRatio: 0.5,
+      minCompactionLagMs: 0,
+      maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
+      deleteRetentionMs: 86_400_000,
     })
   })
 
   it('every bound is allowed, what lies beyond it is not', () => {
-    for (const [name, { min, max, default: standard }] of Object.entries(TOPIC_SETTINGS)) {
-      for (const value of [min, max, standard]) {
+    for (const [name, setting] of Object.entries(TOPIC_SETTINGS) as [string, TopicSetting][]) {
+      const allowed =
+        setting.type === 'integer'
+          ? [setting.min, setting.max]
+          : setting.type === 'ratio'
+            ? [0, 1]
+            : setting.values
+      for (const value of [...allowed, setting.default]) {
         expect(checkTopicConfigs([{ name, value: `${value}` }])).toEqual(new Map([[name, `${value}`]]))
       }
-      for (const value of [min - 1, max + 1]) {
+      const refused =
+        setting.type === 'integer'
+          ? [setting.min - 1, setting.max + 1]
+          : setting.type === 'ratio'
+            ? [-1, 1.1]
+            : ['']
+      for (const value of refused) {
         expect(() => checkTopicConfigs([{ name, value: `${value}` }])).toThrow(
           expect.objectContaining({ code: 'INVALID_CONFIG' }),
         )
       }
     }
+  })
+
+  it('cleanup.policy: its parts may come in any order', () => {
+    const checked = checkTopicConfigs([{ name: 'cleanup.policy', value: 'delete, compact' }])
+    expect(topicConfigOf(checked)).toMatchObject({ cleanupDeletes: true, cleanupCompacts: true })
   })
 
   it.each([
@@ -42,29 +72,33 @@ describe('topic settings', () => {
     ],
     ['segment.bytes', '', 'segment.bytes must be a whole number of bytes from 16384 to 2147483647, got "".'],
     [
+      'cleanup.policy',
+      'keep',
+      'cleanup.policy must be one of "delete", "compact", "compact,delete", got "keep".',
+    ],
+    [
+      'min.cleanable.dirty.ratio',
+      '1.5',
+      'min.cleanable.dirty.ratio must be a number from 0 to 1, got "1.5".',
+    ],
+    [
       'max.message.bytes',
       '2048.5',
       'max.message.bytes must be a whole number of bytes from 1024 to 8388608, got "2048.5".',
     ],
     [
-      'retention.ms',
+      'retention.hours',
       '1',
-      'Unknown topic setting "retention.ms". Known are min.insync.replicas, max.message.bytes, segment.bytes, index.interval.bytes.',
+      `Unknown topic setting "retention.hours". Known are ${Object.keys(TOPIC_SETTINGS).join(', ')}.`,
     ],
     [
       'toString',
       '1',
-      'Unknown topic setting "toString". Known are min.insync.replicas, max.message.bytes, segment.bytes, index.interval.bytes.',
+      `Unknown topic setting "toString". Known are ${Object.keys(TOPIC_SETTINGS).join(', ')}.`,
     ],
   ])('%s=%j is refused with its name, value and range', (name, value, message) => {
     expect(() => checkTopicConfigs([{ name, value }])).toThrow(
       expect.objectContaining({ code: 'INVALID_CONFIG', message }),
-    )
-  })
-
-  it('flush.messages is refused with what holds instead', () => {
-    expect(() => checkTopicConfigs([{ name: 'flush.messages', value: '1' }])).toThrow(
-      /fsynced .* before it is acknowledged.*not offered yet/,
     )
   })
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { batchSizeOf } from '../../src/record/batch-format.ts'
 import { AtomicFile } from '../../src/storage/atomic-file.ts'
 import { CorruptLogError } from '../../src/storage/corrupt-log-error.ts'
+import { LOG_SETTINGS_DEFAULT } from '../../src/storage/log-settings.ts'
 import { MemoryFileSystem, type PowerLoss, randomPowerLoss } from '../../src/storage/memory-file-system.ts'
 import type { PartitionLog } from '../../src/storage/partition-log.ts'
 import { RecordingLog } from '../../src/testing/recording-log.ts'
@@ -92,6 +93,7 @@ describe('recovery: torn tail', () => {
       await log.appendAsLeader(batchOf({ text: 'kept', paddingBytes: random.below(1500) }), 0).written
       await log.flush()
       log.updateSettings({
+        ...LOG_SETTINGS_DEFAULT,
         segmentBytes: 2 ** 30,
         indexIntervalBytes: 0,
         flushMessages: 1000,
