@@ -23,7 +23,7 @@ interface Manifest {
   readonly devDependencies: Readonly<Record<string, string>>
 }
 
-const DEPENDENCIES = ['commander', 'msgpackr', 'pino', 'ws', 'yaml'] as const
+const DEPENDENCIES = ['commander', 'msgpackr', 'pino', 'prom-client', 'ws', 'yaml'] as const
 const OPTIONAL_DEPENDENCIES = ['@node-rs/crc32', 'bufferutil'] as const
 
 const readText = (path: string): string => readFileSync(join(REPOSITORY_ROOT, path), 'utf8')

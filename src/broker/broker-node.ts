@@ -3,7 +3,7 @@ import { Sleeper } from '../base/async/sleeper.ts'
 import type { Timer } from '../base/clock.ts'
 import type { ClusterImage } from '../metadata/cluster-image.ts'
 import { VltavaError } from '../model/errors.ts'
-import { partitionKey } from '../model/ids.ts'
+import { partitionKey, type TopicId } from '../model/ids.ts'
 import type { Call, Router } from '../net/router.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import { clusterMetadata } from '../protocol/cluster-metadata.ts'
@@ -13,6 +13,7 @@ import { produce } from '../protocol/produce.ts'
 import { flushedNote, highWatermarkNote, replicaFetch } from '../protocol/replica-fetch.ts'
 import type { createTopic, deleteTopic } from '../protocol/topics.ts'
 import type { LogDirectory } from '../storage/log-directory.ts'
+import { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerIdentity, BrokerSettings, ConnectPeer } from './broker-environment.ts'
 import { BrokerLifecycle } from './broker-lifecycle.ts'
 import { ControllerLink, type ControllerLinkOptions } from './controller-link.ts'
@@ -47,6 +48,8 @@ export interface BrokerNodeOptions {
 }
 
 export class BrokerNode {
+  /** What it counted since its start. */
+  readonly counters = new BrokerCounters()
   readonly #options: BrokerNodeOptions
   readonly #sleeper: Sleeper
   /** Of its own: hurrying a heartbeat must not hurry a proposal. */
@@ -83,9 +86,17 @@ export class BrokerNode {
       link: this.#link,
       sleeper: this.#proposerSleeper,
       brokerEpoch,
+      counters: this.counters,
     })
     const urlOf = (nodeId: number): string | null => this.#metadata.image.brokers.get(nodeId)?.url ?? null
-    this.#fetchers = new ReplicaFetchers({ environment, settings, connectPeer, urlOf, brokerEpoch })
+    this.#fetchers = new ReplicaFetchers({
+      environment,
+      settings,
+      connectPeer,
+      urlOf,
+      brokerEpoch,
+      counters: this.counters,
+    })
     this.#registry = new PartitionRegistry({
       environment,
       directory,
@@ -104,8 +115,7 @@ export class BrokerNode {
       environment,
       link: this.#link,
       onImage: ({ after, records }) => {
-        for (const record of records)
-          if (record.type === 'topic-deleted') this.#registry.topicDeleted(record.topicId)
+        for (const record of records) if (record.type === 'topic-deleted') this.#topicDeleted(record.topicId)
         this.#registry.apply(after)
       },
     })
@@ -193,10 +203,11 @@ export class BrokerNode {
   /** Registers the handlers of this role, but for those that a combined node shares with its controller. */
   addHandlers(router: Router): void {
     const { environment } = this.#options
+    const { counters } = this
     const registry = this.#registry
-    const produceFlow = new ProduceFlow({ environment, registry })
-    const fetchFlow = new FetchFlow({ environment, registry })
-    const replicaFlow = new ReplicaFetchFlow({ environment, registry })
+    const produceFlow = new ProduceFlow({ environment, registry, counters })
+    const fetchFlow = new FetchFlow({ environment, registry, counters })
+    const replicaFlow = new ReplicaFetchFlow({ environment, registry, counters })
     const offsetsFlow = new ListOffsetsFlow({ registry })
     router.handle(produce, async ({ body, payload }) => ({ body: await produceFlow.handle(body, payload) }))
     router.handle(fetch, ({ body, connection }) => fetchFlow.handle(body, connection))
@@ -256,6 +267,11 @@ export class BrokerNode {
       this.#lifecycle.hurry()
     }
     environment.log.info('controlled-shutdown', { moved: this.#lifecycle.mayShutDown })
+  }
+
+  #topicDeleted(topicId: TopicId): void {
+    this.#registry.topicDeleted(topicId)
+    this.counters.forget(topicId)
   }
 
   #applied(before: ClusterImage, after: ClusterImage): void {

@@ -60,6 +60,10 @@ export interface ParkedFetch {
 export class ParkedFetches {
   readonly #parked = new Set<ParkedFetch>()
 
+  get size(): number {
+    return this.#parked.size
+  }
+
   add(fetch: ParkedFetch): void {
     this.#parked.add(fetch)
   }

@@ -1,8 +1,9 @@
 import { VltavaError } from '../model/errors.ts'
-import { type Offset, partitionKey } from '../model/ids.ts'
+import { type Offset, partitionKey, type TopicPartition } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import type { fetch } from '../protocol/fetch.ts'
+import type { BrokerCounters, TopicCounters } from './broker-counters.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
 import { type ReadAttempt, readOrPark } from './parked-read.ts'
 import { partitionErrorOf } from './partition-error.ts'
@@ -78,6 +79,7 @@ export function readWithin<Partition extends { readonly maxBytes: number }, Resp
 export interface FetchFlowOptions {
   readonly environment: BrokerEnvironment
   readonly registry: PartitionRegistry
+  readonly counters: BrokerCounters
 }
 
 /** Reads for clients: committed records only, from the leader. */
@@ -92,7 +94,7 @@ export class FetchFlow {
     request: Request,
     reader: Connection,
   ): ReturnType<typeof readOrPark<FetchAnswer<{ partitions: PartitionResponse[] }>>> {
-    const { environment, registry } = this.#options
+    const { environment, registry, counters } = this.#options
     const parkOn = request.partitions.flatMap(({ topicId, partition }) => {
       const hosted = registry.find(partitionKey(topicId, partition))
       return hosted === null ? [] : [hosted.committedFetches]
@@ -103,6 +105,13 @@ export class FetchFlow {
       maxWaitMs: request.maxWaitMs,
       parkOn,
       attempt: () => this.#attempt(request),
+      onAnswer: ({ body }) =>
+        forEachHosted(request.partitions, { registry, counters }, (counted, at) => {
+          const { error, batchesBytes } = body.partitions[at]!
+          counted.fetchRequests++
+          counted.bytesOut += batchesBytes
+          if (error !== null) counted.failedFetchRequests++
+        }),
     })
   }
 
@@ -153,6 +162,17 @@ export class FetchFlow {
       return failed(thrown)
     }
   }
+}
+
+/** The counters of each partition of a fetch that is hosted here; others must not make counters grow. */
+export function forEachHosted(
+  partitions: readonly TopicPartition[],
+  from: { readonly registry: PartitionRegistry; readonly counters: BrokerCounters },
+  count: (counted: TopicCounters, at: number) => void,
+): void {
+  partitions.forEach(({ topicId, partition }, at) => {
+    if (from.registry.find(partitionKey(topicId, partition)) !== null) count(from.counters.topic(topicId), at)
+  })
 }
 
 function describeBounds(

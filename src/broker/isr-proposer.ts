@@ -5,6 +5,7 @@ import { PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
 import { alterPartition } from '../protocol/alter-partition.ts'
 import { errorOfWire } from '../protocol/error-schema.ts'
 import type { IsrAnswer, IsrProposal } from '../replication/isr.ts'
+import type { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
 import type { ControllerLink } from './controller-link.ts'
 import type { LeaderRole } from './leader-role.ts'
@@ -23,6 +24,7 @@ export interface IsrProposerOptions {
   readonly link: ControllerLink
   readonly sleeper: Sleeper
   readonly brokerEpoch: () => BrokerEpoch | null
+  readonly counters: BrokerCounters
 }
 
 /**
@@ -55,6 +57,9 @@ export class IsrProposer {
     while (this.#waiting.length > 0 && !sleeper.isStopped) {
       const sent = this.#waiting.splice(0, PARTITIONS_PER_REQUEST_MAX).filter(({ role }) => !role.hasEnded)
       const answers = await this.#send(sent)
+      sent.forEach(({ proposal }, i) => {
+        this.#count(proposal, answers[i]!)
+      })
       const uncertain = sent.map((_, i) => isRetried(answers[i]!))
       sent.forEach(({ role, proposal }, i) => {
         if (!uncertain[i]) role.isrAnswered(proposal, answers[i]!)
@@ -65,6 +70,13 @@ export class IsrProposer {
       })
     }
     this.#sending = false
+  }
+
+  #count({ change }: IsrProposal, answer: IsrAnswer): void {
+    const { counters } = this.#options
+    if (answer.kind === 'error') counters.failedIsrUpdates++
+    else if (change === 'shrink') counters.isrShrinks++
+    else counters.isrExpands++
   }
 
   async #send(sent: readonly Waiting[]): Promise<readonly IsrAnswer[]> {

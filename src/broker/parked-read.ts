@@ -21,7 +21,7 @@ export interface ParkedReadOptions<Answer> {
   readonly onPark?: () => void
   readonly onUnpark?: () => void
   /** Called right before an answer is given. */
-  readonly onAnswer?: () => void
+  readonly onAnswer?: (answer: Answer) => void
 }
 
 /**
@@ -32,7 +32,7 @@ export function readOrPark<Answer>(options: ParkedReadOptions<Answer>): Answer |
   const answerOrPark = (attempt: ReadAttempt<Answer>): Answer | Promise<Answer> => {
     // Without a partition nothing could ever wake it.
     if (!attempt.satisfied && options.parkOn.length > 0) return new ParkedRead(options).answer
-    options.onAnswer?.()
+    options.onAnswer?.(attempt.answer)
     return attempt.answer
   }
   const first = options.attempt()
@@ -100,7 +100,7 @@ class ParkedRead<Answer> implements ParkedFetch {
     if (this.#settled) return
     if (attempt.satisfied || this.#due) {
       this.#unpark()
-      this.#options.onAnswer?.()
+      this.#options.onAnswer?.(attempt.answer)
       this.#resolve(attempt.answer)
     } else if (this.#wokenMeanwhile) {
       this.#wokenMeanwhile = false

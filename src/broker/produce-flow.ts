@@ -1,8 +1,10 @@
 import type { Timer } from '../base/clock.ts'
+import type { ErrorName } from '../model/error-codes.ts'
 import { toVltavaError, VltavaError } from '../model/errors.ts'
 import { partitionKey } from '../model/ids.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import type { produce } from '../protocol/produce.ts'
+import type { BrokerCounters, TopicCounters } from './broker-counters.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
 import type { PendingAck } from './delayed-requests.ts'
 import type { Appended, LeaderRole } from './leader-role.ts'
@@ -13,9 +15,13 @@ type Request = RequestOf<typeof produce>
 type Response = ResponseOf<typeof produce>
 type PartitionResponse = Response['partitions'][number]
 
+/** Errors that speak of the records themselves. */
+const REJECTING: ReadonlySet<ErrorName> = new Set(['CORRUPT_MESSAGE', 'INVALID_RECORD', 'MESSAGE_TOO_LARGE'])
+
 export interface ProduceFlowOptions {
   readonly environment: BrokerEnvironment
   readonly registry: PartitionRegistry
+  readonly counters: BrokerCounters
 }
 
 /** Appends what clients send and answers when the records are as safe as they asked. */
@@ -51,12 +57,17 @@ export class ProduceFlow {
     target: Request['partitions'][number],
     { batches, acks, deadline }: { batches: Uint8Array; acks: Request['acks']; deadline: ProduceDeadline },
   ): Promise<PartitionResponse> {
+    let counted: TopicCounters | null = null
     try {
       const partition = this.#options.registry.require(partitionKey(target.topicId, target.partition))
+      counted = this.#options.counters.topic(target.topicId)
+      counted.produceRequests++
       const role = partition.requireLeader()
       role.checkEpoch(target.currentLeaderEpoch)
       // No await until here: the role that was checked is the one that appends.
       const appended = role.append(batches, acks)
+      counted.messagesIn += appended.endOffset - appended.baseOffset
+      counted.bytesIn += batches.length
       if (acks === -1) await this.#whenCommitted(role, appended, deadline)
       else await appended.written
       return {
@@ -66,6 +77,7 @@ export class ProduceFlow {
         logStartOffset: role.options.log.logStartOffset,
       }
     } catch (thrown) {
+      if (counted !== null) countFailure(counted, thrown, batches.length)
       return { error: partitionErrorOf(thrown), baseOffset: 0, leaderEpoch: 0, logStartOffset: 0 }
     }
   }
@@ -101,6 +113,12 @@ export class ProduceFlow {
       role.pendingAcks.release(role.highWatermark)
     })
   }
+}
+
+function countFailure(counted: TopicCounters, thrown: unknown, bytes: number): void {
+  counted.failedProduceRequests++
+  const { code } = toVltavaError(thrown)
+  if (REJECTING.has(code)) counted.bytesRejected += bytes
 }
 
 /** The one deadline of a produce request; its timer exists only once something waits. */

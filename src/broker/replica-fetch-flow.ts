@@ -4,8 +4,17 @@ import type { Connection } from '../net/connection.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import { wireErrorOf } from '../protocol/error-schema.ts'
 import type { flushedNote, replicaFetch } from '../protocol/replica-fetch.ts'
+import type { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
-import { assemble, bytesOf, type FetchAnswer, type ReadLimit, readWithin, type Slot } from './fetch-flow.ts'
+import {
+  assemble,
+  bytesOf,
+  type FetchAnswer,
+  forEachHosted,
+  type ReadLimit,
+  readWithin,
+  type Slot,
+} from './fetch-flow.ts'
 import type { LeaderRole } from './leader-role.ts'
 import { readOrPark } from './parked-read.ts'
 import { partitionErrorOf } from './partition-error.ts'
@@ -26,10 +35,16 @@ type Judged =
 export class ReplicaFetchFlow {
   readonly #environment: BrokerEnvironment
   readonly #registry: PartitionRegistry
+  readonly #counters: BrokerCounters
 
-  constructor(options: { readonly environment: BrokerEnvironment; readonly registry: PartitionRegistry }) {
+  constructor(options: {
+    readonly environment: BrokerEnvironment
+    readonly registry: PartitionRegistry
+    readonly counters: BrokerCounters
+  }) {
     this.#environment = options.environment
     this.#registry = options.registry
+    this.#counters = options.counters
   }
 
   handle(
@@ -51,8 +66,12 @@ export class ReplicaFetchFlow {
       maxWaitMs: request.maxWaitMs,
       parkOn,
       attempt: () => this.#attempt(judged, request),
-      onAnswer: () => {
+      onAnswer: ({ body }) => {
         for (const role of roles) role.followerAnswered(from.replicaId)
+        const counts = { registry: this.#registry, counters: this.#counters }
+        forEachHosted(request.partitions, counts, (counted, at) => {
+          counted.replicationBytesOut += body.partitions[at]!.batchesBytes
+        })
       },
       onPark: () => {
         for (const role of roles) role.followerParked(from.replicaId, from.connection)

@@ -8,6 +8,7 @@ import type { ResponseOf } from '../protocol/api.ts'
 import { flushedNote, replicaFetch } from '../protocol/replica-fetch.ts'
 import { FetchPlan } from '../replication/fetch-plan.ts'
 import type { FetchRequest, FetchResponse } from '../replication/partition-follower.ts'
+import type { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerSettings } from './broker-environment.ts'
 import type { FollowerRole } from './follower-role.ts'
 import type { Partition } from './partition.ts'
@@ -49,6 +50,7 @@ export interface ReplicaFetcherOptions {
   readonly leaderId: NodeId
   readonly connect: () => Promise<Connection>
   readonly brokerEpoch: () => BrokerEpoch | null
+  readonly counters: BrokerCounters
 }
 
 /**
@@ -214,7 +216,10 @@ export class ReplicaFetcher {
       if (one === undefined) return
       const batches = payload.subarray(position, position + answer.batchesBytes)
       position += answer.batchesBytes
-      if (batches.length > 0) this.#plan.served(one.key)
+      if (batches.length > 0) {
+        this.#plan.served(one.key)
+        this.#options.counters.topic(one.role.options.topicId).replicationBytesIn += batches.length
+      }
       const step = one.role.take(one.request, responseOf(answer, batches))
       if (step !== null) steps.push(step)
     })

@@ -1,4 +1,5 @@
 import type { BrokerEpoch, NodeId, Offset } from '../model/ids.ts'
+import type { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerSettings, ConnectPeer } from './broker-environment.ts'
 import type { FollowerRole } from './follower-role.ts'
 import type { Partition } from './partition.ts'
@@ -11,6 +12,7 @@ export interface ReplicaFetchersOptions {
   /** The URL under which a broker is registered; null while it is not known. */
   readonly urlOf: (nodeId: NodeId) => string | null
   readonly brokerEpoch: () => BrokerEpoch | null
+  readonly counters: BrokerCounters
 }
 
 /** One fetcher per leader. A partition is with at most one of them (INV-14). */
@@ -28,9 +30,9 @@ export class ReplicaFetchers {
     const { leaderId } = role.options
     let fetcher = this.#fetchers.get(leaderId)
     if (fetcher === undefined) {
-      const { environment, settings, connectPeer, urlOf, brokerEpoch } = this.#options
+      const { environment, settings, connectPeer, urlOf, brokerEpoch, counters } = this.#options
       const connect = (): ReturnType<ConnectPeer> => connectPeer(leaderId, urlOf(leaderId))
-      fetcher = new ReplicaFetcher({ environment, settings, leaderId, connect, brokerEpoch })
+      fetcher = new ReplicaFetcher({ environment, settings, leaderId, connect, brokerEpoch, counters })
       this.#fetchers.set(leaderId, fetcher)
     }
     this.#leaderOf.set(partition, leaderId)

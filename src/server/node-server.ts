@@ -15,6 +15,7 @@ import { LogDirectory } from '../storage/log-directory.ts'
 import type { NodeConfig, PeerAddress } from './config.ts'
 import type { Environment } from './environment.ts'
 import { healthHandler } from './health.ts'
+import { MetricsEndpoint } from './metrics/metrics-endpoint.ts'
 import { PeerConnections } from './peer-connections.ts'
 import { brokerSettingsOf, controllerSettingsOf, storageSettingsOf } from './role-settings.ts'
 
@@ -216,11 +217,15 @@ function listen(of: {
   readonly onChannel: (channel: Channel) => void
 }): Promise<Listener> {
   const { environment, config } = of.options
+  const metrics = new MetricsEndpoint(of.roles)
   return environment.listeners.listen({
     host: config.texts['listener.host'] ?? '127.0.0.1',
     port: config.integers['listener.port'],
     allowedOrigins: (config.texts['allowed.origins'] ?? '').split(',').filter((origin) => origin !== ''),
-    httpHandler: healthHandler({ whyNotReady: () => whyNotReady(of.roles) }),
+    httpHandler: healthHandler({
+      whyNotReady: () => whyNotReady(of.roles),
+      metrics: () => metrics.answer(),
+    }),
     onChannel: of.onChannel,
   })
 }

@@ -94,6 +94,7 @@ export const PACKAGE_TABLE: ReadonlyMap<string, readonly string[]> = new Map([
   ['msgpackr', ['src/protocol/codec.ts']],
   ['ws', ['src/net/node/']],
   ['pino', ['src/server/']],
+  ['prom-client', ['src/server/metrics/']],
   ['yaml', ['src/server/']],
   ['commander', ['src/cli/']],
   ['@node-rs/crc32', ['src/platform/node/']],

@@ -1,0 +1,52 @@
+// The partitions of a broker as the metrics see them: what is led here with its topic, and what it lacks.
+import type { LeaderRole } from '../../broker/leader-role.ts'
+import type { Partition } from '../../broker/partition.ts'
+import type { PartitionImage, TopicImage } from '../../metadata/cluster-image.ts'
+import { effectiveMinInsyncReplicas, topicConfigOf } from '../../metadata/topic-configs.ts'
+import type { MeteredNode } from './metered-node.ts'
+
+export interface HostedPartition {
+  readonly hosted: Partition
+  readonly topic: TopicImage
+  readonly image: PartitionImage
+}
+
+export interface LedPartition extends HostedPartition {
+  readonly role: LeaderRole
+}
+
+/** Every partition with a replica here whose topic is known. */
+export function* hostedPartitions({ broker }: MeteredNode): Iterable<HostedPartition> {
+  if (broker === null) return
+  for (const hosted of broker.registry.hosted) {
+    const topic = broker.image.topics.get(hosted.options.topicId)
+    const image = topic?.partitions[hosted.options.partition]
+    if (topic !== undefined && image !== undefined) yield { hosted, topic, image }
+  }
+}
+
+export function* ledPartitions(node: MeteredNode): Iterable<LedPartition> {
+  for (const partition of hostedPartitions(node)) {
+    const role = partition.hosted.leader
+    if (role !== null) yield { ...partition, role }
+  }
+}
+
+export function isUnderReplicated({ image }: HostedPartition): boolean {
+  return image.isr.length < image.replicas.length
+}
+
+/** Members of the in-sync set beyond what `min.insync.replicas` asks for; negative where there are too few. */
+export function spareReplicas({ topic, image }: HostedPartition): number {
+  return image.isr.length - effectiveMinInsyncReplicas(topicConfigOf(topic.configs), image.replicas.length)
+}
+
+export function labelsOf({ topic, image }: HostedPartition): { topic: string; partition: number } {
+  return { topic: topic.name, partition: image.partition }
+}
+
+export function countOf<T>(items: Iterable<T>, counts: (item: T) => boolean): number {
+  let count = 0
+  for (const item of items) if (counts(item)) count++
+  return count
+}

@@ -1,0 +1,70 @@
+// GET /metrics. The text format, escaping and the metrics of the process are the library's; it is loaded with the first
+// request, because it costs 56 ms that a start has no use for.
+import type { Registry } from 'prom-client'
+import type { HttpResponse } from '../../net/transport.ts'
+import { BROKER_METRICS } from './broker-metrics.ts'
+import { CONTROLLER_METRICS } from './controller-metrics.ts'
+import type { MeteredNode } from './metered-node.ts'
+import type { MetricRow } from './metric-row.ts'
+import { PARTITION_METRICS } from './partition-metrics.ts'
+
+export const METRIC_ROWS: readonly MetricRow[] = [
+  ...BROKER_METRICS,
+  ...PARTITION_METRICS,
+  ...CONTROLLER_METRICS,
+]
+
+export class MetricsEndpoint {
+  readonly #node: MeteredNode
+  #registry: Promise<Registry> | null = null
+
+  /** @param node read anew with each request; its roles may come and go. */
+  constructor(node: MeteredNode) {
+    this.#node = node
+  }
+
+  /** The present values in the Prometheus text format. */
+  async answer(): Promise<HttpResponse> {
+    this.#registry ??= this.#makeRegistry()
+    const registry = await this.#registry
+    return { status: 200, body: await registry.metrics(), contentType: registry.contentType }
+  }
+
+  async #makeRegistry(): Promise<Registry> {
+    const { Registry, Gauge, Counter, collectDefaultMetrics } = (await import('prom-client')).default
+    const registry = new Registry()
+    collectDefaultMetrics({ register: registry })
+    const node = this.#node
+    for (const { name, help, type, labels, samples } of METRIC_ROWS) {
+      const labelNames = [...labels]
+      const registers = [registry]
+      if (type === 'counter') {
+        new Counter({
+          name,
+          help,
+          labelNames,
+          registers,
+          collect() {
+            this.reset()
+            // Without labels a reset leaves a sample of 0 behind, also where this node has nothing to tell.
+            if (labels.length === 0) this.remove()
+            for (const sample of samples(node)) this.inc(sample.labels ?? {}, sample.value)
+          },
+        })
+      } else {
+        new Gauge({
+          name,
+          help,
+          labelNames,
+          registers,
+          collect() {
+            this.reset()
+            if (labels.length === 0) this.remove()
+            for (const sample of samples(node)) this.set(sample.labels ?? {}, sample.value)
+          },
+        })
+      }
+    }
+    return registry
+  }
+}

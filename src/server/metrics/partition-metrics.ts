@@ -1,0 +1,129 @@
+// The state of each partition, told by its leader, so that every partition stands once in the metrics of a cluster. The
+// names are those of the exporter that most Kafka dashboards are made for.
+import {
+  hostedPartitions,
+  isUnderReplicated,
+  type LedPartition,
+  labelsOf,
+  ledPartitions,
+} from './hosted-partitions.ts'
+import type { MeteredNode } from './metered-node.ts'
+import type { MetricRow, Sample } from './metric-row.ts'
+
+const PARTITION = ['topic', 'partition'] as const
+const REPLICA = ['topic', 'partition', 'replica'] as const
+
+function led(name: string, help: string, value: (partition: LedPartition) => number): MetricRow {
+  return {
+    name,
+    help,
+    type: 'gauge',
+    labels: PARTITION,
+    *samples(node) {
+      for (const partition of ledPartitions(node))
+        yield { labels: labelsOf(partition), value: value(partition) }
+    },
+  }
+}
+
+function ofReplicas(
+  name: string,
+  help: string,
+  value: (lag: { readonly records: number; readonly seconds: number }) => number,
+): MetricRow {
+  return { name, help, type: 'gauge', labels: REPLICA, samples: (node) => replicaSamples(node, value) }
+}
+
+function* replicaSamples(
+  node: MeteredNode,
+  value: (lag: { readonly records: number; readonly seconds: number }) => number,
+): Iterable<Sample> {
+  for (const partition of ledPartitions(node)) {
+    const { core } = partition.role.options
+    for (const { replicaId, logEndOffset, caughtUpAtMs } of core.describe().slice(1)) {
+      // What the leader has not heard of yet has no lag that could be told.
+      if (logEndOffset < 0) continue
+      const records = Math.max(0, core.logEndOffset - logEndOffset)
+      const seconds =
+        records === 0 || caughtUpAtMs === null ? 0 : Math.max(0, core.nowMs - caughtUpAtMs) / 1_000
+      yield { labels: { ...labelsOf(partition), replica: replicaId }, value: value({ records, seconds }) }
+    }
+  }
+}
+
+export const PARTITION_METRICS: readonly MetricRow[] = [
+  {
+    name: 'kafka_brokers',
+    help: 'Brokers that are registered and not fenced.',
+    type: 'gauge',
+    labels: [],
+    *samples({ broker }) {
+      if (broker === null) return
+      let value = 0
+      for (const { fenced } of broker.image.brokers.values()) if (!fenced) value++
+      yield { value }
+    },
+  },
+  {
+    name: 'kafka_topic_partitions',
+    help: 'Partitions of the topic.',
+    type: 'gauge',
+    labels: ['topic'],
+    *samples({ broker }) {
+      if (broker === null) return
+      for (const { name, partitions } of broker.image.topics.values())
+        yield { labels: { topic: name }, value: partitions.length }
+    },
+  },
+  led(
+    'kafka_topic_partition_current_offset',
+    'High watermark: the end of what is committed.',
+    ({ role }) => role.highWatermark,
+  ),
+  led(
+    'kafka_topic_partition_oldest_offset',
+    'Log start: the first offset that is kept.',
+    ({ role }) => role.options.log.logStartOffset,
+  ),
+  led(
+    'kafka_topic_partition_leader',
+    'Id of the broker that leads the partition.',
+    ({ image }) => image.leader ?? -1,
+  ),
+  led(
+    'kafka_topic_partition_leader_is_preferred',
+    '1 when the first replica of the assignment leads.',
+    ({ image }) => (image.leader === image.replicas[0] ? 1 : 0),
+  ),
+  led('kafka_topic_partition_replicas', 'Replicas of the partition.', ({ image }) => image.replicas.length),
+  led(
+    'kafka_topic_partition_in_sync_replica',
+    'Members of the in-sync set.',
+    ({ image }) => image.isr.length,
+  ),
+  led(
+    'kafka_topic_partition_under_replicated_partition',
+    '1 when the in-sync set lacks a replica.',
+    (partition) => (isUnderReplicated(partition) ? 1 : 0),
+  ),
+  ofReplicas(
+    'vltava_replica_lag_records',
+    'Records of the leader that the follower has not fetched yet.',
+    ({ records }) => records,
+  ),
+  ofReplicas(
+    'vltava_replica_lag_seconds',
+    'How long the follower has lacked the log end; 0 when it has it.',
+    ({ seconds }) => seconds,
+  ),
+  {
+    name: 'kafka_log_log_logendoffset',
+    help: 'Log end of the replica on this broker.',
+    type: 'gauge',
+    labels: PARTITION,
+    *samples(node) {
+      for (const partition of hostedPartitions(node))
+        yield { labels: labelsOf(partition), value: partition.hosted.log.logEndOffset }
+    },
+  },
+]
