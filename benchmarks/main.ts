@@ -1,4 +1,5 @@
 // npm run bench [-- <name> ...] [--small]: runs the benchmarks and prints one line of text and one of JSON for each.
+import { benchmarkFailover } from './failover.js'
 import { benchmarkProduce } from './produce.js'
 import { benchmarkStart } from './start.js'
 import { benchmarkTestCluster } from './test-cluster.js'
@@ -12,6 +13,7 @@ export interface BenchmarkOptions {
 export type Benchmark = (options: BenchmarkOptions) => Promise<Readonly<Record<string, unknown>>>
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  failover: benchmarkFailover,
   produce: benchmarkProduce,
   start: benchmarkStart,
   'test-cluster': benchmarkTestCluster,
