@@ -6,6 +6,7 @@ import { addChaosCommands } from './chaos.ts'
 import { addClusterCommands } from './cluster.ts'
 import { addConsumeCommand } from './consume.ts'
 import { addDemoCommand } from './demo.ts'
+import { addLogCommands } from './log.ts'
 import { addProduceCommand } from './produce.ts'
 import { addServeCommand } from './serve.ts'
 import { EXIT, processTerminal, type RunAction, say, type Terminal, UsageError } from './terminal.ts'
@@ -32,6 +33,7 @@ function buildProgram(terminal: Terminal, setExitCode: (code: number) => void): 
   addDemoCommand(program, terminal, run)
   addChaosCommands(program, terminal, run)
   addVerifyCommand(program, terminal, run)
+  addLogCommands(program, terminal, run)
   program.addHelpText(
     'after',
     '\nStart here:\n  vltava demo            see a cluster lose its leader and no record\n  vltava cluster up      run three brokers on this machine\n',

@@ -19,8 +19,13 @@ export interface JsonRecord {
   readonly valueEncoding: Encoding
 }
 
+export interface EncodedBytes {
+  readonly text: string | null
+  readonly encoding: Encoding
+}
+
 /** Bytes as text where they are valid UTF-8, which then gives back the same bytes; else as base64. */
-function encode(bytes: Uint8Array | null): { readonly text: string | null; readonly encoding: Encoding } {
+export function encodeBytes(bytes: Uint8Array | null): EncodedBytes {
   if (bytes === null) return { text: null, encoding: 'utf8' }
   try {
     // ignoreBOM keeps a byte order mark as a character, or the bytes would not come back.
@@ -38,8 +43,8 @@ function encode(bytes: Uint8Array | null): { readonly text: string | null; reado
 
 /** A record as `consume --json` prints it. */
 export function recordToJson(record: ConsumerRecord): JsonRecord {
-  const key = encode(record.key)
-  const value = encode(record.value)
+  const key = encodeBytes(record.key)
+  const value = encodeBytes(record.value)
   return {
     topic: record.topic,
     partition: record.partition,
@@ -48,7 +53,7 @@ export function recordToJson(record: ConsumerRecord): JsonRecord {
     key: key.text,
     value: value.text,
     headers: record.headers.map((header) => {
-      const { text, encoding } = encode(header.value)
+      const { text, encoding } = encodeBytes(header.value)
       return { key: header.key, value: text, valueEncoding: encoding }
     }),
     keyEncoding: key.encoding,

@@ -139,7 +139,8 @@ export class DirectoryLock {
   }
 }
 
-function parseHolder(text: string): Holder | null {
+/** @returns null when the text is not what a lock holds. */
+export function parseHolder(text: string): Holder | null {
   let content: unknown
   try {
     content = JSON.parse(text)

@@ -13,6 +13,14 @@ const PARTITION = /^(0|[1-9]\d{0,9})$/
 /** A partition that was deleted but whose files may still be there: `<partition>.<random>.deleted`. */
 const DELETED = /^\d+\.[A-Za-z0-9_-]+\.deleted$/
 
+export function isTopicName(name: string): boolean {
+  return TOPIC_ID.test(name)
+}
+
+export function isPartitionName(name: string): boolean {
+  return PARTITION.test(name)
+}
+
 export interface TopicDirectoriesOptions {
   readonly fileSystem: FileSystem
   /** The directory `topics`. */
@@ -41,14 +49,14 @@ export class TopicDirectories {
     await fileSystem.syncDirectory(path)
     for (const topic of await fileSystem.list(path)) {
       const topicPath = joinPath(path, topic.name)
-      if (!topic.isDirectory || !TOPIC_ID.test(topic.name)) {
+      if (!topic.isDirectory || !isTopicName(topic.name)) {
         log.warn('unknown-file-left-alone', { path: topicPath })
         continue
       }
       await fileSystem.syncDirectory(topicPath)
       for (const { name, isDirectory } of await fileSystem.list(topicPath)) {
         const entryPath = joinPath(topicPath, name)
-        if (isDirectory && PARTITION.test(name)) found.push({ topicId: topic.name, partition: Number(name) })
+        if (isDirectory && isPartitionName(name)) found.push({ topicId: topic.name, partition: Number(name) })
         else if (isDirectory && DELETED.test(name)) await removeTree(fileSystem, entryPath)
         else log.warn('unknown-file-left-alone', { path: entryPath })
       }
@@ -95,7 +103,7 @@ export class TopicDirectories {
   }
 
   #topicPath(topicId: string): string {
-    assert(TOPIC_ID.test(topicId), `${topicId} is no topic id`)
+    assert(isTopicName(topicId), `${topicId} is no topic id`)
     return joinPath(this.#options.path, topicId)
   }
 }
