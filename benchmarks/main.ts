@@ -2,6 +2,10 @@
 import { benchmarkFailover } from './failover.js'
 import { benchmarkProduce } from './produce.js'
 import { benchmarkStart } from './start.js'
+import { benchmarkAppend } from './storage-append.js'
+import { benchmarkRead } from './storage-read.js'
+import { benchmarkRecovery } from './storage-recovery.js'
+import { benchmarkStorageStart } from './storage-start.js'
 import { benchmarkTestCluster } from './test-cluster.js'
 
 export interface BenchmarkOptions {
@@ -16,23 +20,32 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   failover: benchmarkFailover,
   produce: benchmarkProduce,
   start: benchmarkStart,
+  'storage-append': benchmarkAppend,
+  'storage-read': benchmarkRead,
+  'storage-recovery': benchmarkRecovery,
+  'storage-start': benchmarkStorageStart,
   'test-cluster': benchmarkTestCluster,
 }
 
 async function main(args: readonly string[]): Promise<void> {
   const small = args.includes('--small')
   const names = args.filter((arg) => arg !== '--small')
-  const unknown = names.filter((name) => BENCHMARKS[name] === undefined)
+  const unknown = names.filter((name) => !Object.keys(BENCHMARKS).some((other) => isAskedFor(other, name)))
   if (unknown.length > 0) {
     console.error(`unknown benchmark: ${unknown.join(', ')}; there are ${Object.keys(BENCHMARKS).join(', ')}`)
     process.exitCode = 2
     return
   }
   for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
-    if (names.length > 0 && !names.includes(name)) continue
+    if (names.length > 0 && !names.some((asked) => isAskedFor(name, asked))) continue
     const result = await benchmark({ small, print: (line) => console.log(line) })
     console.log(JSON.stringify({ benchmark: name, node: process.version, small, ...result }))
   }
+}
+
+/** `storage` stands for all whose names begin with it. */
+function isAskedFor(name: string, asked: string): boolean {
+  return name === asked || name.startsWith(`${asked}-`)
 }
 
 await main(process.argv.slice(2))

@@ -1,0 +1,199 @@
+// What the storage benchmarks share: batches, logs on the real disk, and a file system that counts.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { silentLog } from '../dist/base/log.js'
+import { createNodeCpu } from '../dist/platform/node/node-cpu.js'
+import { BatchBuilder } from '../dist/record/batch-builder.js'
+import type { FileHandle, FileSystem } from '../dist/storage/file-system.js'
+import { FlushLimiter } from '../dist/storage/flush-limiter.js'
+import { guardFileSystem } from '../dist/storage/guarded-file-system.js'
+import { TailBudget } from '../dist/storage/hot-tail.js'
+import { openLog } from '../dist/storage/log-open.js'
+import { LOG_SETTINGS_DEFAULT, type LogSettings } from '../dist/storage/log-settings.js'
+import { NodeFileSystem } from '../dist/storage/node-file-system.js'
+import type { PartitionLog } from '../dist/storage/partition-log.js'
+import { SegmentCache } from '../dist/storage/segment-cache.js'
+import { StorageFailure } from '../dist/storage/storage-failure.js'
+
+export const cpu = createNodeCpu()
+export const TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAA'
+export const MEBIBYTE = 1024 * 1024
+
+/** Runs the task with a directory that is removed afterwards. */
+export async function withDirectory<T>(task: (directory: string) => Promise<T>): Promise<T> {
+  const directory = mkdtempSync(join(process.env['BENCH_DIR'] ?? tmpdir(), 'vltava-storage-'))
+  try {
+    return await task(directory)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+/** Batches of almost so many bytes, of 100-byte records, each in a buffer of its own as they come from the network. */
+export function makeBatches(count: number, batchBytes: number): Uint8Array[] {
+  const builder = new BatchBuilder({ cpu, maxBytes: batchBytes })
+  const value = new Uint8Array(100).fill(120)
+  while (builder.tryAppend({ key: null, value, timestampMs: 1_700_000_000_000 }));
+  const batch = builder.build()
+  return Array.from({ length: count }, () => {
+    const copy = new Uint8Array(new ArrayBuffer(batch.length))
+    copy.set(batch)
+    return copy
+  })
+}
+
+export interface OperationCounts {
+  opens: number
+  /** Handles that are open now, and the most there were at once. */
+  handles: number
+  handlesMax: number
+  reads: number
+  readBytes: number
+  writes: number
+  writtenParts: number
+  writtenBytes: number
+  syncs: number
+  /** When the first write began, in milliseconds of `performance.now`; 0 before. */
+  firstWriteMs: number
+}
+
+/** Counts what reaches the disk; costs next to nothing. */
+export function countingFileSystem(fileSystem: FileSystem = new NodeFileSystem()): {
+  readonly fileSystem: FileSystem
+  readonly counts: OperationCounts
+} {
+  const counts: OperationCounts = {
+    opens: 0,
+    handles: 0,
+    handlesMax: 0,
+    reads: 0,
+    readBytes: 0,
+    writes: 0,
+    writtenParts: 0,
+    writtenBytes: 0,
+    syncs: 0,
+    firstWriteMs: 0,
+  }
+  const counted: FileSystem = {
+    async open(path, mode) {
+      const handle = await fileSystem.open(path, mode)
+      counts.opens++
+      counts.handlesMax = Math.max(counts.handlesMax, ++counts.handles)
+      return countingHandle(handle, counts)
+    },
+    list: (path) => fileSystem.list(path),
+    exists: (path) => fileSystem.exists(path),
+    link: (path, newPath) => fileSystem.link(path, newPath),
+    rename: (path, newPath) => fileSystem.rename(path, newPath),
+    remove: (path) => fileSystem.remove(path),
+    makeDirectory: (path) => fileSystem.makeDirectory(path),
+    removeDirectory: (path) => fileSystem.removeDirectory(path),
+    syncDirectory: (path) => fileSystem.syncDirectory(path),
+  }
+  return { fileSystem: counted, counts }
+}
+
+function countingHandle(handle: FileHandle, counts: OperationCounts): FileHandle {
+  return {
+    read(target, position) {
+      counts.reads++
+      counts.readBytes += target.length
+      return handle.read(target, position)
+    },
+    write(parts, position) {
+      if (counts.firstWriteMs === 0) counts.firstWriteMs = performance.now()
+      counts.writes++
+      counts.writtenParts += parts.length
+      for (const part of parts) counts.writtenBytes += part.length
+      return handle.write(parts, position)
+    },
+    sync() {
+      counts.syncs++
+      return handle.sync()
+    },
+    truncate: (sizeBytes) => handle.truncate(sizeBytes),
+    size: () => handle.size(),
+    close() {
+      counts.handles--
+      return handle.close()
+    },
+  }
+}
+
+export interface BenchLogOptions {
+  readonly fileSystem: FileSystem
+  readonly path: string
+  readonly settings?: Partial<LogSettings>
+  readonly tailCacheBytes?: number
+  readonly recoveryPoint?: number
+}
+
+/** Opens a log with everything that a broker puts around it. */
+export function openBenchLog(options: BenchLogOptions): Promise<PartitionLog> {
+  const { path, recoveryPoint = 0, tailCacheBytes = 64 * MEBIBYTE } = options
+  const failure = new StorageFailure()
+  const guard = { failure, limiter: new FlushLimiter(3) }
+  const environment = {
+    fileSystem: guardFileSystem(options.fileSystem, guard),
+    cpu,
+    log: silentLog,
+    failure,
+    cache: new SegmentCache(128, silentLog),
+    budget: new TailBudget(tailCacheBytes),
+  }
+  return openLog(environment, {
+    topicId: TOPIC_ID,
+    partition: 0,
+    path,
+    settings: { ...LOG_SETTINGS_DEFAULT, ...options.settings },
+    recoveryPoint,
+    lowerRecoveryPoint: async () => {},
+  })
+}
+
+export interface Timed {
+  readonly seconds: number
+  /** Of all threads of this process, user and system. */
+  readonly cpuSeconds: number
+}
+
+/** How long a task takes, and how much of the processors. */
+export async function timed(task: () => Promise<void>): Promise<Timed> {
+  const cpuBefore = process.cpuUsage()
+  const startMs = performance.now()
+  await task()
+  const seconds = (performance.now() - startMs) / 1_000
+  const { user, system } = process.cpuUsage(cpuBefore)
+  return { seconds, cpuSeconds: (user + system) / 1e6 }
+}
+
+/** The ratio of two rates for the same work, by time and by processor time: medians over rounds that took turns. */
+export function compare(ours: readonly Timed[], bare: readonly Timed[]) {
+  const rounds = ours.map((round, i) => ({
+    time: bare[i]!.seconds / round.seconds,
+    cpu: bare[i]!.cpuSeconds / round.cpuSeconds,
+  }))
+  return {
+    ratio: round(medianOf(rounds.map(({ time }) => time)), 2),
+    cpuRatio: round(medianOf(rounds.map(({ cpu }) => cpu)), 2),
+  }
+}
+
+export function medianOf(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)]!
+}
+
+export function medianSeconds(rounds: readonly Timed[]): number {
+  return medianOf(rounds.map(({ seconds }) => seconds))
+}
+
+export function round(value: number, digits: number): number {
+  return Math.round(value * 10 ** digits) / 10 ** digits
+}
+
+/** Megabytes (10^6) a second, for people. */
+export function rateOf(bytes: number, seconds: number): number {
+  return Math.round(bytes / 1e6 / seconds)
+}
