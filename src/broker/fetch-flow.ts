@@ -126,12 +126,12 @@ export class FetchFlow {
   ): Slot<PartitionResponse> | Promise<Slot<PartitionResponse>> {
     let bounds = { highWatermark: 0, logStartOffset: 0 }
     const failed = (thrown: unknown): Slot<PartitionResponse> => ({
-      response: { error: partitionErrorOf(thrown), ...bounds, batchesBytes: 0 },
+      response: { error: partitionErrorOf(thrown), ...bounds, batchesBytes: 0, diverging: null },
       batches: [],
       urgent: true,
     })
     const found = (batches: readonly Uint8Array[]): Slot<PartitionResponse> => ({
-      response: { error: null, ...bounds, batchesBytes: bytesOf(batches) },
+      response: { error: null, ...bounds, batchesBytes: bytesOf(batches), diverging: null },
       batches,
       urgent: false,
     })
@@ -141,9 +141,13 @@ export class FetchFlow {
       role.checkEpoch(request.currentLeaderEpoch)
       const { log } = role.options
       bounds = { highWatermark: role.highWatermark, logStartOffset: log.logStartOffset }
-      const refused = role.options.core.readCheck(request.fetchOffset)
-      if (refused !== null)
+      const refused = role.options.core.readCheck(request.fetchOffset, request.lastFetchedEpoch)
+      if (typeof refused === 'string')
         throw new VltavaError(refused, describeBounds(request.fetchOffset, role.highWatermark, log))
+      if (refused !== null) {
+        const diverging = { epoch: refused.epoch, endOffset: refused.endOffset }
+        return { response: { error: null, ...bounds, batchesBytes: 0, diverging }, batches: [], urgent: true }
+      }
       const maxBytes = Math.min(limit.budget, request.maxBytes)
       if (request.fetchOffset >= bounds.highWatermark || maxBytes <= 0) return found([])
       const batches = log.read({

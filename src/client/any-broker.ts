@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import { toVltavaError, VltavaError } from '../model/errors.ts'
+import type { NodeId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
 import type { ClusterView } from './cluster-view.ts'
 import type { BrokerAddress, Connections } from './connections.ts'
@@ -23,6 +24,11 @@ export interface Ask<T> {
   readonly attemptTimeoutMs: number
   /** When to stop, in the clock's monotonic milliseconds. */
   readonly deadlineMs: number
+  /**
+   * Brokers that may be behind the others, as a leader that was replaced without knowing. They are asked after all others
+   * that can be reached, and who has an open connection does not come first then: it may be one more of them.
+   */
+  readonly notFirst?: ReadonlySet<NodeId>
 }
 
 /** Finds a broker that answers, wherever it is known from. */
@@ -44,7 +50,7 @@ export class AnyBroker {
     const { clock, connections, view } = this.#options
     const failures = new Map<string, string>()
     let answered: VltavaError | null = null
-    for (const address of this.#candidates()) {
+    for (const address of this.#candidates(ask.notFirst ?? new Set())) {
       const leftMs = ask.deadlineMs - clock.monotonicMs()
       if (leftMs <= 0) break
       let connection: Connection | null = null
@@ -72,13 +78,16 @@ export class AnyBroker {
   }
 
   /** Shuffled within each group, so that the clients of a cluster do not all burden the same broker. */
-  #candidates(): readonly BrokerAddress[] {
+  #candidates(notFirst: ReadonlySet<NodeId>): readonly BrokerAddress[] {
     const { connections, view, bootstrapUrls } = this.#options
     const known: readonly BrokerAddress[] = view.brokers().filter(({ fenced }) => !fenced)
     const bootstrap: readonly BrokerAddress[] = bootstrapUrls.map((url) => ({ url, brokerId: null }))
+    const last = new Set([...notFirst].map((brokerId) => view.broker(brokerId)?.url))
     const rank = (address: BrokerAddress): number => {
-      if (connections.openTo(address) !== null) return 0
-      return connections.isResting(address) ? 2 : 1
+      const isOpen = connections.openTo(address) !== null
+      if (!isOpen && connections.isResting(address)) return 3
+      if (last.has(address.url)) return 2
+      return isOpen || last.size > 0 ? 0 : 1
     }
     const candidates = [...this.#shuffled(known), ...this.#shuffled(bootstrap)]
     // A stable sort: within a rank, the known brokers stay before the bootstrap servers. Where an address is both, the

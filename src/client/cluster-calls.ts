@@ -132,7 +132,14 @@ export class ClusterCalls {
     const byLeader = new Map<BrokerView, PartitionIndex[]>()
     for (const partition of queries.keys()) {
       const leader = leaderOf(snapshot.view, snapshot.topic, partition)
-      if (leader === null) {
+      const outdated = this.#outdated(
+        snapshot.topic,
+        partition,
+        snapshot.topic.partitions[partition]?.leaderEpoch,
+      )
+      if (outdated !== null) {
+        results.set(partition, outdated)
+      } else if (leader === null) {
         const detail = `Partition ${partition} of topic "${snapshot.topic.name}" has no leader at the moment.`
         results.set(partition, new VltavaError('LEADER_NOT_AVAILABLE', detail))
       } else {
@@ -142,7 +149,11 @@ export class ClusterCalls {
     await Promise.all(
       [...byLeader].map(async ([leader, partitions]) => {
         const answers = await this.#offsetsFrom(leader, { snapshot, queries, partitions })
-        for (const [i, partition] of partitions.entries()) results.set(partition, answers[i]!)
+        for (const [i, partition] of partitions.entries()) {
+          const answer = answers[i]!
+          const epoch = answer instanceof VltavaError ? undefined : answer.leaderEpoch
+          results.set(partition, this.#outdated(snapshot.topic, partition, epoch) ?? answer)
+        }
       }),
     )
     return results
@@ -183,6 +194,19 @@ export class ClusterCalls {
     } catch (thrown) {
       if (!(thrown instanceof VltavaError)) throw thrown
     }
+  }
+
+  /**
+   * Why an answer of this leader epoch does not count: a newer leader is known, and the older one, which may not know of
+   * it, does not know its end either.
+   */
+  #outdated(topic: TopicView, partition: PartitionIndex, epoch: LeaderEpoch | undefined): VltavaError | null {
+    const known = this.#options.view.topic(topic.name)
+    if (epoch === undefined || known === null || known.topicId !== topic.topicId) return null
+    const newest = known.partitions[partition]?.leaderEpoch ?? -1
+    if (epoch >= newest) return null
+    const detail = `Partition ${partition} of topic "${topic.name}" has a leader of epoch ${newest}; one of epoch ${epoch} does not count.`
+    return new VltavaError('FENCED_LEADER_EPOCH', detail)
   }
 
   /** Waits before the next attempt. @returns false when the time does not suffice for one, or the client closes. */

@@ -1,6 +1,6 @@
 // Records and batches as the consumer hands them out.
 import type { Cpu } from '../base/cpu.ts'
-import type { Offset, PartitionIndex } from '../model/ids.ts'
+import type { LeaderEpoch, Offset, PartitionIndex } from '../model/ids.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
 import type { ConsumerRecord } from './records.ts'
 
@@ -13,6 +13,7 @@ export interface BatchRest {
   /** The first offset to hand out. */
   readonly firstOffset: Offset
   readonly nextOffset: Offset
+  readonly leaderEpoch: LeaderEpoch
   /** The high watermark when the batch was fetched. */
   readonly highWatermark: Offset
 }
@@ -35,11 +36,12 @@ export class BatchRecords {
     const cursor = this.#cursor
     do if (!cursor.next()) return null
     while (cursor.offset < this.#rest.firstOffset)
-    const { topic, partition } = this.#rest
+    const { topic, partition, leaderEpoch } = this.#rest
     return {
       topic,
       partition,
       offset: cursor.offset,
+      leaderEpoch,
       timestampMs: cursor.timestampMs,
       key: cursor.key(),
       value: cursor.value(),
@@ -76,6 +78,11 @@ export class ConsumerBatch {
   /** The offset behind the last record: where the next batch goes on. */
   get nextOffset(): Offset {
     return this.#rest.nextOffset
+  }
+
+  /** The epoch of the leader that wrote the batch. */
+  get leaderEpoch(): LeaderEpoch {
+    return this.#rest.leaderEpoch
   }
 
   /** The high watermark of the partition when the batch was fetched; `highWatermark - nextOffset` records were behind. */

@@ -44,10 +44,17 @@ const CONSUMER_OPTIONS = {
   /**
    * What to do when the position is outside of the log (retention removed the records, or the log lost its end):
    * `'none'` fails the partition with OFFSET_OUT_OF_RANGE, `'earliest'` goes on at the log start offset, `'latest'` at
-   * the high watermark. Kafka's `auto.offset.reset`, which is latest there and so skips records silently. Default
-   * `'none'`.
+   * the high watermark. Where the log lost records that were read, `'none'` fails the partition with LOG_TRUNCATED, the
+   * others go back to where it lost them. Kafka's `auto.offset.reset`, which is latest there and so skips records
+   * silently. Default `'none'`.
    */
   autoOffsetReset: choiceOption(['none', 'earliest', 'latest'], 'none'),
+  /**
+   * Milliseconds for which a leader is not believed that an offset is beyond its log, when the position has no leader
+   * epoch: a leader that was replaced and does not know it would say so too. Meanwhile others are asked who leads. It
+   * should be longer than a failover takes: than the session timeout of the brokers. 0 to 300,000, default 5,000.
+   */
+  verifyOutOfRangeMs: integerOption({ min: 0, max: 300_000, fallback: 5_000 }),
   /**
    * Bytes of fetched messages that wait to be taken; fetching stops while they are reached, so this bounds the memory
    * of the consumer, save for a single record batch that is larger. 65,536 to 1,073,741,824, default 16,777,216.

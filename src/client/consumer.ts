@@ -1,7 +1,7 @@
 // The consumer of the public API: hands out what the fetcher brings.
 import { type Deferred, deferred } from '../base/async/deferred.ts'
-import { VltavaError } from '../model/errors.ts'
-import type { Offset, PartitionIndex } from '../model/ids.ts'
+import { type EpochPosition, VltavaError } from '../model/errors.ts'
+import type { LeaderEpoch, Offset, PartitionIndex } from '../model/ids.ts'
 import type { ClientContext } from './client-context.ts'
 import type { ConsumerBatch } from './consumer-batch.ts'
 import { type ConsumerHealth, consumerHealth } from './consumer-health.ts'
@@ -12,7 +12,7 @@ import { showValue } from './options.ts'
 import { Reader } from './reader.ts'
 import { type Reading, ReadingIterator } from './reading-iterator.ts'
 import type { ConsumerRecord } from './records.ts'
-import { startingPositions } from './start-position.ts'
+import { isStartPosition, placeOf, startingPositions } from './start-position.ts'
 import type { PartitionState, SubscriptionState } from './subscription-state.ts'
 
 export type { ConsumerBatch }
@@ -78,7 +78,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   /**
    * Reads record by record. Leaving the loop does not close the consumer.
    * @throws VltavaError (from the loop) UNKNOWN_TOPIC_OR_PARTITION, BOOTSTRAP_UNREACHABLE, OFFSET_OUT_OF_RANGE,
-   *   CORRUPT_MESSAGE, INVALID_RECORD and other errors that trying again does not mend; INVALID_ARGUMENT for a second
+   *   LOG_TRUNCATED, CORRUPT_MESSAGE, INVALID_RECORD and other errors that trying again does not mend; INVALID_ARGUMENT for a second
    *   loop. After an error of one partition a new loop goes on with the others; `seek` revives the failed one.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<ConsumerRecord> {
@@ -127,8 +127,22 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   }
 
   /**
+   * The positions with their leader epochs, by partition, to be kept and given to `from` or `seek` later; waits until they
+   * are known. The epoch is -1 where nothing was read yet and none was given.
+   * @throws VltavaError as `ready` does.
+   */
+  async checkpoint(): Promise<ReadonlyMap<PartitionIndex, EpochPosition>> {
+    await this.ready()
+    const places = [...this.#fetcher!.subscription!.partitions()].map(
+      ({ partition, position: offset, positionEpoch: leaderEpoch }) =>
+        [partition, { offset, leaderEpoch }] as const,
+    )
+    return new Map(places.toSorted(byPartition))
+  }
+
+  /**
    * The high watermarks at the time of the call, by partition: a loop that has read up to them has read everything
-   * that was committed then.
+   * that was committed then, as far as the leader knew that answered.
    * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION; LEADER_NOT_AVAILABLE and other errors of a leader after
    *   `requestTimeoutMs`; CLOSED
    */
@@ -149,16 +163,21 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
 
   /**
    * Goes on at this offset. What was fetched but not handed out is dropped. Revives a partition that has failed.
-   * @param offset 0 to 2^53-1; outside of the log, the partition fails or is reset as `autoOffsetReset` says.
+   * @param to an offset, 0 to 2^53-1, with its leader epoch where that is known (see StartPosition); outside of the log,
+   *   the partition fails or is reset as `autoOffsetReset` says.
    * @throws VltavaError INVALID_ARGUMENT, CLOSED, UNKNOWN_TOPIC_OR_PARTITION when the partition is not being read; before
    *   the partitions are known, that comes from the first use.
    */
-  seek(partition: PartitionIndex, offset: Offset): void {
-    if (!(Number.isSafeInteger(offset) && offset >= 0)) {
-      const detail = `seek: the offset must be an integer from 0 to 2^53-1, got ${showValue(offset)}.`
+  seek(
+    partition: PartitionIndex,
+    to: Offset | { readonly offset: Offset; readonly leaderEpoch?: LeaderEpoch | undefined },
+  ): void {
+    const place = isStartPosition(to) ? placeOf(to) : null
+    if (place === null) {
+      const detail = `seek: the offset must be an integer from 0 to 2^53-1, or { offset, leaderEpoch }, got ${showValue(to)}.`
       throw new VltavaError('INVALID_ARGUMENT', detail)
     }
-    this.#change((subscription) => subscription.seek(this.#known(subscription, partition), offset))
+    this.#change((subscription) => subscription.seek(this.#known(subscription, partition), place))
   }
 
   /**

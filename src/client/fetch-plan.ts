@@ -17,6 +17,8 @@ export interface FetchPlan {
   readonly byLeader: ReadonlyMap<NodeId, LeaderPlan>
   /** Due, but without a leader that could be asked. */
   readonly leaderless: readonly PartitionState[]
+  /** Due, but the only leader that is known was replaced before what was read last was written. */
+  readonly outdated: readonly PartitionState[]
   /** When the next partition that has to wait may be asked; infinite when none waits for time. */
   readonly dueMs: number
   /** Leaders of all partitions that are being read. */
@@ -31,6 +33,7 @@ export function planFetches(
   const byLeader = new Map<NodeId, LeaderPlan>()
   const leaders = new Set<NodeId>()
   const leaderless: PartitionState[] = []
+  const outdated: PartitionState[] = []
   let dueMs = Number.POSITIVE_INFINITY
   for (const state of partitions) {
     if (state.phase === 'failed' || (state.phase === 'fetching' && state.isPaused)) continue
@@ -44,13 +47,15 @@ export function planFetches(
       dueMs = Math.min(dueMs, state.notBeforeMs)
     } else if (broker === null) {
       leaderless.push(state)
+    } else if (state.phase === 'fetching' && epoch < state.fetchEpoch) {
+      outdated.push(state)
     } else {
       const plan = byLeader.get(broker.brokerId) ?? { broker, locate: [], fetch: [] }
       byLeader.set(broker.brokerId, plan)
       plan[state.phase === 'locating' ? 'locate' : 'fetch'].push(state)
     }
   }
-  return { byLeader, leaderless, dueMs, leadersCount: leaders.size }
+  return { byLeader, leaderless, outdated, dueMs, leadersCount: leaders.size }
 }
 
 /**
@@ -96,6 +101,7 @@ export function fetchBody(
       currentLeaderEpoch: topic.partitions[state.partition]!.leaderEpoch,
       fetchOffset: state.fetchOffset,
       maxBytes: Math.min(options.maxPartitionBytes, maxBytes),
+      lastFetchedEpoch: state.fetchEpoch,
     })),
   }
 }

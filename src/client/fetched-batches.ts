@@ -3,9 +3,9 @@
 // lost without anybody noticing.
 import type { Cpu } from '../base/cpu.ts'
 import { VltavaError } from '../model/errors.ts'
-import type { Offset } from '../model/ids.ts'
+import type { LeaderEpoch, Offset } from '../model/ids.ts'
 import { BATCH_ABSOLUTE_MAX_BYTES } from '../model/limits.ts'
-import { baseOffsetOf, isControl, nextOffsetOf } from '../record/batch-format.ts'
+import { baseOffsetOf, isControl, leaderEpochOf, nextOffsetOf } from '../record/batch-format.ts'
 import { validateBatch } from '../record/batch-validation.ts'
 
 /** A message that was received: it stays in memory until the last of its batches was handed out and done with. */
@@ -36,6 +36,7 @@ export interface FetchedBatch {
   /** The first offset to hand out: the batch may begin below the position it was fetched for. */
   readonly firstOffset: Offset
   readonly nextOffset: Offset
+  readonly leaderEpoch: LeaderEpoch
   /** Markers of the log itself, which nobody sees; the position goes on behind them. */
   readonly isControl: boolean
   readonly frame: FetchedFrame
@@ -48,7 +49,13 @@ export interface FetchedBatch {
  */
 export function readFetchedBatches(
   bytes: Uint8Array,
-  fetched: { readonly fetchOffset: Offset; readonly frame: FetchedFrame; readonly cpu: Cpu },
+  fetched: {
+    readonly fetchOffset: Offset
+    /** Of the leader that answered. */
+    readonly leaderEpoch: LeaderEpoch
+    readonly frame: FetchedFrame
+    readonly cpu: Cpu
+  },
 ): readonly FetchedBatch[] {
   const { fetchOffset, frame, cpu } = fetched
   const batches: FetchedBatch[] = []
@@ -71,10 +78,19 @@ export function readFetchedBatches(
         `The broker answered a record batch with offsets ${baseOffset} to ${nextOffset - 1} where offset ${expectedOffset} is due.`,
       )
     }
+    const leaderEpoch = leaderEpochOf(bytes, position)
+    // No checksum covers it, and a position with a wrong one would wait for a leader that never comes.
+    if (leaderEpoch > fetched.leaderEpoch) {
+      throw new VltavaError(
+        'CORRUPT_MESSAGE',
+        `The leader of epoch ${fetched.leaderEpoch} answered a record batch of leader epoch ${leaderEpoch}.`,
+      )
+    }
     batches.push({
       bytes: bytes.subarray(position, position + sizeBytes),
       firstOffset: expectedOffset,
       nextOffset,
+      leaderEpoch,
       isControl: isControl(bytes, position),
       frame,
     })

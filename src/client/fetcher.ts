@@ -2,7 +2,7 @@
 // as long as there is room in the buffer. It runs once in a turn in which something happened, looks at every partition,
 // and asks what can be asked.
 import { toVltavaError, VltavaError } from '../model/errors.ts'
-import type { NodeId, TopicId } from '../model/ids.ts'
+import type { LeaderEpoch, NodeId, TopicId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import { errorOfWire } from '../protocol/error-schema.ts'
@@ -118,6 +118,12 @@ export class Fetcher {
       const detail = `Partition ${state.partition} of topic "${topic.name}" has no leader at the moment.`
       state.triedEpoch = topic.partitions[state.partition]?.leaderEpoch ?? state.triedEpoch
       this.#failed(state, new VltavaError('LEADER_NOT_AVAILABLE', detail))
+      dueMs = Math.min(dueMs, state.notBeforeMs)
+    }
+    for (const state of plan.outdated) {
+      const { leaderEpoch } = topic.partitions[state.partition]!
+      state.triedEpoch = leaderEpoch
+      this.#errors.outdated(state, { leaderEpoch })
       dueMs = Math.min(dueMs, state.notBeforeMs)
     }
     for (const { broker, locate, fetch: wanted } of plan.byLeader.values()) {
@@ -255,8 +261,10 @@ export class Fetcher {
       if (state.underWay !== askedUnder) continue
       state.underWay = null
       if (result.error !== null) {
-        this.#failed(state, errorOfWire(result.error))
-      } else if (this.#received(state, batches, frame)) {
+        this.#refused(state, errorOfWire(result.error), result)
+      } else if (result.diverging !== null) {
+        this.#errors.diverged(this.#subscription!, state, result.diverging)
+      } else if (this.#received(state, batches, { frame, leaderEpoch: askedUnder.leaderEpoch })) {
         state.worked()
         state.highWatermark = result.highWatermark
         if (cameEarly) state.notBeforeMs = nowMs + EMPTY_ANSWER_PAUSE_MS
@@ -264,11 +272,20 @@ export class Fetcher {
     }
   }
 
-  #received(state: PartitionState, bytes: Uint8Array, frame: FetchedFrame): boolean {
+  #refused(state: PartitionState, error: VltavaError, answer: FetchAnswer[number]): void {
+    if (error.code !== 'OFFSET_OUT_OF_RANGE') this.#failed(state, error)
+    else this.#errors.outOfRange(this.#subscription!, state, { error, logStartOffset: answer.logStartOffset })
+  }
+
+  #received(
+    state: PartitionState,
+    bytes: Uint8Array,
+    from: { readonly frame: FetchedFrame; readonly leaderEpoch: LeaderEpoch },
+  ): boolean {
     const { cpu } = this.#options.context.environment
     try {
       const { fetchOffset } = state
-      this.#subscription!.received(state, readFetchedBatches(bytes, { fetchOffset, frame, cpu }))
+      this.#subscription!.received(state, readFetchedBatches(bytes, { ...from, fetchOffset, cpu }))
       return true
     } catch (thrown) {
       if (!(thrown instanceof VltavaError)) throw thrown

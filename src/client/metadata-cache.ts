@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import { toVltavaError, type VltavaError } from '../model/errors.ts'
+import type { NodeId } from '../model/ids.ts'
 import { TOPICS_PER_REQUEST_MAX } from '../model/limits.ts'
 import { backoffMs } from '../net/backoff.ts'
 import type { RequestOf } from '../protocol/api.ts'
@@ -33,6 +34,8 @@ export class MetadataCache {
   /** How many producers and consumers use each topic. */
   readonly #users = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
+  /** Brokers that the next question goes to last. */
+  readonly #notFirst = new Set<NodeId>()
   #isRunning = false
   /** A topic was added while a question was under way that does not name it. */
   #askAgain = false
@@ -92,8 +95,12 @@ export class MetadataCache {
     if (nowMs - topic.refreshedAtMs > this.#options.settings.metadataMaxAgeMs) this.requestRefresh()
   }
 
-  /** Asks for fresh metadata soon; many calls make one question. Listeners hear when it was answered or failed. */
-  requestRefresh(): void {
+  /**
+   * Asks for fresh metadata soon; many calls make one question. Listeners hear when it was answered or failed.
+   * @param notFirst a broker that may not know what is looked for: the others are asked before it, in any order.
+   */
+  requestRefresh(notFirst: NodeId | null = null): void {
+    if (notFirst !== null) this.#notFirst.add(notFirst)
     if (this.#isClosed || this.#isRunning || this.#timer !== null) return
     const waitMs = this.#notBeforeMs - this.#options.clock.monotonicMs()
     if (waitMs <= 0) {
@@ -141,10 +148,13 @@ export class MetadataCache {
     this.#firstAskedAtMs ??= startedMs
     const topics = [...this.#users.keys()]
     const body = { topics: topics.length > TOPICS_PER_REQUEST_MAX ? null : topics }
+    const notFirst = new Set(this.#notFirst)
+    this.#notFirst.clear()
     const answer = await anyBroker.ask({
       request: (connection, timeoutMs) => connection.request(clusterMetadata, body, { timeoutMs }),
       attemptTimeoutMs: Math.min(ATTEMPT_TIMEOUT_MS, settings.requestTimeoutMs),
       deadlineMs: this.#askDeadlineMs(startedMs),
+      notFirst,
     })
     if (this.#isClosed) return
     const hasChanged = this.view.applyAnswer(answer.body, clock.monotonicMs(), (name) =>

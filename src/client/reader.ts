@@ -110,7 +110,7 @@ export class Reader {
     const subscription = this.#source.subscription()!
     this.#current = null
     subscription.putBack(taken)
-    subscription.seek(state, state.position)
+    subscription.seek(state, { offset: state.position, leaderEpoch: state.positionEpoch })
     const { definite, retriable, code } = thrown
     const where = `Topic "${this.#source.topic}" partition ${state.partition}, at offset ${state.position}`
     subscription.fail(
@@ -121,9 +121,9 @@ export class Reader {
   }
 
   #restOf({ state, batch }: TakenBatch): BatchRest {
-    const { bytes, firstOffset, nextOffset } = batch
+    const { bytes, firstOffset, nextOffset, leaderEpoch } = batch
     const highWatermark: Offset = state.highWatermark ?? nextOffset
     const { topic } = this.#source
-    return { topic, partition: state.partition, bytes, firstOffset, nextOffset, highWatermark }
+    return { topic, partition: state.partition, bytes, firstOffset, nextOffset, leaderEpoch, highWatermark }
   }
 }

@@ -50,6 +50,11 @@ export interface ConsumerRecord {
   readonly topic: string
   readonly partition: PartitionIndex
   readonly offset: Offset
+  /**
+   * The epoch of the leader that wrote the record. To go on behind it later, start at
+   * `{ offset: offset + 1, leaderEpoch }`.
+   */
+  readonly leaderEpoch: LeaderEpoch
   /** Milliseconds since 1970. */
   readonly timestampMs: number
   readonly key: Uint8Array | null

@@ -1,21 +1,27 @@
 // Where a consumer starts in each partition. Pure: from what the user gave to the question for the leader, and from its
 // answer to the offset.
 import { unreachable } from '../base/assert.ts'
-import { VltavaError } from '../model/errors.ts'
-import type { Offset, PartitionIndex } from '../model/ids.ts'
+import { type EpochPosition, VltavaError } from '../model/errors.ts'
+import type { LeaderEpoch, Offset, PartitionIndex } from '../model/ids.ts'
 import type { offsetSpecSchema } from '../protocol/list-offsets.ts'
 import type { Infer } from '../schema/schema.ts'
 import { showValue } from './options.ts'
 
 /**
- * `'beginning'`: the log start offset. `'end'`: the high watermark at the time. A number: that offset. `last`: that many
- * records before the high watermark, or as many as there are. `timestampMs`: the first record at or after this time
- * (milliseconds since 1970), the end when there is none.
+ * `'beginning'`: the log start offset. `'end'`: the high watermark at the time. `last`: that many records before the high
+ * watermark, or as many as there are. `timestampMs`: the first record at or after this time (milliseconds since 1970), the
+ * end when there is none.
+ *
+ * A number: that offset. `offset` with `leaderEpoch`: that offset as well, and the leader epoch of the record before it or
+ * of the one at it, as records, receipts and `checkpoint()` have them; -1 or absent where it is not known. With it, no
+ * leader is asked that was replaced before the epoch began, and a log that lost what stood there is noticed
+ * (LOG_TRUNCATED).
  */
 export type StartPosition =
   | 'beginning'
   | 'end'
   | Offset
+  | { readonly offset: Offset; readonly leaderEpoch?: LeaderEpoch | undefined }
   | { readonly last: number }
   | { readonly timestampMs: number }
 
@@ -36,17 +42,36 @@ export interface LogBounds {
 }
 
 export const ALLOWED_START =
-  '"beginning", "end", an offset, { last: n }, { timestampMs: t }, or an object or Map with one of these for each partition'
+  '"beginning", "end", an offset, { offset: n, leaderEpoch: e }, { last: n }, { timestampMs: t }, or an object or Map with one of these for each partition'
 
 const isNatural = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
-function isStartPosition(value: unknown): value is StartPosition {
+/** Whether the value is a StartPosition. */
+export function isStartPosition(value: unknown): value is StartPosition {
   if (value === 'beginning' || value === 'end' || isNatural(value)) return true
   if (typeof value !== 'object' || value === null) return false
   const keys = Object.keys(value)
+  if (keys.includes('offset')) return keys.every(isPositionKey) && isEpochPosition(value)
   if (keys.length !== 1) return false
   const { last, timestampMs } = value as { readonly last?: unknown; readonly timestampMs?: unknown }
   return keys[0] === 'last' ? isNatural(last) : keys[0] === 'timestampMs' && isNatural(timestampMs)
+}
+
+const isPositionKey = (key: string): boolean => key === 'offset' || key === 'leaderEpoch'
+
+function isEpochPosition(value: {
+  readonly offset?: unknown
+  readonly leaderEpoch?: unknown
+}): value is { readonly offset: Offset; readonly leaderEpoch?: LeaderEpoch } {
+  const { offset, leaderEpoch = -1 } = value
+  return isNatural(offset) && (leaderEpoch === -1 || isNatural(leaderEpoch))
+}
+
+/** The place that a position names; null where a leader has to be asked for it. */
+export function placeOf(position: StartPosition): EpochPosition | null {
+  if (typeof position === 'number') return { offset: position, leaderEpoch: -1 }
+  if (typeof position === 'string' || !('offset' in position)) return null
+  return { offset: position.offset, leaderEpoch: position.leaderEpoch ?? -1 }
 }
 
 /** The positions given for single partitions; null when one position is for all of them. */
@@ -114,12 +139,14 @@ export function querySpecOf(position: StartPosition): OffsetSpec | null {
   if (position === 'end') return { type: 'latest' }
   if ('last' in position) return { type: 'latest' }
   if ('timestampMs' in position) return { type: 'timestamp', timestampMs: position.timestampMs }
+  if ('offset' in position) return null
   return unreachable(position)
 }
 
 /** The offset to start at, from the answer to `querySpecOf`. */
 export function startOffsetOf(position: StartPosition, bounds: LogBounds): Offset {
   if (typeof position === 'number') return position
+  if (typeof position === 'object' && 'offset' in position) return position.offset
   if (position === 'beginning') return bounds.offset ?? bounds.logStartOffset
   if (position === 'end') return bounds.offset ?? bounds.highWatermark
   if ('last' in position) return Math.max(bounds.logStartOffset, bounds.highWatermark - position.last)

@@ -1,9 +1,9 @@
 // What a consumer reads and how far it is. Pure: the fetcher brings batches and errors, the reader takes batches out.
 import { assert } from '../base/assert.ts'
-import type { VltavaError } from '../model/errors.ts'
+import type { EpochPosition, VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, NodeId, Offset, PartitionIndex } from '../model/ids.ts'
 import type { FetchedBatch } from './fetched-batches.ts'
-import type { StartPosition } from './start-position.ts'
+import { placeOf, type StartPosition } from './start-position.ts'
 
 /** `locating`: the offset to start at is not known yet. `failed`: until `seek`, nothing is fetched. */
 export type PartitionPhase = 'locating' | 'fetching' | 'failed'
@@ -21,8 +21,14 @@ export class PartitionState {
   start: StartPosition
   /** The next offset to hand out; -1 while locating for the first time. */
   position: Offset
+  /** The leader epoch of the record before the position, or what the user gave; -1 while it is not known. */
+  positionEpoch: LeaderEpoch
+  /** The lowest offset from which on everything that was handed out is of that epoch. */
+  epochStartOffset: Offset
   /** The next offset to fetch. */
   fetchOffset: Offset
+  /** As `positionEpoch`, of the record before the fetch offset. */
+  fetchEpoch: LeaderEpoch
   isPaused = false
   /** Counts seeks and resets: what was fetched or taken under another number is void. */
   revision = 0
@@ -45,13 +51,19 @@ export class PartitionState {
   failingSinceMs: number | null = null
   /** When the user was told of it last. */
   problemToldAtMs = 0
+  /** When a leader first said that the offset is beyond its log, and was not believed; null while there is no doubt. */
+  doubtedSinceMs: number | null = null
 
   constructor(partition: PartitionIndex, start: StartPosition) {
     this.partition = partition
     this.start = start
-    this.phase = typeof start === 'number' ? 'fetching' : 'locating'
-    this.position = typeof start === 'number' ? start : -1
+    const place = placeOf(start)
+    this.phase = place === null ? 'locating' : 'fetching'
+    this.position = place?.offset ?? -1
+    this.positionEpoch = place?.leaderEpoch ?? -1
+    this.epochStartOffset = this.position
     this.fetchOffset = this.position
+    this.fetchEpoch = this.positionEpoch
   }
 
   /** The last question was answered well. */
@@ -60,6 +72,16 @@ export class PartitionState {
     this.notBeforeMs = 0
     this.lastError = null
     this.failingSinceMs = null
+    this.doubtedSinceMs = null
+  }
+
+  /** Nothing that was fetched is held any more, and the next record is the one at this place. */
+  standAt({ offset, leaderEpoch }: EpochPosition): void {
+    this.position = offset
+    this.positionEpoch = leaderEpoch
+    this.epochStartOffset = offset
+    this.fetchOffset = offset
+    this.fetchEpoch = leaderEpoch
   }
 }
 
@@ -103,8 +125,7 @@ export class SubscriptionState {
       'only what is being located can be found',
     )
     state.phase = 'fetching'
-    state.position = offset
-    state.fetchOffset = offset
+    state.standAt({ offset, leaderEpoch: -1 })
     state.worked()
   }
 
@@ -125,7 +146,9 @@ export class SubscriptionState {
       if (batch.frame.hold()) this.#bufferedBytes += batch.frame.bytes
       state.batches.push(batch)
     }
-    state.fetchOffset = batches[batches.length - 1]!.nextOffset
+    const last = batches[batches.length - 1]!
+    state.fetchOffset = last.nextOffset
+    state.fetchEpoch = last.leaderEpoch
     this.#partitions.delete(state.partition)
     this.#partitions.set(state.partition, state)
   }
@@ -142,10 +165,13 @@ export class SubscriptionState {
 
   /** Everything below the offset has been handed out. */
   handedOut(taken: TakenBatch, nextOffset: Offset): void {
-    const { state, revision } = taken
+    const { state, revision, batch } = taken
     assert(state.revision === revision, 'nothing is handed out of a batch that a seek made void')
     assert(nextOffset > state.position, 'an offset is handed out once, and never after a later one')
     state.position = nextOffset
+    if (state.positionEpoch === batch.leaderEpoch) return
+    state.positionEpoch = batch.leaderEpoch
+    state.epochStartOffset = batch.firstOffset
   }
 
   /**
@@ -168,16 +194,15 @@ export class SubscriptionState {
     return true
   }
 
-  /** Goes on at the offset; what was fetched or taken before is void. */
-  seek(state: PartitionState, offset: Offset): void {
+  /** Goes on at the place; what was fetched or taken before is void. */
+  seek(state: PartitionState, place: EpochPosition): void {
     for (const batch of state.batches) this.#release(batch)
     state.batches.length = 0
     const at = this.#ready.indexOf(state)
     if (at !== -1) this.#ready.splice(at, 1)
     state.revision++
     state.phase = 'fetching'
-    state.position = offset
-    state.fetchOffset = offset
+    state.standAt(place)
     state.underWay = null
     state.failure = null
     state.isFailureTold = false

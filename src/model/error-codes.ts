@@ -121,6 +121,7 @@ export const ERRORS = {
   BUFFER_FULL: row(1105, true, true, 'buffer.memory is used up and max.block.ms passed.'),
   CLOSED: row(1106, false, true, 'The client is closed.'),
   INVALID_ARGUMENT: row(1107, false, true, 'An argument is not allowed.'),
+  LOG_TRUNCATED: row(1108, false, true, 'The log lost records in front of the position of a consumer.'),
 } as const satisfies Record<string, ErrorRow>
 
 export type ErrorName = keyof typeof ERRORS

@@ -1,10 +1,18 @@
 import { ERRORS, type ErrorName } from './error-codes.ts'
+import type { LeaderEpoch, Offset } from './ids.ts'
+
+/** A place in a partition, and the leader epoch of the record before it. */
+export interface EpochPosition {
+  readonly offset: Offset
+  readonly leaderEpoch: LeaderEpoch
+}
 
 export interface VltavaErrorOptions {
   readonly cause?: unknown
   /** Overrides the table where the place knows better: a delivery time-out is indefinite once the request was sent. */
   readonly definite?: boolean
   readonly retriable?: boolean
+  readonly divergence?: EpochPosition
 }
 
 /**
@@ -16,6 +24,8 @@ export class VltavaError extends Error {
   readonly code: ErrorName
   readonly retriable: boolean
   readonly definite: boolean
+  /** With LOG_TRUNCATED: up to where the log may still hold what was read. null with every other code. */
+  readonly divergence: EpochPosition | null
 
   /** @param detail what exactly was wrong, the allowed range and what to do; the table's sentence when absent. */
   constructor(code: ErrorName, detail?: string, options: VltavaErrorOptions = {}) {
@@ -23,6 +33,7 @@ export class VltavaError extends Error {
     this.code = code
     this.retriable = options.retriable ?? ERRORS[code].retriable
     this.definite = options.definite ?? ERRORS[code].definite
+    this.divergence = options.divergence ?? null
   }
 }
 

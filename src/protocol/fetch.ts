@@ -5,7 +5,7 @@ import {
   topicIdSchema,
 } from '../model/id-schemas.ts'
 import { FETCH_RESPONSE_MAX_BYTES, PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
-import { integer, list, struct } from '../schema/schema.ts'
+import { integer, list, nullable, struct, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 import { errorOrNoneSchema } from './error-schema.ts'
 
@@ -30,6 +30,8 @@ export const fetch = defineApi({
         currentLeaderEpoch: leaderEpochOrNoneSchema,
         fetchOffset: offsetSchema,
         maxBytes: integer(1, FETCH_RESPONSE_MAX_BYTES),
+        /** The leader epoch of the record before fetchOffset; -1 where the reader does not know it. */
+        lastFetchedEpoch: withFallback(leaderEpochOrNoneSchema, -1),
       }),
       PARTITIONS_PER_REQUEST_MAX,
     ),
@@ -43,6 +45,14 @@ export const fetch = defineApi({
         logStartOffset: offsetSchema,
         /** Bytes of this partition's batches in the payload. The first batch may begin below fetchOffset. */
         batchesBytes: integer(0, FETCH_RESPONSE_MAX_BYTES),
+        /**
+         * The log does not hold what the reader has read: it lost its end. The largest epoch of this log that is not above
+         * lastFetchedEpoch, and its end; no records come.
+         */
+        diverging: withFallback(
+          nullable(struct({ epoch: leaderEpochOrNoneSchema, endOffset: offsetSchema })),
+          null,
+        ),
       }),
       PARTITIONS_PER_REQUEST_MAX,
     ),

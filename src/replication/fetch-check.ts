@@ -89,6 +89,25 @@ export function checkFetchPosition(position: FetchPosition, log: LogBounds): Fet
   return VALID
 }
 
+export type ReadError = 'OFFSET_OUT_OF_RANGE' | 'OFFSET_NOT_AVAILABLE' | 'UNKNOWN_LEADER_EPOCH'
+
+/**
+ * Whether a consumer may read on from where it stands. Records of an epoch above ours prove that we were replaced, so
+ * that our end says nothing. A log that holds all that was read up to the epoch of the reader, as the log of every leader
+ * does that was elected cleanly, diverges from no reader (REP-13); so what diverges is told before what is not available.
+ * @returns null where it may.
+ */
+export function checkReadPosition(
+  position: FetchPosition,
+  log: LogBounds & { readonly highWatermark: Offset; readonly leaderEpoch: LeaderEpoch },
+): ReadError | Diverging | null {
+  const { fetchOffset, lastFetchedEpoch } = position
+  if (lastFetchedEpoch > log.leaderEpoch) return 'UNKNOWN_LEADER_EPOCH'
+  const check = lastFetchedEpoch < 0 ? VALID : checkFetchPosition(position, log)
+  if (check.kind === 'diverging') return check
+  return checkReadOffset(fetchOffset, log)
+}
+
 /**
  * Whether a consumer may read from an offset. Between the high watermark and the log end the answer is retriable: a new
  * leader may not know yet that the offset is committed, and "out of range" would make the consumer reset its position

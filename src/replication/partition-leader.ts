@@ -5,9 +5,14 @@
 // counts for what it has fsynced (flush.messages=1) instead of what it has written.
 import { assert, unreachable } from '../base/assert.ts'
 import type { EpochView } from '../log/epoch-history.ts'
-import type { ErrorName } from '../model/error-codes.ts'
 import type { LeaderEpoch, NodeId, Offset } from '../model/ids.ts'
-import { checkFetchPosition, checkLeaderEpoch, checkReadOffset } from './fetch-check.ts'
+import {
+  checkFetchPosition,
+  checkLeaderEpoch,
+  checkReadPosition,
+  type Diverging,
+  type ReadError,
+} from './fetch-check.ts'
 import { FollowerProgress } from './follower-progress.ts'
 import { HighWatermark } from './high-watermark.ts'
 import { InSyncSet } from './in-sync-set.ts'
@@ -212,9 +217,9 @@ export class PartitionLeader {
     return acks === -1 && this.#isBelowMinIsr() ? 'NOT_ENOUGH_REPLICAS' : null
   }
 
-  /** Whether a consumer may read from the offset; `highWatermark` bounds what it gets. */
-  readCheck(offset: Offset): ErrorName | null {
-    return checkReadOffset(offset, this)
+  /** Whether a consumer may read on from its position; `highWatermark` bounds what it gets. null: it may. */
+  readCheck(fetchOffset: Offset, lastFetchedEpoch: LeaderEpoch = -1): ReadError | Diverging | null {
+    return checkReadPosition({ fetchOffset, lastFetchedEpoch }, this)
   }
 
   /** All replicas, this one first. */

@@ -25,7 +25,7 @@ describe('text for people', () => {
 })
 
 describe('recordToJson', () => {
-  const base = { topic: 't', partition: 1, offset: 2, timestampMs: 3 }
+  const base = { topic: 't', partition: 1, offset: 2, leaderEpoch: 0, timestampMs: 3 }
 
   it('text stays text, other bytes become base64, and both give back the same bytes', () => {
     const bytes = Uint8Array.from([0xff, 0xfe])

@@ -53,7 +53,7 @@ describe('consumer: faults', () => {
                 cluster.moveLeader(topic, 0, (broker.id % 3) + 1)
                 return undefined
               }
-              const bounds = { highWatermark: 0, logStartOffset: 0, batchesBytes: 0 }
+              const bounds = { highWatermark: 0, logStartOffset: 0, batchesBytes: 0, diverging: null }
               const partitions = call.body.partitions.map(() => ({
                 ...bounds,
                 error: wireError(fault as ErrorName),

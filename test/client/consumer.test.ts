@@ -354,6 +354,7 @@ describe('consumer: memory', () => {
           highWatermark: 0,
           logStartOffset: 0,
           batchesBytes: 0,
+          diverging: null,
         })),
       },
     })

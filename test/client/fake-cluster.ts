@@ -5,6 +5,7 @@ import { concatBytes } from '../../src/base/bytes.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { seededRandom } from '../../src/base/random.ts'
+import { EpochHistory } from '../../src/log/epoch-history.ts'
 import type { ErrorName } from '../../src/model/error-codes.ts'
 import { VltavaError } from '../../src/model/errors.ts'
 import type { Connection } from '../../src/net/connection.ts'
@@ -19,8 +20,15 @@ import { fetch } from '../../src/protocol/fetch.ts'
 import { listOffsets } from '../../src/protocol/list-offsets.ts'
 import { produce } from '../../src/protocol/produce.ts'
 import { createTopic, deleteTopic } from '../../src/protocol/topics.ts'
-import { baseOffsetOf, maxTimestampOf, nextOffsetOf, stampBatch } from '../../src/record/batch-format.ts'
+import {
+  baseOffsetOf,
+  leaderEpochOf,
+  maxTimestampOf,
+  nextOffsetOf,
+  stampBatch,
+} from '../../src/record/batch-format.ts'
 import { forEachBatch, readRecords } from '../../src/record/batch-reader.ts'
+import { checkReadPosition } from '../../src/replication/fetch-check.ts'
 
 export const CLUSTER_ID = 'AAAAAAAAAAAAAAAAAAAAAA'
 
@@ -44,6 +52,14 @@ export class FakePartition {
 
   get committedOffset(): number {
     return this.highWatermark ?? this.logEndOffset
+  }
+
+  /** Of the log, as a leader has them from the start of its leadership on. */
+  get epochs(): EpochHistory {
+    const epochs = new EpochHistory([])
+    for (const batch of this.batches) epochs.assign(leaderEpochOf(batch, 0), baseOffsetOf(batch, 0))
+    epochs.assign(this.leaderEpoch, this.logEndOffset)
+    return epochs
   }
 
   append(bytes: Uint8Array): number {
@@ -388,14 +404,21 @@ export class FakeCluster {
     const partitions = call.body.partitions.map((asked) => {
       const { partition, error } = this.#led(brokerId, asked)
       const { committedOffset: highWatermark, logStartOffset, logEndOffset } = partition
-      const bounds = { highWatermark, logStartOffset }
-      if (error !== null) return { ...bounds, error: wireError(error), batchesBytes: 0 }
-      if (asked.fetchOffset < logStartOffset || asked.fetchOffset > logEndOffset) {
+      const bounds = { highWatermark, logStartOffset, batchesBytes: 0, diverging: null }
+      if (error !== null) return { ...bounds, error: wireError(error) }
+      const refused = checkReadPosition(asked, {
+        highWatermark,
+        logStartOffset,
+        logEndOffset,
+        leaderEpoch: partition.leaderEpoch,
+        epochs: partition.epochs,
+      })
+      if (typeof refused === 'string') {
         const detail = `The log has offsets ${logStartOffset} to ${logEndOffset}.`
-        return { ...bounds, error: wireError('OFFSET_OUT_OF_RANGE', detail), batchesBytes: 0 }
+        return { ...bounds, error: wireError(refused, detail) }
       }
-      if (asked.fetchOffset > highWatermark) {
-        return { ...bounds, error: wireError('OFFSET_NOT_AVAILABLE'), batchesBytes: 0 }
+      if (refused !== null) {
+        return { ...bounds, error: null, diverging: { epoch: refused.epoch, endOffset: refused.endOffset } }
       }
       const wanted = this.#batchesFrom(partition, { ...asked, maxBytes: Math.min(leftBytes, asked.maxBytes) })
       leftBytes -= wanted.length

@@ -43,10 +43,15 @@ function viewOf(leaders: readonly (number | null)[]): ClusterView {
 
 function plan(states: readonly PartitionState[], leaders: readonly (number | null)[], nowMs = 100) {
   const view = viewOf(leaders)
-  const { byLeader, leaderless, ...rest } = planFetches(states, { view, topic: view.topic('orders')!, nowMs })
+  const { byLeader, leaderless, outdated, ...rest } = planFetches(states, {
+    view,
+    topic: view.topic('orders')!,
+    nowMs,
+  })
   return {
     ...rest,
     leaderless: leaderless.map(({ partition }) => partition),
+    outdated: outdated.map(({ partition }) => partition),
     byLeader: [...byLeader].map(([id, { locate, fetch }]) => [
       id,
       locate.map(({ partition }) => partition),
@@ -64,9 +69,19 @@ describe('fetch plan', () => {
         [2, [], [1]],
       ],
       leaderless: [3],
+      outdated: [],
       dueMs: Number.POSITIVE_INFINITY,
       leadersCount: 2,
     })
+  })
+
+  it('REP-33: a position of a newer epoch than the leader: not asked; located all the same', () => {
+    const states = [
+      new PartitionState(0, { offset: 7, leaderEpoch: 5 }),
+      new PartitionState(1, { offset: 7, leaderEpoch: 6 }),
+      new PartitionState(2, 'end'),
+    ]
+    expect(plan(states, [1, 1, 1])).toMatchObject({ byLeader: [[1, [2], [0]]], outdated: [1] })
   })
 
   it('a leader that is not among the brokers: as good as none', () => {
@@ -96,13 +111,20 @@ describe('fetch plan', () => {
   it('the body: offsets, epochs and bounds', () => {
     const topic = viewOf([1]).topic('orders')!
     const options = { maxWaitMs: 500, minBytes: 5_000, maxPartitionBytes: 2_000 }
-    const state = new PartitionState(0, 7)
+    const state = new PartitionState(0, { offset: 7, leaderEpoch: 3 })
     expect(fetchBody([state], { topic, options, maxBytes: 1_000 })).toEqual({
       maxWaitMs: 500,
       minBytes: 1_000,
       maxBytes: 1_000,
       partitions: [
-        { topicId: topic.topicId, partition: 0, currentLeaderEpoch: 5, fetchOffset: 7, maxBytes: 1_000 },
+        {
+          topicId: topic.topicId,
+          partition: 0,
+          currentLeaderEpoch: 5,
+          fetchOffset: 7,
+          maxBytes: 1_000,
+          lastFetchedEpoch: 3,
+        },
       ],
     })
   })
@@ -138,6 +160,8 @@ describe('start positions', () => {
 
   it.each<[StartPosition, string | null, number]>([
     [7, null, 7],
+    [{ offset: 7 }, null, 7],
+    [{ offset: 7, leaderEpoch: 2 }, null, 7],
     ['beginning', 'earliest', 15],
     ['end', 'latest', 15],
     [{ last: 3 }, 'latest', 17],

@@ -82,6 +82,7 @@ describe('consumer options', () => {
       problemAfterMs: 10_000,
       onProblem: null,
       signal: null,
+      verifyOutOfRangeMs: 5_000,
     })
   })
 

@@ -32,7 +32,10 @@ function deliver(
     }),
   )
   const frame = new FetchedFrame(bytes.length)
-  subscription.received(state, readFetchedBatches(bytes, { fetchOffset: state.fetchOffset, frame, cpu }))
+  subscription.received(
+    state,
+    readFetchedBatches(bytes, { fetchOffset: state.fetchOffset, leaderEpoch: 9, frame, cpu }),
+  )
   return frame
 }
 
@@ -43,7 +46,7 @@ function reading(positions: Readonly<Record<number, number>>): SubscriptionState
 describe('fetched batches', () => {
   const frame = new FetchedFrame(0)
   const read = (bytes: Uint8Array, fetchOffset: number) =>
-    readFetchedBatches(bytes, { fetchOffset, frame, cpu })
+    readFetchedBatches(bytes, { fetchOffset, leaderEpoch: 9, frame, cpu })
 
   it('the first batch may begin below the position: what lies below is skipped', () => {
     const batches = read(concatBytes([batchOf(5, 4), batchOf(9, 2)]), 7)
@@ -151,7 +154,7 @@ describe('subscription state', () => {
     subscription.handedOut(taken, 3)
     expect(() => subscription.handedOut(taken, 3)).toThrowError(/handed out once/)
     expect(() => subscription.handedOut(taken, 2)).toThrowError(/handed out once/)
-    subscription.seek(state, 1)
+    subscription.seek(state, { offset: 1, leaderEpoch: 0 })
     expect(() => subscription.handedOut(taken, 4)).toThrowError(/a seek made void/)
     expect([subscription.putBack(taken), subscription.bufferedBytes, state.position]).toEqual([true, 0, 1])
   })
@@ -163,7 +166,7 @@ describe('subscription state', () => {
     state.underWay = { brokerId: 1, leaderEpoch: 0 }
     state.failingSinceMs = 5
     subscription.fail(state, new VltavaError('CORRUPT_MESSAGE'))
-    subscription.seek(state, 9)
+    subscription.seek(state, { offset: 9, leaderEpoch: 4 })
     expect(state).toMatchObject({
       phase: 'fetching',
       position: 9,
@@ -241,7 +244,7 @@ describe('subscription state', () => {
             state.isPaused = action.kind === 'pause'
           } else if (action.kind === 'seek') {
             const { offset } = action as { offset: number }
-            subscription.seek(state, offset)
+            subscription.seek(state, { offset, leaderEpoch: -1 })
             expected.set(action.partition, offset)
           } else {
             const taken = subscription.take()

@@ -4,6 +4,7 @@ import {
   checkFetchPosition,
   checkLocalReplica,
   checkReadOffset,
+  checkReadPosition,
   type LocalRole,
   type LogBounds,
 } from '../../src/replication/fetch-check.ts'
@@ -127,4 +128,42 @@ describe('checkReadOffset', () => {
   ])('REP-33: consumer at $offset of a log [2, 10) with high watermark 5 -> $expected', (row) => {
     expect(checkReadOffset(row.offset, log)).toBe(row.expected)
   })
+})
+
+describe('checkReadPosition', () => {
+  const notAvailable = 'OFFSET_NOT_AVAILABLE'
+  const unknownEpoch = 'UNKNOWN_LEADER_EPOCH'
+
+  it.each([
+    // Without an epoch only the offset counts.
+    { start: 0, epoch: -1, offset: 14, expected: null },
+    { start: 0, epoch: -1, offset: 16, expected: notAvailable },
+    { start: 0, epoch: -1, offset: 18, expected: 'OFFSET_OUT_OF_RANGE' },
+    { start: 5, epoch: -1, offset: 4, expected: 'OFFSET_OUT_OF_RANGE' },
+    // What this log holds up to the epoch.
+    { start: 0, epoch: 0, offset: 2, expected: null },
+    { start: 0, epoch: 9, offset: 15, expected: null },
+    { start: 0, epoch: 9, offset: 17, expected: notAvailable },
+    { start: 0, epoch: 10, offset: 17, expected: notAvailable },
+    // A receipt names the epoch of the record at its offset.
+    { start: 0, epoch: 7, offset: 13, expected: null },
+    // What it does not hold, also where the offset itself is there.
+    { start: 0, epoch: 0, offset: 4, expected: diverging(0, 2) },
+    { start: 0, epoch: 5, offset: 9, expected: diverging(4, 13) },
+    { start: 0, epoch: 10, offset: 18, expected: diverging(10, 17) },
+    { start: 0, epoch: 9, offset: 18, expected: diverging(9, 17) },
+    // Read before the log start moved beyond the epoch.
+    { start: 10, epoch: 0, offset: 10, expected: null },
+    { start: 10, epoch: 3, offset: 6, expected: 'OFFSET_OUT_OF_RANGE' },
+    // Somebody has replaced this leader: its end says nothing (REP-33), nor does its start.
+    { start: 0, epoch: 11, offset: 14, expected: unknownEpoch },
+    { start: 0, epoch: 11, offset: 18, expected: unknownEpoch },
+    { start: 5, epoch: 11, offset: 4, expected: unknownEpoch },
+  ])(
+    'REP-13, REP-33: log [$start, 17), high watermark 15, leader epoch 10; a consumer of epoch $epoch at $offset -> $expected',
+    ({ start, epoch, offset, expected }) => {
+      const log = { ...leaderLog(start), highWatermark: 15, leaderEpoch: 10 }
+      expect(checkReadPosition({ fetchOffset: offset, lastFetchedEpoch: epoch }, log)).toEqual(expected)
+    },
+  )
 })

@@ -6,7 +6,7 @@ import type { ConsumerOptions } from '../../client/consumer-options.ts'
 import type { StartPosition } from '../../client/start-position.ts'
 import type { HistoryKey, SeenRecord } from '../../history/history.ts'
 import { historyKey, parseHistoryKey } from '../../history/history-key.ts'
-import type { Offset, PartitionIndex } from '../../model/ids.ts'
+import type { LeaderEpoch, Offset, PartitionIndex } from '../../model/ids.ts'
 import { type Ended, type Outcome, RecordedProcess, type RecordedProcessOptions } from './recorded-process.ts'
 import { TopicFeed } from './topic-feed.ts'
 import { textCodec, type ValueCodec } from './value-codec.ts'
@@ -19,6 +19,8 @@ export interface RecordedConsumerOptions extends RecordedProcessOptions {
   readonly consumer?: Omit<ConsumerOptions, 'topic' | 'partitions' | 'from' | 'signal'>
   /** What stands in a record for a value. Default: the value as text. */
   readonly codec?: ValueCodec
+  /** Begins at bare offsets, as programs do that keep nothing but those. Default false: with their leader epochs. */
+  readonly forgetsEpochs?: boolean
 }
 
 export interface AssignOptions {
@@ -55,6 +57,8 @@ export class RecordedConsumer {
   /** Where a key starts that was not read yet. */
   #start: 'beginning' | 'end' = 'beginning'
   readonly #positions = new Map<HistoryKey, Offset>()
+  /** The leader epoch of the record before each position. */
+  readonly #epochs = new Map<HistoryKey, LeaderEpoch>()
   readonly #feeds = new Map<string, TopicFeed>()
   #wake: Deferred<void> | null = null
 
@@ -180,13 +184,14 @@ export class RecordedConsumer {
       this.#feeds.delete(feed.topic)
       this.#feeds.set(feed.topic, feed)
     }
-    for (const { topic, partition, offset, value } of taken) {
+    for (const { topic, partition, offset, leaderEpoch, value } of taken) {
       const key = historyKey(topic, partition)
       const seen: SeenRecord = [offset, value === null ? '(null)' : this.#codec.decode(value)]
       const others = records.get(key)
       if (others === undefined) records.set(key, [seen])
       else others.push(seen)
       this.#positions.set(key, offset + 1)
+      this.#epochs.set(key, leaderEpoch)
     }
     return taken.length
   }
@@ -221,10 +226,16 @@ export class RecordedConsumer {
     for (const key of this.#keys) {
       const { topic, partition } = parseHistoryKey(key)
       const partitions = topics.get(topic) ?? new Map<PartitionIndex, StartPosition>()
-      partitions.set(partition, this.#positions.get(key) ?? this.#start)
+      partitions.set(partition, this.#startOf(key))
       topics.set(topic, partitions)
     }
     return topics
+  }
+
+  #startOf(key: HistoryKey): StartPosition {
+    const offset = this.#positions.get(key)
+    if (offset === undefined) return this.#start
+    return this.#options.forgetsEpochs === true ? offset : { offset, leaderEpoch: this.#epochs.get(key)! }
   }
 
   /** Closes the feeds that have failed; the next poll opens them anew, where they were. @returns one of the errors. */

@@ -168,7 +168,10 @@ export class Workload {
         requestTimeoutMs: 3_000,
         // Nothing is ever deleted, so no offset that was handed out can leave the log; a reset would hide that (REP-33).
         autoOffsetReset: 'none',
+        // Longer than any fault and the failover after it, so that whoever begins at a bare offset is never wrong.
+        verifyOutOfRangeMs: 120_000,
       },
+      forgetsEpochs: chance(random, 25),
     })
     await consumer.assign(this.#keys, { from: 'beginning' })
     while (!this.#isStopping) {

@@ -200,7 +200,15 @@ describe('connections over ws', () => {
       expect(connection.identity).toEqual({ nodeId: 7, incarnationId: incarnationOf(7) })
       return {
         body: {
-          partitions: [{ error: null, highWatermark: body.maxBytes, logStartOffset: 0, batchesBytes: 1 }],
+          partitions: [
+            {
+              error: null,
+              highWatermark: body.maxBytes,
+              logStartOffset: 0,
+              batchesBytes: 1,
+              diverging: null,
+            },
+          ],
         },
         payload: [payload],
       }
