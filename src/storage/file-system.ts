@@ -45,6 +45,14 @@ export interface DirectoryEntry {
   readonly isDirectory: boolean
 }
 
+/** How much room there is on the disk that a path lies on. */
+export interface DiskSpace {
+  /** What the files of this process could fill altogether: what is used by anybody, and what is available. */
+  readonly totalBytes: number
+  /** What this process may still use. */
+  readonly availableBytes: number
+}
+
 export interface FileSystem {
   open(path: string, mode: OpenMode): Promise<FileHandle>
   /** What is in a directory, sorted by name (by UTF-16 units), so that runs repeat. */
@@ -62,12 +70,34 @@ export interface FileSystem {
   removeDirectory(path: string): Promise<void>
   /** Makes durable every change of names in this directory, not below it, that had returned before. */
   syncDirectory(path: string): Promise<void>
+  /**
+   * The room on the disk of an existing file or directory (else ENOENT). A hint: others use the disk too, and a quota
+   * may refuse a write (ENOSPC, EDQUOT) that should have had room.
+   */
+  space(path: string): Promise<DiskSpace>
 }
 
 /** The POSIX name of what went wrong; undefined where the thrown value has none. */
 export function fileErrorCodeOf(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error) || !('code' in thrown)) return undefined
   return typeof thrown.code === 'string' ? thrown.code : undefined
+}
+
+/** Without room, or without a free descriptor: the call had no effect, and the same call can succeed later. */
+const PASSING_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'])
+
+/**
+ * Whether a failed call says nothing about the disk but that something is used up at the moment. True of calls that
+ * open, write, link or make; a SYNC that fails with such a code has failed like any other.
+ */
+export function isPassing(thrown: unknown): boolean {
+  const code = fileErrorCodeOf(thrown)
+  return code !== undefined && PASSING_CODES.has(code)
+}
+
+export function isOutOfSpace(thrown: unknown): boolean {
+  const code = fileErrorCodeOf(thrown)
+  return code === 'ENOSPC' || code === 'EDQUOT'
 }
 
 export function isNotFound(thrown: unknown): boolean {

@@ -46,6 +46,7 @@ export function guardFileSystem(fileSystem: FileSystem, guard: Guard): GuardedFi
     makeDirectory: (path) => fileSystem.makeDirectory(path),
     removeDirectory: (path) => fileSystem.removeDirectory(path),
     syncDirectory: (path) => inTurn(() => fileSystem.syncDirectory(path)),
+    space: (path) => fileSystem.space(path),
   }
 }
 

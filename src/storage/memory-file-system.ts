@@ -1,9 +1,9 @@
 // The file system port in memory, with the durability of a disk: what was not synced is gone, or partly gone, after
-// power loss, and every operation can be delayed, cut short or made to fail.
+// power loss, and every operation can be delayed, cut short or made to fail. Its room can be limited.
 import type { Random } from '../base/random.ts'
-import type { DirectoryEntry, FileHandle, FileSystem, OpenMode } from './file-system.ts'
+import type { DirectoryEntry, DiskSpace, FileHandle, FileSystem, OpenMode } from './file-system.ts'
 import { directoryOf } from './file-system.ts'
-import { type FilePowerLoss, MemoryFile, type SectorOutcome } from './memory-file.ts'
+import { type FilePowerLoss, MemoryFile, SECTOR_BYTES, type SectorOutcome } from './memory-file.ts'
 
 export type FileOperationKind = keyof FileHandle | keyof FileSystem
 
@@ -84,11 +84,24 @@ function applyChange(names: Map<string, Node>, change: NameChange): void {
   }
 }
 
+/** What a disk without a capacity says it has. */
+const UNLIMITED_BYTES = 2 ** 46
+
+/** A file lies in memory as a whole; what needs positions beyond 2^32 is tested on real disks. */
+const FILE_MAX_BYTES = 2 ** 30
+
 export class MemoryFileSystem implements FileSystem {
   readonly #onOperation: MemoryFileSystemOptions['onOperation']
   #root = new MemoryDirectory()
+  readonly #openFiles = new Map<MemoryFile, number>()
   #operations = 0
   #halted = false
+  /**
+   * The room on this disk in bytes; null, the default, is no limit. Every file and directory takes a sector and a file
+   * also the sectors of its bytes, until its last name is removed and its last handle is closed. May be lowered below
+   * what is used, as when something else fills the disk.
+   */
+  capacityBytes: number | null = null
 
   constructor(options: MemoryFileSystemOptions = {}) {
     this.#onOperation = options.onOperation
@@ -130,6 +143,7 @@ export class MemoryFileSystem implements FileSystem {
     this.halt()
     const successor = new MemoryFileSystem(options)
     successor.#root = root
+    successor.capacityBytes = this.capacityBytes
     return successor
   }
 
@@ -138,12 +152,20 @@ export class MemoryFileSystem implements FileSystem {
     const directory = this.#directory(directoryOf(path))
     let node = directory.names.get(nameOf(path))
     if (node === undefined && mode === 'create') {
+      this.#takeSector(path)
       node = new MemoryFile()
       directory.change([[nameOf(path), node]])
     }
     if (node === undefined) throw posixError('ENOENT', path)
     if (node instanceof MemoryDirectory) throw posixError('EISDIR', path)
-    return new MemoryFileHandle({ fileSystem: this, file: node, path, writable: mode !== 'read' })
+    const file = node
+    this.#openFiles.set(file, (this.#openFiles.get(file) ?? 0) + 1)
+    const onClose = (): void => {
+      const left = this.#openFiles.get(file)! - 1
+      if (left > 0) this.#openFiles.set(file, left)
+      else this.#openFiles.delete(file)
+    }
+    return new MemoryFileHandle({ fileSystem: this, file, path, writable: mode !== 'read', onClose })
   }
 
   async list(directory: string): Promise<readonly DirectoryEntry[]> {
@@ -193,6 +215,7 @@ export class MemoryFileSystem implements FileSystem {
     for (const name of namesOf(path)) {
       let next = directory.names.get(name)
       if (next === undefined) {
+        this.#takeSector(path)
         next = new MemoryDirectory()
         directory.change([[name, next]])
       }
@@ -212,6 +235,34 @@ export class MemoryFileSystem implements FileSystem {
     const stamp = directory instanceof MemoryDirectory ? directory.stamp : 0
     await this.gate('syncDirectory', path)
     this.#directory(path).completeSync(stamp)
+  }
+
+  async space(path: string): Promise<DiskSpace> {
+    await this.gate('space', path)
+    if (this.#find(path) === undefined) throw posixError('ENOENT', path)
+    const totalBytes = this.capacityBytes ?? UNLIMITED_BYTES
+    return { totalBytes, availableBytes: Math.max(0, totalBytes - this.#usedBytes()) }
+  }
+
+  /** For handles: bytes that a write to the file at this position may have. */
+  roomAt(file: MemoryFile, position: number): number {
+    if (this.capacityBytes === null) return Number.POSITIVE_INFINITY
+    const freeBytes = Math.max(0, this.capacityBytes - this.#usedBytes())
+    return Math.max(0, inSectors(file.sizeBytes) + wholeSectors(freeBytes) - position)
+  }
+
+  #takeSector(path: string): void {
+    if (this.capacityBytes === null || this.capacityBytes - this.#usedBytes() >= SECTOR_BYTES) return
+    throw posixError('ENOSPC', path)
+  }
+
+  #usedBytes(): number {
+    const nodes = new Set<Node>(this.#openFiles.keys())
+    addTree(this.#root, nodes)
+    let bytes = 0
+    for (const node of nodes)
+      bytes += SECTOR_BYTES + (node instanceof MemoryFile ? inSectors(node.sizeBytes) : 0)
+    return bytes
   }
 
   /** Counts an operation, lets the fault hook act and never returns once this file system is halted. */
@@ -253,9 +304,17 @@ class MemoryFileHandle implements FileHandle {
   readonly #file: MemoryFile
   readonly #path: string
   readonly #writable: boolean
+  readonly #onClose: () => void
   #closed = false
 
-  constructor(options: { fileSystem: MemoryFileSystem; file: MemoryFile; path: string; writable: boolean }) {
+  constructor(options: {
+    fileSystem: MemoryFileSystem
+    file: MemoryFile
+    path: string
+    writable: boolean
+    onClose: () => void
+  }) {
+    this.#onClose = options.onClose
     this.#fileSystem = options.fileSystem
     this.#file = options.file
     this.#path = options.path
@@ -271,7 +330,12 @@ class MemoryFileHandle implements FileHandle {
   async write(parts: readonly Uint8Array[], position: number): Promise<number> {
     const fault = await this.#gate('write')
     if (!this.#writable) throw posixError('EBADF', this.#path)
-    let room = fault !== undefined && 'writeBytes' in fault ? fault.writeBytes : Number.POSITIVE_INFINITY
+    const wantedBytes = parts.reduce((bytes, part) => bytes + part.length, 0)
+    if (position + wantedBytes > FILE_MAX_BYTES) throw posixError('EFBIG', this.#path)
+    let room = this.#fileSystem.roomAt(this.#file, position)
+    // As on a real disk: what fits is written, and only the next write fails.
+    if (room === 0 && wantedBytes > 0) throw posixError('ENOSPC', this.#path)
+    if (fault !== undefined && 'writeBytes' in fault) room = Math.min(room, fault.writeBytes)
     let at = position
     for (const part of parts) {
       const taken = part.subarray(0, Math.min(part.length, room))
@@ -294,6 +358,9 @@ class MemoryFileHandle implements FileHandle {
   async truncate(sizeBytes: number): Promise<void> {
     await this.#gate('truncate')
     if (!this.#writable) throw posixError('EBADF', this.#path)
+    if (sizeBytes > FILE_MAX_BYTES) throw posixError('EFBIG', this.#path)
+    if (sizeBytes > this.#file.sizeBytes + this.#fileSystem.roomAt(this.#file, this.#file.sizeBytes))
+      throw posixError('ENOSPC', this.#path)
     this.#file.truncate(sizeBytes)
   }
 
@@ -304,12 +371,29 @@ class MemoryFileHandle implements FileHandle {
 
   async close(): Promise<void> {
     await this.#gate('close')
+    if (this.#closed) throw posixError('EBADF', this.#path)
     this.#closed = true
+    this.#onClose()
   }
 
   #gate(kind: keyof FileHandle): Promise<Fault> {
     if (this.#closed) return Promise.reject(posixError('EBADF', this.#path))
     return this.#fileSystem.gate(kind, this.#path)
+  }
+}
+
+function inSectors(bytes: number): number {
+  return Math.ceil(bytes / SECTOR_BYTES) * SECTOR_BYTES
+}
+
+function wholeSectors(bytes: number): number {
+  return Math.floor(bytes / SECTOR_BYTES) * SECTOR_BYTES
+}
+
+function addTree(directory: MemoryDirectory, nodes: Set<Node>): void {
+  for (const node of directory.names.values()) {
+    nodes.add(node)
+    if (node instanceof MemoryDirectory) addTree(node, nodes)
   }
 }
 

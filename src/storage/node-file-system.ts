@@ -15,12 +15,13 @@ import {
   readdir,
   rename,
   rmdir,
+  statfs,
   unlink,
   write,
   writev,
 } from 'node:fs'
 import { promisify } from 'node:util'
-import type { DirectoryEntry, FileHandle, FileSystem, OpenMode } from './file-system.ts'
+import type { DirectoryEntry, DiskSpace, FileHandle, FileSystem, OpenMode } from './file-system.ts'
 
 const closeAsync = promisify(close)
 const fdatasyncAsync = promisify(fdatasync)
@@ -31,6 +32,7 @@ const linkAsync = promisify(link)
 const openAsync = promisify(open)
 const renameAsync = promisify(rename)
 const rmdirAsync = promisify(rmdir)
+const statfsAsync = promisify(statfs)
 const unlinkAsync = promisify(unlink)
 
 const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
@@ -155,5 +157,11 @@ export class NodeFileSystem implements FileSystem {
     } finally {
       await closeAsync(fd)
     }
+  }
+
+  /** As df counts: what is kept for root alone is neither used nor available. */
+  async space(path: string): Promise<DiskSpace> {
+    const { bsize, blocks, bfree, bavail } = await statfsAsync(path)
+    return { totalBytes: (blocks - bfree + bavail) * bsize, availableBytes: bavail * bsize }
   }
 }

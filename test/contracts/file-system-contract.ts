@@ -152,6 +152,53 @@ export function fileSystemContract(name: string, create: () => Promise<FileSyste
         expect(await failure(handle.close())).toBe('EBADF')
       })
 
+      it('positions beyond 2^32 -> what was written is there, or EFBIG and nothing changed', async () => {
+        const position = 2 ** 32 + 5
+        const outcome = await failure(handle.write([bytes('far')], position))
+        if (outcome === 'EFBIG') {
+          expect(await handle.size()).toBe(0)
+          return
+        }
+        expect(outcome).toBe('no error')
+        expect(await handle.size()).toBe(position + 3)
+        const target = new Uint8Array(8)
+        expect(await handle.read(target, position - 2)).toBe(5)
+        expect([...target.subarray(0, 5)]).toEqual([0, 0, ...bytes('far')])
+        await handle.truncate(position + 1)
+        expect(await handle.read(target, position)).toBe(1)
+        expect(await handle.read(target, 5)).toBe(8)
+        expect([...target]).toEqual(new Array(8).fill(0))
+      })
+
+      it('truncate to more, then write in the gap -> only what was written differs from zero', async () => {
+        await handle.truncate(2_000)
+        await handle.write([bytes('x')], 1_000)
+        const content = await contentOf(handle)
+        expect(content).toBe(`${'\0'.repeat(1_000)}x${'\0'.repeat(999)}`)
+      })
+
+      it('cut, grown again -> zeros, never what had been there', async () => {
+        await handle.write([bytes('secret')], 0)
+        await handle.sync()
+        await handle.truncate(1)
+        await handle.truncate(6)
+        expect(await contentOf(handle)).toBe('s\0\0\0\0\0')
+        await handle.truncate(1)
+        await handle.write([bytes('d')], 4)
+        expect(await contentOf(handle)).toBe('s\0\0\0d')
+      })
+
+      it('an empty write -> 0 bytes, the size stays', async () => {
+        expect(await handle.write([bytes('')], 10)).toBe(0)
+        expect(await handle.size()).toBe(0)
+      })
+
+      it('writes, reads and syncs of one handle at once -> all take effect', async () => {
+        const calls = Array.from({ length: 20 }, (_, i) => handle.write([bytes(String(i % 10))], i))
+        await Promise.all([...calls, handle.sync(), handle.read(new Uint8Array(4), 0)])
+        expect(await contentOf(handle)).toBe('01234567890123456789')
+      })
+
       it('a large write -> is there whole', async () => {
         const large = new Uint8Array(3 * 1024 * 1024).map((_, i) => i % 251)
         const parts = Array.from({ length: 1500 }, (_, i) => large.subarray(i * 2048, (i + 1) * 2048))
@@ -230,6 +277,37 @@ export function fileSystemContract(name: string, create: () => Promise<FileSyste
         expect(await get('b')).toBe('new')
       })
 
+      it('rename -> an open handle goes with its file, not with its name', async () => {
+        await put('a', 'new')
+        await put('b', 'old')
+        const old = await fileSystem.open(at('b'), 'read')
+        const renamed = await fileSystem.open(at('a'), 'read-write')
+        await fileSystem.rename(at('a'), at('b'))
+        expect(await contentOf(old)).toBe('old')
+        await renamed.write([bytes('NEW')], 0)
+        expect(await get('b')).toBe('NEW')
+        await old.close()
+        await renamed.close()
+      })
+
+      it('rename while the new name is opened again and again -> the old or the new file, never none', async () => {
+        await put('b', 'old')
+        for (let i = 0; i < 20; i++) {
+          await put('a', 'new')
+          const [content] = await Promise.all([get('b'), fileSystem.rename(at('a'), at('b'))])
+          expect(['old', 'new']).toContain(content)
+        }
+      })
+
+      it('rename of a directory over one with files -> refused, both as they were', async () => {
+        await fileSystem.makeDirectory(at('d'))
+        await fileSystem.makeDirectory(at('e'))
+        await put('e/a', 'text')
+        expect(['ENOTEMPTY', 'EEXIST', 'EPERM']).toContain(await failure(fileSystem.rename(at('d'), at('e'))))
+        expect(await names()).toEqual(['d', 'e'])
+        expect(await get('e/a')).toBe('text')
+      })
+
       it('rename of a directory -> goes with everything in it', async () => {
         await fileSystem.makeDirectory(at('d/e'))
         await put('d/e/a', 'text')
@@ -252,6 +330,17 @@ export function fileSystemContract(name: string, create: () => Promise<FileSyste
         expect(await failure(fileSystem.remove(at('a')))).toBe('ENOENT')
       })
 
+      it('remove of a file that is open for writing, its name taken again -> two files', async () => {
+        await put('a', 'old')
+        const old = await fileSystem.open(at('a'), 'read-write')
+        await fileSystem.remove(at('a'))
+        await put('a', 'new')
+        await old.write([bytes('OLD')], 0)
+        expect(await contentOf(old)).toBe('OLD')
+        expect(await get('a')).toBe('new')
+        await old.close()
+      })
+
       it('makeDirectory -> also those above; again -> nothing', async () => {
         await fileSystem.makeDirectory(at('d/e/f'))
         await fileSystem.makeDirectory(at('d/e/f'))
@@ -271,6 +360,18 @@ export function fileSystemContract(name: string, create: () => Promise<FileSyste
         await fileSystem.removeDirectory(at('d'))
         expect(await names()).toEqual([])
         expect(await failure(fileSystem.removeDirectory(at('d')))).toBe('ENOENT')
+      })
+
+      it('space -> what is available is not more than there is; of what is not there -> ENOENT', async () => {
+        await put('a', 'text')
+        for (const path of [directory, at('a')]) {
+          const { totalBytes, availableBytes } = await fileSystem.space(path)
+          expect(totalBytes).toBeGreaterThan(0)
+          expect(availableBytes).toBeGreaterThanOrEqual(0)
+          expect(availableBytes).toBeLessThanOrEqual(totalBytes)
+          expect(Number.isSafeInteger(totalBytes) && Number.isSafeInteger(availableBytes)).toBe(true)
+        }
+        expect(await failure(fileSystem.space(at('none')))).toBe('ENOENT')
       })
 
       it('syncDirectory -> resolves; of what is not there -> ENOENT', async () => {

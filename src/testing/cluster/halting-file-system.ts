@@ -1,5 +1,11 @@
 import { deferred } from '../../base/async/deferred.ts'
-import type { DirectoryEntry, FileHandle, FileSystem, OpenMode } from '../../storage/file-system.ts'
+import type {
+  DirectoryEntry,
+  DiskSpace,
+  FileHandle,
+  FileSystem,
+  OpenMode,
+} from '../../storage/file-system.ts'
 
 /**
  * A real file system as one run of a process uses it. Halted, it begins nothing more and settles nothing: to the process
@@ -62,6 +68,10 @@ export class HaltingFileSystem implements FileSystem {
 
   syncDirectory(path: string): Promise<void> {
     return this.#run(() => this.#fileSystem.syncDirectory(path))
+  }
+
+  space(path: string): Promise<DiskSpace> {
+    return this.#run(() => this.#fileSystem.space(path))
   }
 
   #guard(handle: FileHandle): FileHandle {
