@@ -17,6 +17,8 @@ import type { BrokerEnvironment } from './broker-environment.ts'
 /** Before a partition is asked for again after its leader refused: most often metadata is under way. */
 const RETRY_PAUSE_MS = 50
 const TRUNCATION_PAUSE_MS = 1_000
+/** The same for a follower whose disk is full: what it fetches meanwhile it must throw away. */
+const DISK_FULL_PAUSE_MS = 1_000
 
 export interface FollowerRoleOptions extends TopicPartition {
   readonly environment: BrokerEnvironment
@@ -157,34 +159,40 @@ export class FollowerRole {
     }
     if (step.belowHighWatermark) environment.log.error('log-truncated-below-high-watermark', fields)
     else environment.log.info('log-truncated', fields)
-    while (!(await this.#tryTruncate(step.offset, fields))) if (this.#ended) return
+    if (!(await this.#untilDone(() => log.truncateTo(step.offset), fields))) return
     core.truncated(log.logEndOffset)
   }
 
-  /** A full disk or a read error passes, and cutting again does no harm; giving up would stop the replica for good. */
-  async #tryTruncate(offset: Offset, fields: LogFields): Promise<boolean> {
-    const { log, environment } = this.options
-    try {
-      await log.truncateTo(offset)
-      return true
-    } catch (thrown) {
-      if (thrown instanceof AssertionError) throw thrown
-      environment.log.error('truncation-failed', { ...fields, error: thrown })
-      await new Promise<void>((resolve) => environment.clock.setTimer(TRUNCATION_PAUSE_MS, resolve))
-      return false
+  /**
+   * A full disk or a read error passes, and cutting again does no harm; giving up would stop the replica for good.
+   * @returns false when the role ended before it was done.
+   */
+  async #untilDone(cut: () => Promise<void>, fields: LogFields): Promise<boolean> {
+    const { environment } = this.options
+    for (;;) {
+      try {
+        await cut()
+        return true
+      } catch (thrown) {
+        if (thrown instanceof AssertionError) throw thrown
+        environment.log.error('truncation-failed', { ...fields, error: thrown })
+        await new Promise<void>((resolve) => environment.clock.setTimer(TRUNCATION_PAUSE_MS, resolve))
+        if (this.#ended) return false
+      }
     }
   }
 
   async #restartAt(offset: Offset): Promise<void> {
     const { core, log, environment, topicId, partition } = this.options
-    environment.log.warn('log-restarted', { topicId, partition, offset, logEndOffset: log.logEndOffset })
-    await log.truncateFullyAndStartAt(offset)
-    core.restarted()
+    const fields = { topicId, partition, offset, logEndOffset: log.logEndOffset }
+    environment.log.warn('log-restarted', fields)
+    if (await this.#untilDone(() => log.truncateFullyAndStartAt(offset), fields)) core.restarted()
   }
 
   #pause(code: string, reason: string): void {
     const { environment, topicId, partition } = this.options
-    this.#pausedUntilMs = environment.clock.monotonicMs() + RETRY_PAUSE_MS
+    const pauseMs = code === 'DISK_FULL' ? DISK_FULL_PAUSE_MS : RETRY_PAUSE_MS
+    this.#pausedUntilMs = environment.clock.monotonicMs() + pauseMs
     environment.log.debug('replica-fetch-refused', { topicId, partition, code, reason })
   }
 }

@@ -1,3 +1,4 @@
+import type { Timer } from '../base/clock.ts'
 import { type ClusterImage, EMPTY_IMAGE } from '../metadata/cluster-image.ts'
 import { deltaFor, type PartitionDelta } from '../metadata/image-delta.ts'
 import { topicConfigOf } from '../metadata/topic-configs.ts'
@@ -13,12 +14,15 @@ import {
 } from '../model/ids.ts'
 import { CorruptLogError } from '../storage/corrupt-log-error.ts'
 import type { LogDirectory } from '../storage/log-directory.ts'
+import { isMendable } from '../storage/storage-failure.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
 import { logSettingsOf } from './log-settings-of.ts'
 import { Partition, type PartitionOptions, type PartitionTarget } from './partition.ts'
 
 /** Partitions that change their role at the same time; each costs some file operations. */
 const UPDATES_AT_ONCE = 16
+/** Before what failed for want of space, descriptors or permission is tried again. */
+const RETRY_MS = 1_000
 
 export interface PartitionRegistryOptions {
   readonly environment: BrokerEnvironment
@@ -42,6 +46,11 @@ export class PartitionRegistry {
   readonly #offline = new Map<PartitionKey, TopicPartition>()
   readonly #onDisk: Set<PartitionKey>
   readonly #deletedTopics = new Set<TopicId>()
+  /** Partitions that could not take their role, for a reason that may pass; they are tried again. */
+  readonly #waiting = new Set<PartitionKey>()
+  /** Those of them whose logs were there at the start: until they are open it is not known which logs are lost. */
+  readonly #unopened = new Set<PartitionKey>()
+  #retryTimer: Timer | null = null
   #applied: ClusterImage = EMPTY_IMAGE
   #next: ClusterImage | null = null
   #applying: Promise<void> | null = null
@@ -65,7 +74,7 @@ export class PartitionRegistry {
 
   /** null until the logs of the replayed image are open. */
   get offlineLogs(): readonly TopicPartition[] | null {
-    return this.#applied === EMPTY_IMAGE ? null : [...this.#offline.values()]
+    return this.#applied === EMPTY_IMAGE || this.#unopened.size > 0 ? null : [...this.#offline.values()]
   }
 
   get hosted(): IterableIterator<Partition> {
@@ -128,6 +137,7 @@ export class PartitionRegistry {
   /** Ends all roles; the logs stay open until the directory closes them. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#retryTimer?.cancel()
     await this.#applying
     await Promise.all([...this.#hosted.values()].map((partition) => partition.end()))
     this.#hosted.clear()
@@ -177,10 +187,11 @@ export class PartitionRegistry {
     for (const one of [...delta.lead, ...delta.follow])
       changed.set(partitionKey(one.topic.topicId, one.after.partition), one)
     if (delta.brokers.length > 0) this.#addLed(changed, after)
+    this.#addWaiting(changed, after)
     const waiting = [...changed.entries()]
     const worker = async (): Promise<void> => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        await this.#update(next[0], { delta: next[1], image: after, brokerEpoch })
+        await this.#tryUpdate(next[0], { before, delta: next[1], image: after, brokerEpoch })
       }
     }
     await Promise.all(Array.from({ length: Math.min(UPDATES_AT_ONCE, waiting.length) }, worker))
@@ -194,6 +205,56 @@ export class PartitionRegistry {
       const image = topic?.partitions[partition.options.partition]
       if (topic !== undefined && image !== undefined) changed.set(key, { topic, before: image, after: image })
     }
+  }
+
+  /** Those that could not take their role before, as far as they are still to be hosted here. */
+  #addWaiting(changed: Map<PartitionKey, PartitionDelta>, after: ClusterImage): void {
+    for (const key of this.#waiting) {
+      const [topicId, index] = key.split('/') as [string, string]
+      const topic = after.topics.get(topicId)
+      const image = topic?.partitions[Number(index)]
+      if (topic === undefined || image === undefined || !image.replicas.includes(this.#options.nodeId)) {
+        this.#waiting.delete(key)
+        this.#unopened.delete(key)
+      } else if (!changed.has(key)) changed.set(key, { topic, before: image, after: image })
+    }
+  }
+
+  /**
+   * A partition that cannot take its role for want of space or descriptors waits; the others go on. Ending the process
+   * would not help: the next one would find the same.
+   */
+  async #tryUpdate(
+    key: PartitionKey,
+    to: { before: ClusterImage; delta: PartitionDelta; image: ClusterImage; brokerEpoch: BrokerEpoch },
+  ): Promise<void> {
+    try {
+      await this.#update(key, to)
+      this.#waiting.delete(key)
+      this.#unopened.delete(key)
+    } catch (thrown) {
+      if (!isMendable(thrown)) throw thrown
+      const isFirst = !this.#waiting.has(key)
+      this.#waiting.add(key)
+      if (to.before === EMPTY_IMAGE && this.#onDisk.has(key)) this.#unopened.add(key)
+      this.#retryLater()
+      if (!isFirst) return
+      this.#options.environment.log.error('partition-waits-for-disk', {
+        key,
+        error: thrown,
+        advice: 'free space, raise the limit of open files, or correct the permissions; it goes on by itself',
+      })
+    }
+  }
+
+  #retryLater(): void {
+    if (this.#closed || this.#retryTimer !== null) return
+    this.#retryTimer = this.#options.environment.clock.setTimer(RETRY_MS, () => {
+      this.#retryTimer = null
+      // The image that is being applied now is newer than the one applied.
+      if (this.#applying !== null) this.#retryLater()
+      else this.apply(this.#next ?? this.#applied)
+    })
   }
 
   /**
@@ -282,18 +343,29 @@ export class PartitionRegistry {
   }
 
   async #deleteTopics(): Promise<void> {
-    const { directory, environment } = this.#options
+    const { environment } = this.#options
     for (const topicId of this.#deletedTopics) {
-      const keys = [...this.#onDisk].filter((key) => key.startsWith(`${topicId}/`))
-      await this.#remove(keys)
-      for (const key of keys) {
-        const partition = Number(key.slice(topicId.length + 1))
-        await directory.deletePartition({ topicId, partition })
-        this.#onDisk.delete(key)
-        this.#offline.delete(key)
-        environment.log.info('partition-deleted', { topicId, partition })
+      try {
+        await this.#deleteTopic(topicId)
+        this.#deletedTopics.delete(topicId)
+      } catch (thrown) {
+        if (!isMendable(thrown)) throw thrown
+        environment.log.error('topic-not-deleted', { topicId, error: thrown })
+        this.#retryLater()
       }
     }
-    this.#deletedTopics.clear()
+  }
+
+  async #deleteTopic(topicId: TopicId): Promise<void> {
+    const { directory, environment } = this.#options
+    const keys = [...this.#onDisk].filter((key) => key.startsWith(`${topicId}/`))
+    await this.#remove(keys)
+    for (const key of keys) {
+      const partition = Number(key.slice(topicId.length + 1))
+      await directory.deletePartition({ topicId, partition })
+      this.#onDisk.delete(key)
+      this.#offline.delete(key)
+      environment.log.info('partition-deleted', { topicId, partition })
+    }
   }
 }

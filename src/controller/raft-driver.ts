@@ -1,12 +1,17 @@
 // Drives the consensus core: feeds it messages, time and completed writes, and carries out what it hands back. Writes
 // are made one after the other in the order they were handed out, while the core goes on; what must not be said before
 // it is durable waits for its write (RAFT-01).
+import { Sleeper } from '../base/async/sleeper.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Process } from '../base/process.ts'
 import type { Message } from '../raft/messages.ts'
 import type { RaftNode } from '../raft/raft-node.ts'
 import type { Entry, HardState, ProposeResult, Ready } from '../raft/types.ts'
+import { isPassingFailure } from '../storage/storage-failure.ts'
+
+/** Before a write is tried again that found no room on the disk, or no free descriptor. */
+const WRITE_RETRY_MS = 500
 
 /** Makes term, vote and entries durable. */
 export interface RaftStore {
@@ -39,6 +44,9 @@ export class RaftDriver {
   /** Readys that have to be persisted, or have messages that wait for those before them. */
   #unwritten: Ready[] = []
   #writing: Promise<void> | null = null
+  readonly #sleeper: Sleeper
+  /** Whether the last write failed; it is tried again. */
+  #isStuck = false
   #writingSinceMs = 0
   #flushing = false
   #stopped = false
@@ -47,6 +55,7 @@ export class RaftDriver {
   constructor(options: RaftDriverOptions) {
     this.#options = options
     this.#node = options.node
+    this.#sleeper = new Sleeper(options.clock)
   }
 
   get term(): number {
@@ -120,6 +129,7 @@ export class RaftDriver {
     this.#act(() => this.#node.resign(this.#nowMs()))
     this.#stopped = true
     this.#timer?.cancel()
+    this.#sleeper.stop()
     await this.#writing
   }
 
@@ -179,13 +189,35 @@ export class RaftDriver {
         const state = mergedState(readys)
         if (state !== null) await this.#options.store.persist(state)
       } catch (error) {
-        this.#fail('the metadata log could not be written', error)
-        return
+        if (!isPassingFailure(error)) {
+          this.#fail('the metadata log could not be written', error)
+          return
+        }
+        this.#unwritten.unshift(withoutMessages(readys))
+        this.#becomeStuck(error)
+        await this.#sleeper.sleep(WRITE_RETRY_MS)
+        continue
       }
       if (this.#stopped) return
+      this.#isStuck = false
       this.#written(readys)
     }
     this.#writing = null
+  }
+
+  /**
+   * Nothing that waits for the disk is said, so this node neither votes nor acknowledges; as a leader it makes way at
+   * once for one whose disk has room. The process stays: after a restart it could not write either.
+   */
+  #becomeStuck(error: unknown): void {
+    if (this.#node.role === 'leader') this.#act(() => this.#node.resign(this.#nowMs()))
+    if (this.#isStuck) return
+    this.#isStuck = true
+    this.#options.log.error('metadata-log-stuck', {
+      error,
+      advice:
+        'free space on the disk of the data directory, or raise the limit of open files; it goes on by itself',
+    })
   }
 
   #written(readys: readonly Ready[]): void {
@@ -205,6 +237,22 @@ export class RaftDriver {
 
   #nowMs(): number {
     return this.#options.clock.monotonicMs()
+  }
+}
+
+/**
+ * What is left to do of a write that failed. What was to be said after it may go unsaid, as on a network that loses
+ * messages; kept, it would pile up for as long as the disk is full.
+ */
+function withoutMessages(readys: readonly Ready[]): Ready {
+  const state = mergedState(readys)
+  return {
+    hardState: state?.hardState ?? null,
+    entries: state?.entries ?? [],
+    messages: [],
+    messagesAfterPersist: [],
+    committed: [],
+    persistToken: readys.findLast(({ persistToken }) => persistToken !== null)?.persistToken ?? null,
   }
 }
 

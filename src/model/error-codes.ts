@@ -112,6 +112,7 @@ export const ERRORS = {
   SERVER_BUSY: row(1002, true, true, 'A queue of the server is full; try again.'),
   BROKER_FENCED: row(1003, true, true, 'The broker is starting or fenced and serves nothing yet.'),
   SHUTTING_DOWN: row(1004, true, true, 'The node is stopping.'),
+  DISK_FULL: row(1005, true, true, 'The disk of this broker is too full to take records.'),
   // Made by the client itself; they never travel.
   CONNECTION_FAILED: row(1100, true, true, 'No connection could be made.'),
   CONNECTION_LOST: row(1101, true, false, 'The connection broke while the request was under way.'),

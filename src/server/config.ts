@@ -151,5 +151,11 @@ function checkRelations(integers: NodeConfig['integers'], texts: NodeConfig['tex
       `must be at least twice controller.quorum.heartbeat.interval.ms (${integers['controller.quorum.heartbeat.interval.ms']}), got ${integers['controller.quorum.election.timeout.ms']}`,
     )
   }
+  if (integers['log.disk.usage.warn.percent'] > integers['log.disk.usage.max.percent']) {
+    throw invalid(
+      'log.disk.usage.warn.percent',
+      `must not be above log.disk.usage.max.percent (${integers['log.disk.usage.max.percent']}), got ${integers['log.disk.usage.warn.percent']}`,
+    )
+  }
   return config
 }

@@ -5,9 +5,14 @@ export interface HealthOptions {
   readonly whyNotReady: () => string | null
   /** Answers GET /metrics. */
   readonly metrics: () => Promise<HttpResponse>
+  /** Why the node takes no records although it serves them; null when it does take them. */
+  readonly readOnlyReason: () => string | null
 }
 
-/** GET /healthz: the process answers. GET /readyz: it serves, or 503 and why not. GET /metrics: for Prometheus. */
+/**
+ * GET /healthz: the process answers. GET /readyz: it serves, or 503 and why not. Both say when it only reads. GET /metrics:
+ * for Prometheus.
+ */
 export function healthHandler(options: HealthOptions): HttpHandler {
   const answer = (status: number, body: string): HttpResponse => ({
     status,
@@ -15,10 +20,12 @@ export function healthHandler(options: HealthOptions): HttpHandler {
     contentType: 'text/plain; charset=utf-8',
   })
   return ({ path }) => {
-    if (path === '/healthz') return answer(200, 'ok')
     if (path === '/metrics') return options.metrics()
+    const reason = options.readOnlyReason()
+    const readOnly = reason === null ? '' : `\nread-only: ${reason}`
+    if (path === '/healthz') return answer(200, `ok${readOnly}`)
     if (path !== '/readyz') return null
     const why = options.whyNotReady()
-    return why === null ? answer(200, 'ready') : answer(503, why)
+    return why === null ? answer(200, `ready${readOnly}`) : answer(503, why)
   }
 }

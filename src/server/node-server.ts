@@ -184,7 +184,7 @@ async function assemble(
   const roles: Roles = { broker: null, controller: null }
   const loopback = new MemoryNetwork(clock)
   const onChannel = (channel: Channel): void => void accept(channel)
-  const listener = await listen({ options, roles, onChannel })
+  const listener = await listen({ options, roles, directory, onChannel })
   const listeners = [listener, await loopback.listen({ host: 'self', port: 1, onChannel })]
   const url = config.texts['advertised.url'] ?? `ws://${config.texts['listener.host']}:${listener.port}`
   const voters = config.peers ?? [{ nodeId: identity.nodeId, url }]
@@ -214,6 +214,7 @@ async function assemble(
 function listen(of: {
   readonly options: NodeServerOptions
   readonly roles: Roles
+  readonly directory: LogDirectory
   readonly onChannel: (channel: Channel) => void
 }): Promise<Listener> {
   const { environment, config } = of.options
@@ -225,6 +226,7 @@ function listen(of: {
     httpHandler: healthHandler({
       whyNotReady: () => whyNotReady(of.roles),
       metrics: () => metrics.answer(),
+      readOnlyReason: () => of.directory.readOnlyReason,
     }),
     onChannel: of.onChannel,
   })

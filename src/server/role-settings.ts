@@ -43,6 +43,12 @@ export function storageSettingsOf({ integers }: NodeConfig, threadPoolSize: numb
   return {
     ...LOG_DIRECTORY_SETTINGS_DEFAULT,
     tailCacheBytes: integers['log.tail.cache.bytes'],
+    disk: {
+      warnPercent: integers['log.disk.usage.warn.percent'],
+      maxPercent: integers['log.disk.usage.max.percent'],
+      reserveBytes: integers['log.disk.reserve.bytes'],
+      checkIntervalMs: integers['log.disk.check.interval.ms'],
+    },
     flushesMax: Math.max(1, Math.floor((threadPoolSize * 3) / 4)),
   }
 }

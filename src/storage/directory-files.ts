@@ -6,7 +6,7 @@ import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { BrokerEpoch, NodeId, Offset, PartitionKey } from '../model/ids.ts'
 import { AtomicFile, isCount, isObject } from './atomic-file.ts'
-import { type FileSystem, joinPath } from './file-system.ts'
+import { type FileSystem, isPassing, joinPath } from './file-system.ts'
 import {
   DIRECTORY_FORMAT_VERSION,
   type DirectoryMeta,
@@ -15,7 +15,7 @@ import {
   unreadableMeta,
 } from './meta-file.ts'
 import { CHECKPOINT_VERSION, OffsetCheckpoint } from './offset-checkpoint.ts'
-import type { StorageFailure } from './storage-failure.ts'
+import { type StorageFailure, storageError } from './storage-failure.ts'
 
 export interface DirectoryFilesOptions {
   readonly fileSystem: FileSystem
@@ -37,6 +37,8 @@ export class DirectoryFiles {
   /** What the file holds, or is about to. */
   #recoveryPoints = new Map<PartitionKey, Offset>()
   #highWatermarks = new Map<PartitionKey, Offset>()
+  /** Those whose file could not be replaced last: what it holds is older than what memory says. */
+  readonly #behind = new Set<OffsetCheckpoint>()
   #meta: DirectoryMeta | null = null
   #brokerEpoch: BrokerEpoch | null = null
 
@@ -120,6 +122,11 @@ export class DirectoryFiles {
     return this.#recoveryPoints.has(key) || this.#recoveryPointsFile.wasDamaged
   }
 
+  /** Whether the checkpoint names the log, which it does from `made` on. */
+  isMade(key: PartitionKey): boolean {
+    return this.#recoveryPoints.has(key)
+  }
+
   /** Notes durably that there is a log now: should it be missing later, it was lost and not just never made. */
   async made(key: PartitionKey): Promise<void> {
     if (!this.#recoveryPoints.has(key)) this.#recoveryPoints.set(key, 0)
@@ -144,13 +151,18 @@ export class DirectoryFiles {
 
   /** Makes durable that the recovery point of an open log is not beyond the offset to which its flushed end was lowered. */
   async lowerRecoveryPoint(key: PartitionKey, offset: Offset): Promise<void> {
-    if (this.recoveryPoint(key) > offset) await this.#save(this.#recoveryPointsFile)
+    const isBehind = this.#behind.has(this.#recoveryPointsFile)
+    if (isBehind || this.recoveryPoint(key) > offset) await this.#save(this.#recoveryPointsFile)
   }
 
   /** Forgets the offsets of a log for good: one that is made anew under its key begins at 0. */
   async forget(key: PartitionKey): Promise<void> {
-    if (this.#recoveryPoints.delete(key)) await this.#save(this.#recoveryPointsFile)
-    if (this.#highWatermarks.delete(key)) await this.#save(this.#highWatermarksFile)
+    await this.#saveWhen(this.#recoveryPoints.delete(key), this.#recoveryPointsFile)
+    await this.#saveWhen(this.#highWatermarks.delete(key), this.#highWatermarksFile)
+  }
+
+  async #saveWhen(isChanged: boolean, checkpoint: OffsetCheckpoint): Promise<void> {
+    if (isChanged || this.#behind.has(checkpoint)) await this.#save(checkpoint)
   }
 
   #updatedRecoveryPoints(): ReadonlyMap<PartitionKey, Offset> {
@@ -158,12 +170,18 @@ export class DirectoryFiles {
     return this.#recoveryPoints
   }
 
-  /** Where a checkpoint cannot be written, recovery would later begin at the wrong place (STO-21). */
+  /**
+   * Where a checkpoint cannot be written, recovery would later begin at the wrong place (STO-21). Without room for the new
+   * file the old one is there as it was, and still true of a log that has only grown; whoever needs the new one must wait.
+   */
   async #save(checkpoint: OffsetCheckpoint): Promise<void> {
     const { failure } = this.#options
     try {
       await checkpoint.save()
+      this.#behind.delete(checkpoint)
     } catch (error) {
+      this.#behind.add(checkpoint)
+      if (isPassing(error) && !failure.isTripped) throw storageError(error)
       failure.trip(error)
     }
     failure.check()

@@ -76,6 +76,12 @@ export class Flusher {
     this.#flushedOffset = Math.min(this.#flushedOffset, endOffset)
   }
 
+  /** While held: what `lower` was called for did not come about. */
+  restore(before: { readonly writtenOffset: Offset; readonly flushedOffset: Offset }): void {
+    this.#writtenOffset = before.writtenOffset
+    this.#flushedOffset = before.flushedOffset
+  }
+
   /** While held: the log ends here now, and all of it is durable. */
   reset(endOffset: Offset): void {
     const isProgress = endOffset > this.#flushedOffset

@@ -1,6 +1,7 @@
 // The data directory of one node: who may use it, which logs it holds, and the small files that belong to all of them.
 import { assert } from '../base/assert.ts'
 import { SerialExecutor } from '../base/async/serial-executor.ts'
+import type { Clock } from '../base/clock.ts'
 import type { Cpu } from '../base/cpu.ts'
 import type { Log } from '../base/log.ts'
 import type { Process } from '../base/process.ts'
@@ -18,8 +19,9 @@ import {
 } from '../model/ids.ts'
 import { DirectoryFiles } from './directory-files.ts'
 import { DirectoryLock } from './directory-lock.ts'
+import { ALL_ROOM, DISK_ROOM_SETTINGS_DEFAULT, DiskRoom, type DiskRoomSettings } from './disk-room.ts'
 import { makeDurableDirectory, syncAncestors } from './file-io.ts'
-import { type FileSystem, joinPath } from './file-system.ts'
+import { type FileSystem, isNotFound, joinPath } from './file-system.ts'
 import { FlushLimiter } from './flush-limiter.ts'
 import { guardFileSystem } from './guarded-file-system.ts'
 import { TailBudget } from './hot-tail.ts'
@@ -38,17 +40,21 @@ export interface LogDirectorySettings {
   readonly flushesMax: number
   /** Sealed segments that stay open, with their indexes in memory. 0 or more, default 128. */
   readonly openSegmentsMax: number
+  /** How full the disk may become. */
+  readonly disk: DiskRoomSettings
 }
 
 export const LOG_DIRECTORY_SETTINGS_DEFAULT: LogDirectorySettings = {
   tailCacheBytes: 64 * 1024 * 1024,
   flushesMax: 3,
   openSegmentsMax: 128,
+  disk: DISK_ROOM_SETTINGS_DEFAULT,
 }
 
 export interface LogDirectoryOptions {
   readonly fileSystem: FileSystem
   readonly path: string
+  readonly clock: Clock
   readonly process: Process
   readonly random: Random
   readonly cpu: Cpu
@@ -75,6 +81,7 @@ export class LogDirectory {
   readonly #topics: TopicDirectories
   readonly #lock: DirectoryLock
   readonly #files: DirectoryFiles
+  readonly #room: DiskRoom
   readonly #partitions = new Map<PartitionKey, TopicPartition>()
   /** The open logs. */
   readonly #logs: Map<PartitionKey, PartitionLog>
@@ -89,6 +96,7 @@ export class LogDirectory {
     readonly topics: TopicDirectories
     readonly lock: DirectoryLock
     readonly files: DirectoryFiles
+    readonly room: DiskRoom
     readonly cleanShutdownBrokerEpoch: BrokerEpoch | null
     readonly logs: Map<PartitionKey, PartitionLog>
     readonly found: readonly TopicPartition[]
@@ -98,6 +106,7 @@ export class LogDirectory {
     this.#topics = parts.topics
     this.#lock = parts.lock
     this.#files = parts.files
+    this.#room = parts.room
     this.#logs = parts.logs
     this.#cleanShutdownBrokerEpoch = parts.cleanShutdownBrokerEpoch
     for (const found of parts.found) this.#partitions.set(partitionKey(found.topicId, found.partition), found)
@@ -136,7 +145,9 @@ export class LogDirectory {
         cache: new SegmentCache(settings.openSegmentsMax, log),
         budget: new TailBudget(settings.tailCacheBytes),
       }
-      const parts = { options, environment, topics, lock, files, logs, found }
+      const room = new DiskRoom({ ...options, fileSystem, failure, settings: settings.disk })
+      await room.start()
+      const parts = { options, environment, topics, lock, files, room, logs, found }
       return new LogDirectory({ ...parts, cleanShutdownBrokerEpoch })
     } catch (error) {
       await lock.release()
@@ -164,6 +175,11 @@ export class LogDirectory {
   /** The last broker epoch that was stored here; null when there was none. */
   get lastBrokerEpoch(): BrokerEpoch | null {
     return this.#files.brokerEpoch
+  }
+
+  /** Why no records are taken, in a sentence; null while they are. */
+  get readOnlyReason(): string | null {
+    return this.#room.refusal
   }
 
   /** @throws VltavaError INCONSISTENT_CLUSTER_ID when the directory belongs to another cluster. */
@@ -216,8 +232,13 @@ export class LogDirectory {
       })
       this.#partitions.set(key, partition)
     }
-    const log = await this.#openLog({ ...partition, ...options, path: this.#topics.pathOf(partition) })
-    if (isNew) await this.#files.made(key)
+    const log = await this.#openLog({
+      ...partition,
+      ...options,
+      path: this.#topics.pathOf(partition),
+      room: this.#room,
+    })
+    await this.#noteMade(key, log)
     return log
   }
 
@@ -233,7 +254,8 @@ export class LogDirectory {
   async openMetadataLog(options: Omit<OpenPartitionOptions, 'create'>): Promise<PartitionLog> {
     const path = joinPath(this.#options.path, 'metadata')
     await makeDurableDirectory(this.#environment.fileSystem, path)
-    return this.#openLog({ ...METADATA_LOG, ...options, path })
+    // It may use the disk up to its end: without it nothing could be deleted.
+    return this.#openLog({ ...METADATA_LOG, ...options, path, room: ALL_ROOM })
   }
 
   /** Closes the log of a partition and removes its files. When it resolves, the log does not come back. */
@@ -244,8 +266,9 @@ export class LogDirectory {
     await this.#structure.run(async () => {
       const deletedPath = await this.#topics.setDeleted(partition)
       this.#partitions.delete(key)
-      await this.#files.forget(key)
+      // The files first: on a full disk this is what makes room for the checkpoints.
       if (deletedPath !== null) await this.#topics.removeDeleted(partition, deletedPath)
+      await this.#forget(key)
     })
   }
 
@@ -280,6 +303,7 @@ export class LogDirectory {
     readonly highWatermarks?: ReadonlyMap<PartitionKey, Offset>
   }): Promise<void> {
     const { failure } = this.#environment
+    this.#room.stop()
     try {
       await this.#structure.close()
       const flush = !failure.isTripped
@@ -313,10 +337,37 @@ export class LogDirectory {
     }
   }
 
+  /** Without it a log that is lost later would be taken for one that was never made. */
+  async #noteMade(key: PartitionKey, log: PartitionLog): Promise<void> {
+    if (this.#files.isMade(key)) return
+    try {
+      await this.#files.made(key)
+    } catch (error) {
+      this.#logs.delete(key)
+      await log.close({ flush: false })
+      throw error
+    }
+  }
+
+  async #forget(key: PartitionKey): Promise<void> {
+    try {
+      await this.#files.forget(key)
+    } catch (error) {
+      if (this.#environment.failure.isTripped) throw error
+      // The next checkpoint leaves it out, and so does the making of a log under the same key before it begins.
+      this.#options.log.warn('checkpoint-failed', { path: this.path, error })
+    }
+  }
+
   async #writeIndexes(log: PartitionLog): Promise<void> {
     try {
       await log.writeIndexes()
     } catch (error) {
+      if (isNotFound(error)) {
+        // The directory of the log was removed: what is written to its open files is lost when they are closed.
+        this.#environment.failure.trip(error)
+        return
+      }
       // They can be made again from the log; a full disk must not stop the checkpoint.
       this.#options.log.warn('index-not-written', { topicId: log.topicId, partition: log.partition, error })
     }

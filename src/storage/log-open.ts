@@ -7,6 +7,7 @@ import type { Offset, PartitionIndex, TopicId } from '../model/ids.ts'
 import { AtomicFile } from './atomic-file.ts'
 import { scanBatches } from './batch-scan.ts'
 import { CorruptLogError } from './corrupt-log-error.ts'
+import { ALL_ROOM, type RecordRoom } from './disk-room.ts'
 import { joinPath } from './file-system.ts'
 import type { GuardedFileSystem } from './guarded-file-system.ts'
 import type { TailBudget } from './hot-tail.ts'
@@ -42,6 +43,8 @@ export interface OpenLogOptions {
   /** Called before a truncation, to make durable that the recovery point is not beyond the offset. */
   readonly lowerRecoveryPoint: (offset: Offset) => Promise<void>
   readonly observer?: LogObserver
+  /** Default: no limit but the end of the disk. */
+  readonly room?: RecordRoom
 }
 
 const EPOCHS_VERSION = 1
@@ -213,13 +216,14 @@ class LogOpening {
     { epochs, recovered }: { epochs: LeaderEpochsFile; recovered: RecoveredSegment },
   ): PartitionLog {
     const { failure, budget } = this.#environment
-    const { topicId, partition, settings, lowerRecoveryPoint, observer = {} } = this.#options
+    const { topicId, partition, settings, lowerRecoveryPoint, observer = {}, room = ALL_ROOM } = this.#options
     return new PartitionLog({
       topicId,
       partition,
       settings,
       failure,
       budget,
+      room,
       segments,
       epochs,
       lowerRecoveryPoint,

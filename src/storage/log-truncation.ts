@@ -6,6 +6,7 @@ import { assert } from '../base/assert.ts'
 import type { Offset } from '../model/ids.ts'
 import { scanBatches } from './batch-scan.ts'
 import { CorruptLogError } from './corrupt-log-error.ts'
+import { isPassing } from './file-system.ts'
 import type { Flusher } from './flusher.ts'
 import type { HotTail } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
@@ -31,7 +32,7 @@ export interface TruncatedLog {
 
 /**
  * Drops every batch with an offset at or beyond the one given; a batch that spans it goes whole.
- * @param onCut called when the place is found, before anything changes.
+ * @param onCut called when the place is found, before anything of the log changes.
  */
 export async function truncateEnd(
   log: TruncatedLog,
@@ -42,10 +43,10 @@ export async function truncateEnd(
     const segment = segments.floor(offset)
     assert(segment !== undefined, `offset ${offset} is below the start of the log`)
     const cut = await segment.use((open) => findBatchStart(open, offset))
+    await lowerRecoveryPoint(log, cut.offset)
     onCut()
     lowerEnd(log, cut.offset)
     try {
-      await log.lowerRecoveryPoint(cut.offset)
       await removeFromEnd(log, segment)
       await cutSegment(segment, cut)
     } catch (error) {
@@ -59,14 +60,21 @@ export async function truncateEnd(
   writer.epochsChanged()
 }
 
-/** Drops everything; the log is empty and begins at the offset given. */
-export async function truncateFully(log: TruncatedLog, startOffset: Offset): Promise<void> {
+/**
+ * Drops everything; the log is empty and begins at the offset given.
+ * @param onCut called before anything of the log changes.
+ */
+export async function truncateFully(
+  log: TruncatedLog,
+  { startOffset, onCut }: { readonly startOffset: Offset; readonly onCut: () => void },
+): Promise<void> {
   const { segments, segmentContext, failure } = log
+  await lowerRecoveryPoint(log, 0)
+  onCut()
   lowerEnd(log, startOffset)
   log.tail.truncate(0)
   log.flusher.lower(0)
   try {
-    await log.lowerRecoveryPoint(0)
     await removeFromEnd(log, segments.first)
     await segments.first.remove()
     const segment = new Segment(segmentContext, { baseOffset: startOffset, endOffset: startOffset })
@@ -81,6 +89,20 @@ export async function truncateFully(log: TruncatedLog, startOffset: Offset): Pro
   log.writer.epochsChanged()
 }
 
+/** Where that fails (the disk may be full), the log is as it was, and the truncation can be tried again. */
+async function lowerRecoveryPoint(log: TruncatedLog, offset: Offset): Promise<void> {
+  const { flusher, writer } = log
+  const before = { writtenOffset: writer.endOffset, flushedOffset: flusher.flushedOffset }
+  // Checkpoints ask the flusher, also one that others save at the same time.
+  flusher.lower(offset)
+  try {
+    await log.lowerRecoveryPoint(offset)
+  } catch (error) {
+    flusher.restore(before)
+    throw error
+  }
+}
+
 function lowerEnd(log: TruncatedLog, endOffset: Offset): void {
   log.writer.rebase(endOffset)
   log.flusher.lower(endOffset)
@@ -89,7 +111,7 @@ function lowerEnd(log: TruncatedLog, endOffset: Offset): void {
 
 /**
  * Removes the segments behind one, the last first; their names become durable in this order. The next segment that is
- * activated syncs the directory, before anything in it changes.
+ * activated syncs the directory, before anything in it changes. It finds a free descriptor: that of the active segment.
  */
 async function removeFromEnd({ segments }: TruncatedLog, kept: Segment): Promise<void> {
   while (segments.active !== kept) await segments.pop().remove()
@@ -97,7 +119,12 @@ async function removeFromEnd({ segments }: TruncatedLog, kept: Segment): Promise
 
 async function cutSegment(segment: Segment, cut: OffsetPosition): Promise<void> {
   const open = segment.isActive ? segment.active : await segment.activate({ emptied: false })
-  if (open.offsetIndex.count === 0) await open.loadIndexes(cut.offset)
+  try {
+    if (open.offsetIndex.count === 0) await open.loadIndexes(cut.offset)
+  } catch (error) {
+    // Without them the walk below is longer.
+    if (!isPassing(error)) throw error
+  }
   const from = open.cutIndexes(cut.offset)
   // The file of the time index would say something wrong about the records that come to these offsets.
   await open.removeIndexFiles()

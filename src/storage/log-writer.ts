@@ -6,7 +6,9 @@ import { VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, Offset } from '../model/ids.ts'
 import { baseOffsetOf, batchSizeOf, maxTimestampOf, nextOffsetOf } from '../record/batch-format.ts'
 import { type Append, AppendQueue, type Round } from './append-queue.ts'
+import type { RecordRoom } from './disk-room.ts'
 import { removeIfPresent, writeFully } from './file-io.ts'
+import { fileErrorCodeOf, isOutOfSpace } from './file-system.ts'
 import type { Flusher } from './flusher.ts'
 import type { HotTail } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
@@ -26,6 +28,7 @@ export interface LogWriterOptions {
   readonly failure: StorageFailure
   readonly settings: LogSettings
   readonly log: Log
+  readonly room: RecordRoom
   readonly onWritten: (endOffset: Offset) => void
 }
 
@@ -67,9 +70,17 @@ export class LogWriter {
     this.#flushIfDue()
   }
 
-  /** @throws VltavaError SERVER_BUSY when too many bytes wait, STORAGE_ERROR when the directory has failed. */
+  /**
+   * @throws VltavaError SERVER_BUSY when too many bytes wait, DISK_FULL when the disk is too full, STORAGE_ERROR when the
+   *   directory has failed.
+   */
   checkRoom(bytes: number): void {
     this.#options.failure.check()
+    this.#checkQueue(bytes)
+    this.#options.room.checkRoom(bytes)
+  }
+
+  #checkQueue(bytes: number): void {
     const queuedBytes = this.#queue.queuedBytes
     const { appendQueueBytes } = this.#settings
     if (queuedBytes === 0 || queuedBytes + bytes <= appendQueueBytes) return
@@ -145,6 +156,7 @@ export class LogWriter {
       if (this.#mustRoll(round)) await this.#roll(round.baseOffset)
       await this.#write(this.#options.segments.active.active, round)
     } catch (error) {
+      this.#options.room.writeFailed(error)
       // A bug, not a disk that failed: nothing may go on with this state.
       if (error instanceof AssertionError) this.#options.failure.trip(error)
       this.#refuse(round, error)
@@ -278,8 +290,12 @@ function noteAppend(open: OpenSegment, bytes: Uint8Array): void {
   }
 }
 
+/** Clients see the message: the name of the problem, but no paths. */
 function notWritten(cause: unknown): VltavaError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
+  const reason = fileErrorCodeOf(cause) ?? (cause instanceof Error ? cause.name : String(cause))
   const message = `The records could not be written, nothing was appended: ${reason}`
-  return new VltavaError('STORAGE_ERROR', message, { cause, definite: true })
+  return new VltavaError(isOutOfSpace(cause) ? 'DISK_FULL' : 'STORAGE_ERROR', message, {
+    cause,
+    definite: true,
+  })
 }

@@ -7,6 +7,7 @@ import { VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, Offset, PartitionIndex, TopicId } from '../model/ids.ts'
 import type { Append } from './append-queue.ts'
 import { checkContinues, stampBatches } from './batch-checks.ts'
+import type { RecordRoom } from './disk-room.ts'
 import { Flusher } from './flusher.ts'
 import { HotTail, type ReadRange, type TailBudget } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
@@ -37,6 +38,7 @@ export interface PartitionLogOptions {
   readonly epochs: LeaderEpochsFile
   readonly failure: StorageFailure
   readonly budget: TailBudget
+  readonly room: RecordRoom
   readonly settings: LogSettings
   readonly log: Log
   readonly droppedTail: DroppedTail | null
@@ -90,6 +92,7 @@ export class PartitionLog {
       ...parts,
       settings,
       log,
+      room: options.room,
       onWritten: (endOffset) => observer.onWritten?.(endOffset),
     })
     this.#truncated = { ...parts, writer: this.#writer, lowerRecoveryPoint }
@@ -134,8 +137,8 @@ export class PartitionLog {
    * @param batches whole validated batches of 1 byte or more. The log takes them over: they are stamped in place and
    *   must not be changed or used for anything else from now on, because they are written and served from this buffer.
    * @param leaderEpoch the latest epoch, or a later one, which then begins with these batches.
-   * @throws VltavaError SERVER_BUSY when too much waits for the disk, STORAGE_ERROR when the directory has failed. Then
-   *   nothing was changed.
+   * @throws VltavaError SERVER_BUSY when too much waits for the disk, DISK_FULL when it is too full, STORAGE_ERROR when
+   *   the directory has failed. Then nothing was changed.
    */
   appendAsLeader(batches: Uint8Array, leaderEpoch: LeaderEpoch): Appended {
     this.#checkAppend(batches)
@@ -238,11 +241,11 @@ export class PartitionLog {
 
   /** Drops everything; the log begins and ends at the offset given. Durable when it resolves. */
   truncateFullyAndStartAt(offset: Offset): Promise<void> {
-    return this.#truncate(() => {
+    const onCut = (): void => {
       this.#truncations++
       this.#startOffset = offset
-      return truncateFully(this.#truncated, offset)
-    })
+    }
+    return this.#truncate(() => truncateFully(this.#truncated, { startOffset: offset, onCut }))
   }
 
   /** Takes effect with the next append. */

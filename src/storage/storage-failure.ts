@@ -1,7 +1,7 @@
 // A failed fsync fails the whole data directory at once: nobody can say which bytes reached the disk, and a retry that
 // succeeds proves nothing (STO-12). The latch is what everything in one directory shares to learn that.
 import { VltavaError } from '../model/errors.ts'
-import { fileErrorCodeOf } from './file-system.ts'
+import { fileErrorCodeOf, isPassing } from './file-system.ts'
 
 /** Trips once, for good. */
 export class StorageFailure {
@@ -41,6 +41,17 @@ export class StorageFailure {
       'The data directory failed and takes no more writes; check the disk, then restart the broker.'
     return new VltavaError('STORAGE_ERROR', message, { cause: this.#cause?.error, definite })
   }
+}
+
+/** Whether what a log or a directory threw came about because something was used up: the same can succeed later. */
+export function isPassingFailure(thrown: unknown): boolean {
+  return isPassing(thrown) || (thrown instanceof VltavaError && isPassing(thrown.cause))
+}
+
+/** Whether an operator can mend the reason while the node runs: something is used up, or a path is not permitted. */
+export function isMendable(thrown: unknown): boolean {
+  const code = fileErrorCodeOf(thrown instanceof VltavaError ? thrown.cause : thrown)
+  return isPassingFailure(thrown) || code === 'EACCES' || code === 'EPERM'
 }
 
 /** What a file operation threw, as an error of the table; a VltavaError, damage and a bug stay what they are. */

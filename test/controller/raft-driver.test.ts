@@ -235,6 +235,90 @@ describe('the Raft driver', () => {
     expect(driver.propose(bytesOf('a'))).toEqual({ kind: 'not-leader', leader: null })
   })
 
+  it.each(['ENOSPC', 'EMFILE'])(
+    'STO-16, STO-17: %s at a write -> nothing is said, it is tried again, and then all of it is durable',
+    async (code) => {
+      const { driver, store, clock, process, sent, node } = driverOf({ voters: [1, 2, 3] })
+      driver.step(VOTE)
+      await setImmediate()
+      await store.fail(Object.assign(new Error(code), { code }))
+      // A leader of a later term comes with an entry meanwhile.
+      const entries = [{ index: 1, term: 6, data: null }]
+      driver.step({
+        type: 'append',
+        from: 3,
+        to: 1,
+        term: 6,
+        prevIndex: 0,
+        prevTerm: 0,
+        commitIndex: 0,
+        entries,
+      })
+      await setImmediate()
+      expect([store.begun.length, sent, process.failures]).toEqual([1, [], []])
+      await pass(clock, 500)
+      expect(store.begun[1]).toEqual({ hardState: { term: 6, votedFor: null }, entries })
+      await store.fail(Object.assign(new Error(code), { code }))
+      await pass(clock, 500)
+      expect(store.begun[2]).toEqual(store.begun[1])
+      expect(sent).toEqual([])
+      await store.finish()
+      // The vote of term 5 went unsaid, as if it had been lost on its way.
+      expect(sent.every(({ term }) => term === 6)).toBe(true)
+      expect([node.term, node.lastIndex]).toEqual([6, 1])
+      driver.step({
+        type: 'append',
+        from: 3,
+        to: 1,
+        term: 6,
+        prevIndex: 1,
+        prevTerm: 6,
+        commitIndex: 1,
+        entries: [],
+      })
+      await setImmediate()
+      expect(sent.at(-1)).toMatchObject({ type: 'append-response', to: 3, term: 6 })
+    },
+  )
+
+  it('STO-16: a lone leader whose disk is full -> makes way at once, commits nothing, and leads again with room', async () => {
+    const { driver, store, clock, process, committed } = driverOf({ voters: [1] })
+    driver.start()
+    await pass(clock, 3_000)
+    while (!driver.isLeaderReady) {
+      if (store.underWay > 0) await store.finish()
+      await pass(clock, 10)
+    }
+    const before = committed.length
+    expect(driver.propose(bytesOf('a')).kind).toBe('accepted')
+    driver.flush()
+    await setImmediate()
+    await store.fail(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }))
+    expect(driver.isLeader).toBe(false)
+    for (let i = 0; i < 10; i++) {
+      await pass(clock, 500)
+      if (store.underWay > 0) await store.fail(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }))
+    }
+    expect([driver.isLeaderReady, committed.length, process.failures]).toEqual([false, before, []])
+    for (let i = 0; i < 500 && !driver.isLeaderReady; i++) {
+      await pass(clock, 10)
+      if (store.underWay > 0) await store.finish()
+    }
+    expect(driver.isLeaderReady).toBe(true)
+    expect(committed.map(({ data }) => data)).toContainEqual(bytesOf('a'))
+    await driver.stop()
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('stopped while a write waits to be tried again -> stops at once', async () => {
+    const { driver, store, clock } = driverOf({ voters: [1, 2, 3] })
+    driver.step(VOTE)
+    await setImmediate()
+    await store.fail(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }))
+    await driver.stop()
+    expect(clock.pendingTimers).toBe(0)
+  })
+
   it('RAFT-06: a leader that contradicts what is committed ends the process', async () => {
     const entries = [{ index: 1, term: 1, data: null }]
     const { driver, process } = driverOf({ voters: [1, 2, 3], hardState: { term: 1, votedFor: 2 }, entries })

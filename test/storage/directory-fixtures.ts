@@ -10,6 +10,7 @@ import {
   type LogDirectoryOptions,
 } from '../../src/storage/log-directory.ts'
 import { LOG_SETTINGS_DEFAULT } from '../../src/storage/log-settings.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { batchOf, cpu, TOPIC_ID } from './fixtures.ts'
 
 export const PATH = '/var/vltava'
@@ -40,6 +41,7 @@ export async function openDirectory(
   const directory = await LogDirectory.open({
     fileSystem,
     path: PATH,
+    clock: new ManualClock(),
     process: LONE_PROCESS,
     random: seededRandom(7),
     cpu,
