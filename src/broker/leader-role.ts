@@ -21,6 +21,7 @@ import { type ParkedFetches, PendingAcks } from './delayed-requests.ts'
 export interface TopicLimits {
   readonly minInsyncReplicas: number
   readonly maxMessageBytes: number
+  readonly flushMessages: number
 }
 
 export interface LeaderRoleOptions extends TopicPartition {
@@ -72,6 +73,7 @@ export class LeaderRole {
   configure(settings: TopicLimits): void {
     this.#limits = settings
     this.apply(this.options.core.minInsyncReplicasChanged(settings.minInsyncReplicas))
+    this.apply(this.options.core.flushMessagesChanged(settings.flushMessages))
   }
 
   /** @throws VltavaError FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH. -1 skips the check. */
@@ -164,7 +166,7 @@ export class LeaderRole {
     const nowMs = this.#nowMs()
     const missing = core
       .describe()
-      .filter((replica) => replica.inIsr && replica.flushedOffset < endOffset)
+      .filter((replica) => replica.inIsr && replica.countedOffset < endOffset)
       .map(({ replicaId, caughtUpAtMs }) => {
         const since =
           caughtUpAtMs === null

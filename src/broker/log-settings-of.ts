@@ -3,6 +3,11 @@ import { LOG_SETTINGS_DEFAULT, type LogSettings } from '../storage/log-settings.
 
 /** The settings of a topic as its logs take them. */
 export function logSettingsOf(config: TopicConfig): LogSettings {
-  const { minInsyncReplicas: _isr, maxMessageBytes: _bytes, ...ofTheLog } = config
+  const {
+    minInsyncReplicas: _isr,
+    maxMessageBytes: _bytes,
+    uncleanLeaderElection: _election,
+    ...ofTheLog
+  } = config
   return { ...LOG_SETTINGS_DEFAULT, ...ofTheLog }
 }

@@ -1,5 +1,5 @@
 import type { Timer } from '../base/clock.ts'
-import { type ClusterImage, EMPTY_IMAGE } from '../metadata/cluster-image.ts'
+import { type ClusterImage, EMPTY_IMAGE, isEligible } from '../metadata/cluster-image.ts'
 import { deltaFor, type PartitionDelta } from '../metadata/image-delta.ts'
 import { topicConfigOf } from '../metadata/topic-configs.ts'
 import { VltavaError } from '../model/errors.ts'
@@ -258,13 +258,13 @@ export class PartitionRegistry {
   }
 
   /**
-   * The first image after a start: a log that this broker should have as a member of the ISR and has not is lost.
-   * Made anew and elected, it would be an empty leader; so it is reported first and leaves the ISR.
+   * The first image after a start: a log that this broker should have as a member of ISR or ELR and has not is lost.
+   * Made anew and elected, it would be an empty leader; so it is reported first and leaves both.
    */
   #setMissingAside(assigned: readonly PartitionDelta[]): void {
     for (const { topic, after } of assigned) {
       const key = partitionKey(topic.topicId, after.partition)
-      if (this.#onDisk.has(key) || !after.isr.includes(this.#options.nodeId)) continue
+      if (this.#onDisk.has(key) || !isEligible(after, this.#options.nodeId)) continue
       // Placed here but never made, because this broker stopped too soon: then no record was ever counted here.
       if (!this.#options.directory.hadLog({ topicId: topic.topicId, partition: after.partition })) continue
       this.#offline.set(key, { topicId: topic.topicId, partition: after.partition })
@@ -283,8 +283,8 @@ export class PartitionRegistry {
     const { delta, image, brokerEpoch } = to
     const { nodeId } = this.#options
     if (this.#offline.has(key)) {
-      // Out of the ISR it may start from nothing; a damaged log stays as it is for the operator.
-      if (this.#onDisk.has(key) || delta.after.isr.includes(nodeId)) return
+      // Not eligible any more it may start from nothing; a damaged log stays as it is for the operator.
+      if (this.#onDisk.has(key) || isEligible(delta.after, nodeId)) return
       this.#offline.delete(key)
     }
     const partition = this.#hosted.get(key) ?? (await this.#open(key, delta))

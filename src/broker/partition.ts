@@ -183,6 +183,7 @@ export class Partition {
       isr: image.isr,
       brokers,
       minInsyncReplicas: limits.minInsyncReplicas,
+      flushMessages: limits.flushMessages,
       logStartOffset: this.log.logStartOffset,
       logEndOffset: this.log.logEndOffset,
       flushedOffset: this.log.flushedOffset,

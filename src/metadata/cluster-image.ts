@@ -25,7 +25,7 @@ export interface BrokerImage {
   readonly incarnationId: IncarnationId
   readonly directoryId: DirectoryId
   readonly url: string
-  /** A fenced broker may not lead, may be in an ISR only as its last member, and serves no client. */
+  /** A fenced broker leads nothing, is in no ISR, and serves no client. */
   readonly fenced: boolean
   /** It asked for leave to stop: it is elected nowhere and joins no ISR. Lasts until its next registration. */
   readonly shuttingDown: boolean
@@ -45,6 +45,19 @@ export interface PartitionImage {
   readonly leader: NodeId | null
   readonly leaderEpoch: LeaderEpoch
   readonly partitionEpoch: PartitionEpoch
+  /**
+   * Eligible leader replicas (KIP-966): they left the ISR while it was, or fell, below min.insync.replicas. Since then nothing
+   * was committed, so they still hold every committed record. Empty while the ISR is large enough. One of them is elected
+   * when no member of the ISR is left.
+   */
+  readonly elr: readonly NodeId[]
+  /** Who was in the ISR or the ELR since the ISR fell below min.insync.replicas, and lost its place. For the operator. */
+  readonly lastKnownElr: readonly NodeId[]
+  /**
+   * Whether every record that counted was fsynced by the replica that counted it. Then a crash loses nothing that counted, and
+   * a replica keeps its place over an unclean stop.
+   */
+  readonly synced: boolean
 }
 
 export interface TopicImage {
@@ -78,6 +91,16 @@ export const EMPTY_IMAGE: ClusterImage = {
 /** Whether a broker may be elected and may join an ISR. */
 export function isActive(broker: BrokerImage | undefined): boolean {
   return broker !== undefined && !broker.fenced && !broker.shuttingDown
+}
+
+/** Whether a broker is registered and not fenced. It may be about to stop. */
+export function isServing(broker: BrokerImage | undefined): boolean {
+  return broker?.fenced === false
+}
+
+/** Whether a replica may be elected without losing a committed record: a member of the ISR or the ELR. */
+export function isEligible({ isr, elr }: PartitionImage, brokerId: NodeId): boolean {
+  return isr.includes(brokerId) || elr.includes(brokerId)
 }
 
 /** The partition, or null when the topic or the partition does not exist. */

@@ -5,10 +5,11 @@ import { VltavaError } from '../model/errors.ts'
 import type { BrokerEpoch, LeaderEpoch, NodeId, PartitionEpoch, TopicPartition } from '../model/ids.ts'
 import type { BrokerImage, PartitionImage, TopicImage } from './cluster-image.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
+import { eligibleAfter, minIsrOf } from './eligible-replicas.ts'
 import { applyRecord } from './image-apply.ts'
 import { ImageDraft } from './image-draft.ts'
 import type { MetadataRecord } from './metadata-records.ts'
-import { type PartitionChanged, sameMembers } from './partition-change.ts'
+import { type PartitionChanged, recordOf } from './partition-change.ts'
 
 export interface IsrMember {
   readonly brokerId: NodeId
@@ -63,7 +64,7 @@ export function decideAlterPartition(
     const partition = draft.partition(proposal)
     const error = rejectionOf({ brokers: context.image.brokers, sender, topic, partition, proposal })
     if (error !== null) return { error }
-    const record = isrChange(context, { sender, partition: partition!, proposal })
+    const record = isrChange(context, { sender, topic: topic!, partition: partition!, proposal })
     if (record !== null) {
       applyRecord(draft, record, context.nextOffset)
       records.push(record)
@@ -162,26 +163,26 @@ function ineligibility(member: BrokerImage | undefined, seenEpoch: BrokerEpoch):
 
 interface Accepted {
   readonly sender: BrokerImage
+  readonly topic: TopicImage
   readonly partition: PartitionImage
   readonly proposal: IsrProposal
 }
 
 function isrChange(
   context: DecisionContext,
-  { sender, partition, proposal }: Accepted,
+  { sender, topic, partition, proposal }: Accepted,
 ): PartitionChanged | null {
   const isr = proposal.isr.map(({ brokerId }) => brokerId)
-  if (sameMembers(isr, partition.isr)) return null
   const grows = isr.some((brokerId) => !partition.isr.includes(brokerId))
   const cause = causeOf(context, grows ? 'replica-caught-up' : 'replica-lagging', proposal.reason)
-  return {
-    type: 'partition-changed',
-    topicId: proposal.topicId,
-    partition: partition.partition,
-    isr,
-    leader: partition.leader,
-    leaderEpoch: partition.leaderEpoch,
-    partitionEpoch: partition.partitionEpoch + 1,
-    cause: { ...cause, observerId: sender.brokerId, observedAtMs: proposal.observedAtMs },
-  }
+  // A member that is removed for its lag holds all that is committed, as long as the ISR is too small to commit more.
+  const eligible = eligibleAfter(partition, { isr, minIsr: minIsrOf(topic, partition), distrusted: [] })
+  return recordOf(
+    {
+      topic,
+      partition,
+      cause: { ...cause, observerId: sender.brokerId, observedAtMs: proposal.observedAtMs },
+    },
+    { leader: partition.leader, isr, ...eligible },
+  )
 }

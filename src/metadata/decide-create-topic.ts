@@ -11,7 +11,7 @@ import { causeOf, type Decision, type DecisionContext } from './decision.ts'
 import type { MetadataRecord } from './metadata-records.ts'
 import { partitionsOf } from './partition-change.ts'
 import { placeReplicas } from './placement.ts'
-import { checkTopicConfigs } from './topic-configs.ts'
+import { checkTopicConfigs, topicConfigOf } from './topic-configs.ts'
 
 const TOPIC_ID_BYTES = 16
 const REPLICATION_FACTOR_DEFAULT = 3
@@ -58,6 +58,7 @@ export function decideCreateTopic(
   checkBrokerLoad(image, placed)
   const topicId = newTopicId(image, random)
   const cause = causeOf(context, 'topic-created', `topic ${name} was created`)
+  const synced = topicConfigOf(configs).flushMessages === 1
   const records: MetadataRecord[] = [
     {
       type: 'topic-created',
@@ -75,6 +76,7 @@ export function decideCreateTopic(
       isr: replicas,
       leader: replicas[0]!,
       cause,
+      synced,
     })
   }
   return {

@@ -1,10 +1,9 @@
-// Fencing: the controller has evidence that a broker is gone. It loses every leadership and leaves every ISR of which
-// it is not the last member, all in the batch that fences it.
+// Fencing: the controller has evidence that a broker is gone. It loses every leadership and leaves every ISR, all in the
+// batch that fences it. Where the ISR is too small without it, it stays eligible (KIP-966).
 import type { BrokerEpoch, NodeId } from '../model/ids.ts'
-import { isActive } from './cluster-image.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
 import type { MetadataRecord } from './metadata-records.ts'
-import { changePartition, isrWithout, partitionsOf } from './partition-change.ts'
+import { brokersWith, changePartition, partitionsOf } from './partition-change.ts'
 
 export interface FenceBroker {
   readonly brokerId: NodeId
@@ -37,14 +36,12 @@ export function decideFenceBroker(
   ]
   const leaderCause = causeOf(context, 'leader-fenced', detail)
   const memberCause = causeOf(context, evidence, detail)
-  const mayLead = (candidate: NodeId): boolean =>
-    candidate !== brokerId && isActive(image.brokers.get(candidate))
+  const brokers = brokersWith(image, { brokerId, serves: false, mayLead: false })
   for (const target of partitionsOf(image)) {
     if (!target.partition.isr.includes(brokerId)) continue
     const changed = changePartition({
       ...target,
-      isr: isrWithout(target.partition.isr, brokerId),
-      mayLead,
+      brokers,
       cause: target.partition.leader === brokerId ? leaderCause : memberCause,
     })
     if (changed !== null) records.push(changed)

@@ -2,10 +2,10 @@
 // a log that failed, one asks for leave to stop.
 import { VltavaError } from '../model/errors.ts'
 import type { BrokerEpoch, MetadataOffset, NodeId, TopicPartition } from '../model/ids.ts'
-import { type BrokerImage, isActive } from './cluster-image.ts'
+import { type BrokerImage, isEligible } from './cluster-image.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
 import type { Cause, MetadataRecord } from './metadata-records.ts'
-import { changePartition, isrWithout, isrWithoutEvenLast, partitionsOf } from './partition-change.ts'
+import { brokersWith, changePartition, partitionsOf } from './partition-change.ts'
 
 export interface Heartbeat {
   /** The id that the connection proved. */
@@ -86,8 +86,8 @@ interface Serving {
 }
 
 /**
- * Logs that are missing or damaged leave the ISR, also as its last member: electing such a replica would lose
- * acknowledged records. A broker that is unfenced is elected wherever it is in the ISR and nobody leads.
+ * Logs that are missing or damaged leave ISR and ELR: electing such a replica would lose acknowledged records. A broker that
+ * is unfenced is elected wherever it is eligible and nobody leads.
  */
 function partitionChanges(
   context: DecisionContext,
@@ -95,10 +95,8 @@ function partitionChanges(
 ): MetadataRecord[] {
   if (!unfences && heartbeat.offlineLogs.length === 0) return []
   const { brokerId } = broker
-  const { brokers } = context.image
+  const brokers = brokersWith(context.image, { brokerId, serves: true, mayLead: !broker.shuttingDown })
   const offline = indexOf(heartbeat.offlineLogs)
-  const mayLead = (candidate: NodeId): boolean =>
-    candidate === brokerId ? !broker.shuttingDown : isActive(brokers.get(candidate))
   const offlineCause = causeOf(
     context,
     'log-offline',
@@ -108,13 +106,13 @@ function partitionChanges(
   const records: MetadataRecord[] = []
   for (const target of partitionsOf(context.image)) {
     const { partition, topic } = target
-    if (!partition.isr.includes(brokerId)) continue
+    if (!partition.replicas.includes(brokerId)) continue
     const isOffline = offline.get(topic.topicId)?.has(partition.partition) === true
-    if (!isOffline && !unfences) continue
+    if (isOffline ? !isEligible(partition, brokerId) : !unfences || partition.leader !== null) continue
     const changed = changePartition({
       ...target,
-      isr: isOffline ? isrWithoutEvenLast(partition.isr, brokerId) : partition.isr,
-      mayLead,
+      brokers,
+      distrusted: isOffline ? [brokerId] : [],
       cause: isOffline ? offlineCause : elected,
     })
     if (changed !== null) records.push(changed)
@@ -133,8 +131,8 @@ function indexOf(partitions: readonly TopicPartition[]): ReadonlyMap<string, Rea
 }
 
 /**
- * The first request moves every leadership that can move and takes the broker out of each ISR of which it is not the
- * last member. Leave is given once all other brokers have applied that, so that the new leaders serve before the old
+ * The first request moves every leadership that can move and takes the broker out of each ISR but where nobody else can
+ * lead. Leave is given once all other brokers have applied that, so that the new leaders serve before the old
  * one is gone (REP-38). What only this broker can lead stays with it until it stops.
  */
 function decideShutdown(
@@ -150,15 +148,13 @@ function decideShutdown(
     }
   }
   const { brokerId } = broker
-  const { brokers } = context.image
+  const brokers = brokersWith(context.image, { brokerId, serves: false, mayLead: false })
   const cause = causeOf(context, 'controlled-shutdown', `broker ${brokerId} asked for leave to stop`)
-  const mayLead = (candidate: NodeId): boolean => candidate === brokerId || isActive(brokers.get(candidate))
   const records = [fencingChanged(broker, { shuttingDown: true, cause })]
   for (const target of partitionsOf(context.image)) {
     if (!target.partition.isr.includes(brokerId)) continue
-    const isr = isrWithout(target.partition.isr, brokerId)
-    const changed = changePartition({ ...target, isr, mayLead, cause })
-    if (changed !== null) records.push(changed)
+    const changed = changePartition({ ...target, brokers, mayBeUnclean: false, cause })
+    if (changed !== null && changed.leader !== null) records.push(changed)
   }
   return { records, response: { fenced: false, mayShutDown: appliedByOthers >= context.nextOffset } }
 }

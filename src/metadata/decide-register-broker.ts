@@ -2,10 +2,10 @@
 // and a quick bounce is never taken for the old run (KIP-380).
 import { VltavaError } from '../model/errors.ts'
 import type { BrokerEpoch, DirectoryId, IncarnationId, NodeId } from '../model/ids.ts'
-import { type BrokerImage, isActive } from './cluster-image.ts'
+import { type BrokerImage, isEligible } from './cluster-image.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
 import type { MetadataRecord } from './metadata-records.ts'
-import { changePartition, isrWithoutEvenLast, partitionsOf } from './partition-change.ts'
+import { brokersWith, changePartition, partitionsOf } from './partition-change.ts'
 
 export interface RegisterBroker {
   /** The id that the connection proved. */
@@ -45,8 +45,8 @@ export function decideRegisterBroker(
     )
   }
   const brokerEpoch: BrokerEpoch = context.nextOffset as number
-  const kept = registered !== undefined && holdsWhatItAcknowledged(registered, request)
-  const detail = `broker ${brokerId} registered: ${kept ? 'it continues' : whyNotKept(registered, request)}`
+  const trust = trustIn(registered, request)
+  const detail = `broker ${brokerId} registered: ${trust === 'none' ? whyNotKept(registered, request) : 'it continues'}`
   const records: MetadataRecord[] = [
     {
       type: 'broker-registered',
@@ -58,12 +58,21 @@ export function decideRegisterBroker(
       cause: causeOf(context, 'broker-registered', detail),
     },
   ]
-  if (!kept) records.push(...leaveEveryIsr(context, brokerId, detail))
+  if (trust !== 'all') records.push(...leavePartitions(context, { brokerId, trust, detail }))
   return { records, response: { brokerEpoch } }
 }
 
+/** What of a broker's logs is known to hold everything that counted: all, those that fsync before they count, or nothing. */
+type Trust = 'all' | 'synced' | 'none'
+
+function trustIn(registered: BrokerImage | undefined, request: RegisterBroker): Trust {
+  if (registered === undefined || !holdsWhatItAcknowledged(registered, request)) return 'none'
+  // Only a clean stop has flushed what counted when it was written.
+  return request.cleanShutdown ? 'all' : 'synced'
+}
+
 /**
- * Every record that counted toward the high watermark was fsynced, so a crash loses none of them as long as it is the
+ * Where records are fsynced before they count: every record that counted toward the high watermark was fsynced, so a crash loses none of them as long as it is the
  * same directory, and as long as no run that was unfenced lies between that it does not know of. A clean-shutdown
  * marker of the very last run proves the same.
  */
@@ -89,16 +98,23 @@ function whyNotKept(registered: BrokerImage | undefined, request: RegisterBroker
   return `its directory knows broker epoch ${request.previousBrokerEpoch ?? 'none'}, the last run had ${registered.brokerEpoch}`
 }
 
-/** In the batch of the registration, so that no election in between can choose it (RAFT-34, REP-29). */
-function leaveEveryIsr(context: DecisionContext, brokerId: NodeId, detail: string): MetadataRecord[] {
-  const { brokers } = context.image
-  const cause = causeOf(context, 'unclean-restart', detail)
-  const mayLead = (candidate: NodeId): boolean => candidate !== brokerId && isActive(brokers.get(candidate))
+/**
+ * Takes the broker out of ISR and ELR where its log may lack what it acknowledged. In the batch of the registration, so that
+ * no election in between can choose it (RAFT-34, REP-29).
+ */
+function leavePartitions(
+  context: DecisionContext,
+  of: { readonly brokerId: NodeId; readonly trust: Trust; readonly detail: string },
+): MetadataRecord[] {
+  const { brokerId, trust, detail } = of
+  const unsynced = `${detail}, but its last run did not stop cleanly, and flush.messages is above 1`
+  const cause = causeOf(context, 'unclean-restart', trust === 'none' ? detail : unsynced)
+  const brokers = brokersWith(context.image, { brokerId, serves: false, mayLead: false })
   const records: MetadataRecord[] = []
   for (const target of partitionsOf(context.image)) {
-    if (!target.partition.isr.includes(brokerId)) continue
-    const isr = isrWithoutEvenLast(target.partition.isr, brokerId)
-    const changed = changePartition({ ...target, isr, mayLead, cause })
+    const { partition } = target
+    if (!isEligible(partition, brokerId) || (trust === 'synced' && partition.synced)) continue
+    const changed = changePartition({ ...target, brokers, distrusted: [brokerId], cause })
     if (changed !== null) records.push(changed)
   }
   return records

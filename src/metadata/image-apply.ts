@@ -3,7 +3,8 @@
 // controller applies a batch to its speculative image first, so a broken rule stops it before anything is proposed.
 import { assert, unreachable } from '../base/assert.ts'
 import type { MetadataOffset, NodeId } from '../model/ids.ts'
-import { type ClusterImage, isActive, type PartitionImage } from './cluster-image.ts'
+import { type ClusterImage, isActive, type PartitionImage, type TopicImage } from './cluster-image.ts'
+import { minIsrOf } from './eligible-replicas.ts'
 import { ImageDraft } from './image-draft.ts'
 import type { MetadataRecord, MetadataRecordOf } from './metadata-records.ts'
 
@@ -26,7 +27,10 @@ export function applyBatch(
   for (const record of records) applyRecord(draft, record, metadataOffset)
   for (const { topic, partitions } of draft.touched()) {
     assert(topic.partitions.length > 0, `topic ${topic.name} has no partitions`)
-    for (const partition of partitions) assertMembersMayServe(draft, partition)
+    for (const partition of partitions) {
+      assertMembersMayServe(draft, partition)
+      assertElrIsSound(topic, partition)
+    }
   }
   return draft.finish(metadataOffset)
 }
@@ -107,14 +111,15 @@ function applyRegistration(
 }
 
 function applyPartitionCreated(draft: ImageDraft, record: MetadataRecordOf<'partition-created'>): void {
-  const { topicId, partition, replicas, isr, leader } = record
+  const { topicId, partition, replicas, isr, leader, synced } = record
   assert(
     draft.topic(topicId)?.partitions.length === partition,
     `partition ${topicId}/${partition} leaves a gap or exists`,
   )
   assert(replicas.length > 0, `partition ${topicId}/${partition} has no replicas`)
   assert(!hasDuplicates(replicas), `partition ${topicId}/${partition} names a replica twice`)
-  const created = { partition, replicas, isr, leader, leaderEpoch: 0, partitionEpoch: 0 }
+  const none = { leaderEpoch: 0, partitionEpoch: 0, elr: [], lastKnownElr: [] }
+  const created = { partition, replicas, isr, leader, synced, ...none }
   assertIsrIsSound(created)
   draft.setPartition(topicId, created)
 }
@@ -135,8 +140,8 @@ function applyPartitionChanged(draft: ImageDraft, record: MetadataRecordOf<'part
     record.leader === previous.leader || record.leaderEpoch > previous.leaderEpoch,
     `${what}: the leader changes within leader epoch ${record.leaderEpoch}`,
   )
-  const { isr, leader, leaderEpoch, partitionEpoch } = record
-  const changed = { ...previous, isr, leader, leaderEpoch, partitionEpoch }
+  const { isr, leader, leaderEpoch, partitionEpoch, elr, lastKnownElr, synced } = record
+  const changed = { ...previous, isr, leader, leaderEpoch, partitionEpoch, elr, lastKnownElr, synced }
   assertIsrIsSound(changed)
   draft.setPartition(record.topicId, changed)
 }
@@ -153,14 +158,34 @@ function assertIsrIsSound({ partition, replicas, isr, leader }: PartitionImage):
   )
 }
 
-/** A fenced broker leads nothing, and one that is fenced or stopping is in an ISR only as the last member. */
-function assertMembersMayServe(draft: ImageDraft, { partition, isr, leader }: PartitionImage): void {
+/** The ELR remembers who else may be elected; with a large enough ISR nobody else may. */
+function assertElrIsSound(
+  topic: TopicImage,
+  { partition, replicas, isr, elr, lastKnownElr }: PartitionImage,
+): void {
+  const known = [...isr, ...elr, ...lastKnownElr]
+  assert(
+    !hasDuplicates(known) && known.every((brokerId) => replicas.includes(brokerId)),
+    `partition ${partition}: ISR ${isr.join(',')}, ELR ${elr.join(',')} and last known ELR ${lastKnownElr.join(',')} overlap or leave the replicas`,
+  )
+  assert(
+    elr.length === 0 || isr.length < minIsrOf(topic, topic.partitions[partition]!),
+    `partition ${partition} has the ELR ${elr.join(',')} beside a large enough ISR ${isr.join(',')}`,
+  )
+}
+
+/**
+ * A fenced broker leads nothing and is in no ISR; one that is stopping is in an ISR only as the last member. Logs from before
+ * there was an ELR have a fenced last member in the ISR of a partition without a leader.
+ */
+function assertMembersMayServe(draft: ImageDraft, { partition, isr, elr, leader }: PartitionImage): void {
   assert(
     leader === null || draft.broker(leader)?.fenced === false,
     `the leader ${leader} of partition ${partition} is fenced or not registered`,
   )
   assert(
-    isr.length === 1 || isr.every((brokerId) => isActive(draft.broker(brokerId))),
+    isr.every((brokerId) => isActive(draft.broker(brokerId))) ||
+      (isr.length === 1 && (leader !== null || elr.length === 0)),
     `the ISR ${isr.join(',')} of partition ${partition} has an inactive member that is not its last one`,
   )
 }

@@ -12,7 +12,18 @@ import {
   topicIdSchema,
 } from '../model/id-schemas.ts'
 import { REPLICAS_MAX, TOPIC_NAME_MAX_CHARACTERS, VOTERS_MAX } from '../model/limits.ts'
-import { boolean, type Infer, integer, list, nullable, oneOf, struct, text, union } from '../schema/schema.ts'
+import {
+  boolean,
+  type Infer,
+  integer,
+  list,
+  nullable,
+  oneOf,
+  struct,
+  text,
+  union,
+  withFallback,
+} from '../schema/schema.ts'
 
 /** Why a change of leadership, ISR or fencing happened: what was seen, by whom, when. `explain` tells it. */
 export const causeSchema = struct({
@@ -29,6 +40,8 @@ export const causeSchema = struct({
     'log-offline',
     'unclean-restart',
     'operator',
+    'unclean-election',
+    'preferred-leader',
   ]),
   /** The node that saw it. */
   observerId: nodeIdSchema,
@@ -79,6 +92,8 @@ export const metadataRecordSchema = union({
     isr: replicas,
     leader: nullable(nodeIdSchema),
     cause: causeSchema,
+    /** Whether every record that counts is fsynced where it counts: flush.messages is 1. */
+    synced: withFallback(boolean(), true),
   }),
   /** The whole new state. Applying asserts that partitionEpoch is the previous one + 1. */
   'partition-changed': struct({
@@ -90,6 +105,12 @@ export const metadataRecordSchema = union({
     leaderEpoch: leaderEpochSchema,
     partitionEpoch: partitionEpochSchema,
     cause: causeSchema,
+    /** Eligible leader replicas: outside of the ISR, and they hold every committed record. */
+    elr: withFallback(replicas, []),
+    /** Who was in the ISR or the ELR since the ISR fell below min.insync.replicas, and is in neither any more. */
+    lastKnownElr: withFallback(replicas, []),
+    /** As in partition-created. Cleared by what raises flush.messages. */
+    synced: withFallback(boolean(), true),
   }),
 })
 

@@ -1,7 +1,15 @@
 // How one partition changes: who is elected, which epochs grow. All decisions build their partition records here.
 import type { NodeId } from '../model/ids.ts'
-import type { ClusterImage, PartitionImage, TopicImage } from './cluster-image.ts'
+import {
+  type ClusterImage,
+  isActive,
+  isServing,
+  type PartitionImage,
+  type TopicImage,
+} from './cluster-image.ts'
+import { eligibleAfter, minIsrOf } from './eligible-replicas.ts'
 import type { Cause, MetadataRecordOf } from './metadata-records.ts'
+import { topicConfigOf } from './topic-configs.ts'
 
 export type PartitionChanged = MetadataRecordOf<'partition-changed'>
 
@@ -11,25 +19,126 @@ export interface PartitionTarget {
   readonly partition: PartitionImage
 }
 
-export interface PartitionChange extends PartitionTarget {
-  /** The ISR after the change. */
-  readonly isr: readonly NodeId[]
-  /** Whether a broker may lead once the whole batch is applied. */
+/** What the brokers can do once the whole batch is applied. */
+export interface BrokerView {
+  /** Whether a broker serves; only such brokers stay in an ISR and go on to lead. */
+  readonly serves: (brokerId: NodeId) => boolean
+  /** Whether a broker may be elected: it serves and is not about to stop. */
   readonly mayLead: (brokerId: NodeId) => boolean
+}
+
+export interface PartitionChange extends PartitionTarget {
+  readonly brokers: BrokerView
+  /** Brokers whose log may lack committed records: they leave the ISR and the ELR. */
+  readonly distrusted?: readonly NodeId[]
+  /** Whether a replica may be elected that lacks records, where the topic allows it; default true. */
+  readonly mayBeUnclean?: boolean
   readonly cause: Cause
 }
 
+/** The brokers as the image has them, but for one. */
+export function brokersWith(
+  image: ClusterImage,
+  changed: { readonly brokerId: NodeId; readonly serves: boolean; readonly mayLead: boolean },
+): BrokerView {
+  const { brokerId, serves, mayLead } = changed
+  return {
+    serves: (candidate) => (candidate === brokerId ? serves : isServing(image.brokers.get(candidate))),
+    mayLead: (candidate) => (candidate === brokerId ? mayLead : isActive(image.brokers.get(candidate))),
+  }
+}
+
 /**
- * The record for a partition whose ISR or whose set of live brokers changes, or null when nothing changes. The leader
- * stays while it is in the ISR and may lead. Otherwise the first replica, in the order of the replica list, that is in
- * the ISR and may lead is elected; with none the partition is without a leader, and its ISR stays to say who holds all
- * acknowledged records. The leader epoch grows with each change of leader, the partition epoch with each change.
+ * The record for a partition of which a broker came, went or lost its log, or null when nothing changes. Whoever does not
+ * serve leaves the ISR, also as its last member; below min.insync.replicas it stays eligible. The leader stays while it is in
+ * the ISR. Otherwise the first replica, in the order of the replica list, is elected that may lead and is in the ISR; else
+ * one that is in the ELR, which then is the only member of the ISR; else, where the topic allows an unclean election, any that
+ * may lead. The leader epoch grows with each change of leader, the partition epoch with each change.
  */
 export function changePartition(change: PartitionChange): PartitionChanged | null {
-  const { topic, partition, isr, mayLead, cause } = change
-  const stays = partition.leader !== null && isr.includes(partition.leader) && mayLead(partition.leader)
-  const leader = stays ? partition.leader : elect(partition.replicas, isr, mayLead)
-  if (leader === partition.leader && sameMembers(isr, partition.isr)) return null
+  const { topic, partition, brokers, distrusted = [] } = change
+  const { replicas } = partition
+  const minIsr = minIsrOf(topic, partition)
+  const isr = partition.isr.filter((member) => brokers.serves(member) && !distrusted.includes(member))
+  if (partition.leader !== null && isr.includes(partition.leader)) {
+    const eligible = eligibleAfter(partition, { isr, minIsr, distrusted })
+    return recordOf(change, { leader: partition.leader, isr, ...eligible })
+  }
+  const inIsr = replicas.find((brokerId) => isr.includes(brokerId) && brokers.mayLead(brokerId))
+  if (inIsr !== undefined) {
+    return recordOf(change, { leader: inIsr, isr, ...eligibleAfter(partition, { isr, minIsr, distrusted }) })
+  }
+  const { elr, lastKnownElr } = eligibleAfter(partition, { isr: [], minIsr, distrusted })
+  const inElr = replicas.find((brokerId) => elr.includes(brokerId) && brokers.mayLead(brokerId))
+  if (inElr !== undefined) return soleLeader(change, inElr)
+  const any = mayElectAny(change)
+    ? replicas.find((brokerId) => brokers.mayLead(brokerId) && !distrusted.includes(brokerId))
+    : undefined
+  return any === undefined
+    ? recordOf(change, { leader: null, isr: [], elr, lastKnownElr })
+    : uncleanLeader(change, any)
+}
+
+function mayElectAny({ topic, mayBeUnclean = true }: PartitionChange): boolean {
+  return mayBeUnclean && topicConfigOf(topic.configs).uncleanLeaderElection
+}
+
+/** Elects a member of the ISR or the ELR, with the leader as the only member of the ISR. */
+function soleLeader(change: PartitionChange, leader: NodeId): PartitionChanged | null {
+  const { topic, partition, distrusted = [] } = change
+  const isr = [leader]
+  return recordOf(change, {
+    leader,
+    isr,
+    ...eligibleAfter(partition, { isr, minIsr: minIsrOf(topic, partition), distrusted }),
+  })
+}
+
+/**
+ * Elects a replica that may lack committed records. Who held them is not eligible any more, because the log goes on from
+ * where the new leader ends; it stays known as long as the ISR is too small.
+ */
+export function uncleanLeader(
+  change: PartitionTarget & { readonly cause: Cause },
+  leader: NodeId,
+): PartitionChanged | null {
+  const { topic, partition, cause } = change
+  const isr = [leader]
+  const everybody = partition.replicas
+  const { lastKnownElr } = eligibleAfter(partition, {
+    isr,
+    minIsr: minIsrOf(topic, partition),
+    distrusted: everybody,
+  })
+  const detail =
+    `possible data loss: replica ${leader} was elected uncleanly, with ISR [${partition.isr.join(', ')}] and ` +
+    `ELR [${partition.elr.join(', ')}] not alive; ${cause.detail}`
+  const unclean: Cause = {
+    ...cause,
+    kind: 'unclean-election',
+    detail: detail.slice(0, DETAIL_MAX_CHARACTERS),
+  }
+  return recordOf({ ...change, cause: unclean }, { leader, isr, elr: [], lastKnownElr })
+}
+
+const DETAIL_MAX_CHARACTERS = 300
+
+/** What of a partition a change gives anew. */
+export type PartitionState = Pick<PartitionImage, 'leader' | 'isr' | 'elr' | 'lastKnownElr'>
+
+/** The record that brings a partition into a state; null when it is in it. */
+export function recordOf(
+  of: PartitionTarget & { readonly cause: Cause },
+  state: PartitionState,
+): PartitionChanged | null {
+  const { topic, partition, cause } = of
+  const { leader, isr, elr, lastKnownElr } = state
+  const isSame =
+    leader === partition.leader &&
+    sameMembers(isr, partition.isr) &&
+    sameMembers(elr, partition.elr) &&
+    sameMembers(lastKnownElr, partition.lastKnownElr)
+  if (isSame) return null
   return {
     type: 'partition-changed',
     topicId: topic.topicId,
@@ -39,28 +148,10 @@ export function changePartition(change: PartitionChange): PartitionChanged | nul
     leaderEpoch: partition.leaderEpoch + (leader === partition.leader ? 0 : 1),
     partitionEpoch: partition.partitionEpoch + 1,
     cause,
+    elr,
+    lastKnownElr,
+    synced: partition.synced,
   }
-}
-
-function elect(
-  replicas: readonly NodeId[],
-  isr: readonly NodeId[],
-  mayLead: (brokerId: NodeId) => boolean,
-): NodeId | null {
-  return replicas.find((brokerId) => isr.includes(brokerId) && mayLead(brokerId)) ?? null
-}
-
-/**
- * The ISR without a broker that stops to serve. Its last member stays: it alone is known to hold every acknowledged
- * record, and it is elected again when it comes back.
- */
-export function isrWithout(isr: readonly NodeId[], brokerId: NodeId): readonly NodeId[] {
-  return isr.length === 1 ? isr : isrWithoutEvenLast(isr, brokerId)
-}
-
-/** The ISR without a broker whose log can no longer be trusted to hold every acknowledged record. */
-export function isrWithoutEvenLast(isr: readonly NodeId[], brokerId: NodeId): readonly NodeId[] {
-  return isr.includes(brokerId) ? isr.filter((member) => member !== brokerId) : isr
 }
 
 /** Every partition of the cluster, in the order the topics were created. */

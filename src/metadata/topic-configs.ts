@@ -124,6 +124,14 @@ export const TOPIC_SETTINGS = {
       'With 1 a record counts as replicated only once it is fsynced on the replica that counts it. Larger values ' +
       'fsync after so many records and count what is written, as Kafka does: replication alone protects the records.',
   },
+  'unclean.leader.election.enable': {
+    type: 'choice',
+    values: ['true', 'false'],
+    default: 'false',
+    doc:
+      'Whether a replica that may lack acknowledged records is elected when no member of the ISR or the ELR is alive. With ' +
+      '`false` the partition waits, offline. With `true` records can be lost.',
+  },
   'flush.ms': {
     type: 'integer',
     unit: 'ms',
@@ -181,6 +189,7 @@ export interface TopicConfig {
   readonly fileDeleteDelayMs: number
   readonly flushMessages: number
   readonly flushMs: number
+  readonly uncleanLeaderElection: boolean
   readonly minCleanableDirtyRatio: number
   readonly minCompactionLagMs: number
   readonly maxCompactionLagMs: number
@@ -206,6 +215,7 @@ export function topicConfigOf(configs: ReadonlyMap<string, string>): TopicConfig
     fileDeleteDelayMs: value('file.delete.delay.ms'),
     flushMessages: value('flush.messages'),
     flushMs: value('flush.ms'),
+    uncleanLeaderElection: text('unclean.leader.election.enable') === 'true',
     minCleanableDirtyRatio: value('min.cleanable.dirty.ratio'),
     minCompactionLagMs: value('min.compaction.lag.ms'),
     maxCompactionLagMs: value('max.compaction.lag.ms'),

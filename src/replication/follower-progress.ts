@@ -17,6 +17,7 @@ export class FollowerProgress {
   #fetchOffset: Offset = UNKNOWN
   #flushedOffset: Offset = UNKNOWN
   #caughtUpAtMs: number
+  #countsWritten = false
   // A log end offset of the leader and when it had it. Once the follower counts that far, it was caught up at that
   // time. The mark stays until it is reached: one that moved with each fetch would never be reached by a follower
   // whose fsync takes longer than its next fetch, and a healthy replica would leave the ISR.
@@ -49,11 +50,16 @@ export class FollowerProgress {
   }
 
   /**
-   * Up to where the follower surely holds the leader's records on disk: fsynced, and not beyond a fetch that did not
-   * diverge. UNKNOWN before the first such fetch.
+   * Up to where the follower holds the leader's records as far as that counts: not beyond a fetch that did not diverge and,
+   * unless what is written counts, fsynced. UNKNOWN before the first such fetch.
    */
   get countedOffset(): Offset {
-    return Math.min(this.#fetchOffset, this.#flushedOffset)
+    return this.#countsWritten ? this.#fetchOffset : Math.min(this.#fetchOffset, this.#flushedOffset)
+  }
+
+  /** @param countsWritten whether written is enough (flush.messages above 1); false for a new follower. */
+  countWritten(countsWritten: boolean): void {
+    this.#countsWritten = countsWritten
   }
 
   /** Notes a broker epoch; a newer one is another run of the process, which may hold less on its disk. */

@@ -107,7 +107,7 @@ export class InSyncSet {
   }
 
   /**
-   * A follower joins when it holds, fsynced, all that is committed and all that earlier leaders may have committed:
+   * A follower joins when it holds, as far as that counts, all that is committed and all that earlier leaders may have committed:
    * the high watermark of a new leader lags, so that alone would let in a replica that lacks records (REP-15).
    */
   proposeJoin(follower: FollowerProgress, leader: LeaderPosition): IsrProposal | null {
@@ -117,7 +117,7 @@ export class InSyncSet {
     return this.#propose('expand', {
       isr: [...this.#state.isr, follower.replicaId],
       reason:
-        `replica ${follower.replicaId} has fsynced all below ${follower.countedOffset}; ` +
+        `replica ${follower.replicaId} holds all below ${follower.countedOffset}; ` +
         `high watermark ${leader.highWatermark}, leader epoch began at ${leader.leaderEpochStartOffset}`,
     })
   }
@@ -133,7 +133,7 @@ export class InSyncSet {
     if (lagging.length === 0) return null
     const seen = lagging.map(
       (follower) =>
-        `replica ${follower.replicaId} (fsynced below ${follower.countedOffset}) for ${leader.nowMs - follower.caughtUpAtMs} ms`,
+        `replica ${follower.replicaId} (holds all below ${follower.countedOffset}) for ${leader.nowMs - follower.caughtUpAtMs} ms`,
     )
     return this.#propose('shrink', {
       isr: isr.filter((id) => !lagging.some((follower) => follower.replicaId === id)),

@@ -20,6 +20,8 @@ export interface PartitionLeaderOptions {
   readonly brokers: BrokerStates
   /** min.insync.replicas as configured, 1 or more; more than there are replicas counts as all replicas. */
   readonly minInsyncReplicas: number
+  /** flush.messages: with 1 a record counts where it is fsynced, with more where it is written. */
+  readonly flushMessages: number
   readonly logStartOffset: Offset
   /** The log end when the leadership begins, exclusive: the leader epoch start offset. */
   readonly logEndOffset: Offset
@@ -80,6 +82,8 @@ export interface ReplicaDescription {
   readonly replicaId: NodeId
   readonly logEndOffset: Offset
   readonly flushedOffset: Offset
+  /** What counts toward the high watermark: the flushed offset, or with flush.messages above 1 the log end. */
+  readonly countedOffset: Offset
   /** When it last had all of the leader's records on disk; null for never in this leadership. */
   readonly caughtUpAtMs: number | null
   /** Whether it is in the committed ISR. */

@@ -1,8 +1,8 @@
 // The leader of one partition in one leader epoch, without files and sockets: it counts what its followers hold, moves
 // the high watermark, and proposes changes of the in-sync set. The shell tells it what happened, in the order in which
 // it happened, and carries out what it returns. A new leader epoch is a new object: nothing learned in an older one
-// counts (REP-11, REP-17). The rules are those of Kafka's Partition with KIP-841, 903 and 966, except that a replica
-// counts for what it has fsynced (flush.messages=1) instead of what it has written.
+// counts (REP-11, REP-17). The rules are those of Kafka's Partition with KIP-841, 903 and 966, except that with
+// flush.messages=1 a replica counts for what it has fsynced instead of what it has written.
 import { assert, unreachable } from '../base/assert.ts'
 import type { EpochView } from '../log/epoch-history.ts'
 import type { LeaderEpoch, NodeId, Offset } from '../model/ids.ts'
@@ -39,6 +39,7 @@ export class PartitionLeader {
   readonly #inSync: InSyncSet
   /** As configured; it counts only as far as there are replicas. */
   #minInsyncReplicas: number
+  #flushMessages: number
   #logStartOffset: Offset
   #logEndOffset: Offset
   #flushedOffset: Offset
@@ -61,6 +62,8 @@ export class PartitionLeader {
       .map((id) => new FollowerProgress(id, isr.includes(id) ? nowMs : Number.NEGATIVE_INFINITY))
     this.#inSync = new InSyncSet(options, this.#followers)
     this.#minInsyncReplicas = options.minInsyncReplicas
+    this.#flushMessages = options.flushMessages
+    for (const follower of this.#followers) follower.countWritten(this.#countsWritten)
     this.#logStartOffset = options.logStartOffset
     this.#logEndOffset = options.logEndOffset
     this.#flushedOffset = 0
@@ -203,6 +206,14 @@ export class PartitionLeader {
     return this.#update(null)
   }
 
+  /** @param flushMessages flush.messages as configured now, 1 or more. The high watermark stays where it has been. */
+  flushMessagesChanged(flushMessages: number): LeaderUpdate {
+    assert(flushMessages >= 1, 'flush.messages must be 1 or more')
+    this.#flushMessages = flushMessages
+    for (const follower of this.#followers) follower.countWritten(this.#countsWritten)
+    return this.#update(null)
+  }
+
   /**
    * Time passed. To be called some times within replica.lag.time.max.ms, after waiting input was read: a stall of this
    * process must not look like a lag of its followers.
@@ -228,6 +239,7 @@ export class PartitionLeader {
       replicaId: this.#brokerId,
       logEndOffset: this.#logEndOffset,
       flushedOffset: this.#flushedOffset,
+      countedOffset: this.#countedOffset,
       caughtUpAtMs: this.#nowMs,
       inIsr: true,
     }
@@ -235,6 +247,7 @@ export class PartitionLeader {
       replicaId: follower.replicaId,
       logEndOffset: follower.logEndOffset,
       flushedOffset: follower.flushedOffset,
+      countedOffset: follower.countedOffset,
       caughtUpAtMs: Number.isFinite(follower.caughtUpAtMs) ? follower.caughtUpAtMs : null,
       inIsr: this.#inSync.state.isr.includes(follower.replicaId),
     }))
@@ -250,6 +263,14 @@ export class PartitionLeader {
     this.#nowMs = Math.max(this.#nowMs, nowMs)
   }
 
+  get #countsWritten(): boolean {
+    return this.#flushMessages > 1
+  }
+
+  get #countedOffset(): Offset {
+    return this.#countsWritten ? this.#logEndOffset : this.#flushedOffset
+  }
+
   /** Ends a step: the high watermark moves last, when the maximal ISR is what the step made of it. */
   #update(isrProposal: IsrProposal | null): LeaderUpdate {
     const highWatermarkAdvanced = !this.#isBelowMinIsr() && this.#highWatermark.raiseTo(this.#countedByAll())
@@ -262,7 +283,7 @@ export class PartitionLeader {
 
   /** The lowest counted offset of all who must hold a record before it is committed. */
   #countedByAll(): Offset {
-    let lowest = this.#flushedOffset
+    let lowest = this.#countedOffset
     for (const follower of this.#followers) {
       if (follower.countedOffset < lowest && this.#inSync.mustHold(follower, this))
         lowest = follower.countedOffset

@@ -7,6 +7,7 @@ import {
   type PartitionImage,
 } from '../../src/metadata/cluster-image.ts'
 import type { Decision, DecisionContext } from '../../src/metadata/decision.ts'
+import { minIsrOf } from '../../src/metadata/eligible-replicas.ts'
 import { applyBatch } from '../../src/metadata/image-apply.ts'
 import type { Cause, MetadataRecord } from '../../src/metadata/metadata-records.ts'
 import type { BrokerEpoch, DirectoryId, IncarnationId, NodeId, TopicId } from '../../src/model/ids.ts'
@@ -89,6 +90,8 @@ export interface PartitionFixture {
   readonly replicas: readonly NodeId[]
   readonly isr?: readonly NodeId[]
   readonly leader?: NodeId | null
+  /** Default true. */
+  readonly synced?: boolean
 }
 
 /** Adds a topic; the leader of a partition is by default the first of its ISR, the ISR all replicas. */
@@ -96,12 +99,28 @@ export function withTopic(
   image: ClusterImage,
   partitions: readonly PartitionFixture[],
   topicId: TopicId = TOPIC,
+  configs: Readonly<Record<string, string>> = {},
 ): ClusterImage {
   const records: MetadataRecord[] = [
-    { type: 'topic-created', topicId, name: `name-of-${topicId}`, configs: [] },
+    {
+      type: 'topic-created',
+      topicId,
+      name: `name-of-${topicId}`,
+      configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
+    },
   ]
-  for (const [partition, { replicas, isr = replicas, leader = isr[0] ?? null }] of partitions.entries()) {
-    records.push({ type: 'partition-created', topicId, partition, replicas, isr, leader, cause: CAUSE })
+  for (const [partition, fixture] of partitions.entries()) {
+    const { replicas, isr = replicas, leader = isr[0] ?? null, synced = true } = fixture
+    records.push({
+      type: 'partition-created',
+      topicId,
+      partition,
+      replicas,
+      isr,
+      leader,
+      cause: CAUSE,
+      synced,
+    })
   }
   return apply(image, records)
 }
@@ -110,21 +129,28 @@ export function partition(image: ClusterImage, index = 0, topicId: TopicId = TOP
   return image.topics.get(topicId)!.partitions[index]!
 }
 
-/** Leader, ISR and epochs in one short line, such as "leader 1 isr 1,2 epochs 0/3". */
-export function show({ leader, isr, leaderEpoch, partitionEpoch }: PartitionImage): string {
-  return `leader ${leader ?? 'none'} isr ${isr.join(',') || 'empty'} epochs ${leaderEpoch}/${partitionEpoch}`
+/**
+ * Leader, ISR, ELR, last known ELR and epochs in one short line, such as "leader 1 isr 1 elr 2 lost 3 epochs 0/3"; without
+ * what is empty.
+ */
+export function show(state: PartitionImage): string {
+  const { leader, isr, elr, lastKnownElr, leaderEpoch, partitionEpoch } = state
+  const eligible = elr.length === 0 ? '' : ` elr ${elr.join(',')}`
+  const lost = lastKnownElr.length === 0 ? '' : ` lost ${lastKnownElr.join(',')}`
+  return `leader ${leader ?? 'none'} isr ${isr.join(',') || 'empty'}${eligible}${lost} epochs ${leaderEpoch}/${partitionEpoch}`
 }
 
 export function epochOf(image: ClusterImage, brokerId: NodeId): BrokerEpoch {
   return image.brokers.get(brokerId)!.brokerEpoch
 }
 
-/** The rules that hold in every reachable image (INV-3, INV-11); what breaks one of them, in words. */
+/** The rules that hold in every reachable image (INV-3, INV-11, INV-12); what breaks one of them, in words. */
 export function violations(image: ClusterImage): readonly string[] {
   const found: string[] = []
   for (const topic of image.topics.values()) {
     for (const state of topic.partitions) {
-      const { partition: index, replicas, isr, leader } = state
+      const { partition: index, replicas, isr, elr, lastKnownElr, leader } = state
+      const minIsr = minIsrOf(topic, state)
       const broken = (rule: string): void => {
         found.push(`${topic.name}/${index}: ${rule} (${show(state)})`)
       }
@@ -134,9 +160,17 @@ export function violations(image: ClusterImage): readonly string[] {
       if (new Set(isr).size < isr.length) broken('a broker is in the ISR twice')
       if (leader !== null && image.brokers.get(leader)?.fenced !== false) broken('a fenced broker leads')
       const inactive = isr.filter((brokerId) => !isActive(image.brokers.get(brokerId)))
+      if (isr.some((brokerId) => image.brokers.get(brokerId)?.fenced !== false))
+        broken('INV-11: a fenced broker is in the ISR')
       if (inactive.length > 0 && isr.length > 1)
-        broken('INV-11: an inactive broker is not the last in the ISR')
-      if (leader === null && isr.length > inactive.length) broken('nobody leads although a live broker could')
+        broken('INV-11: a stopping broker is not the last in the ISR')
+      if (!elr.every((brokerId) => replicas.includes(brokerId) && !isr.includes(brokerId)))
+        broken('INV-11: the ELR overlaps the ISR or leaves the replicas')
+      if (isr.length >= minIsr && elr.length > 0) broken('INV-11: an ELR beside a large enough ISR')
+      if (isr.length + elr.length === 0 && lastKnownElr.length < minIsr)
+        broken('INV-12: nobody is eligible, and too few are known that were')
+      const electable = [...isr, ...elr].filter((brokerId) => isActive(image.brokers.get(brokerId)))
+      if (leader === null && electable.length > 0) broken('nobody leads although a live broker could')
     }
   }
   return found

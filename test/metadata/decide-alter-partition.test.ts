@@ -113,7 +113,7 @@ describe('alter partition: each check answers before all that follow it', () => 
       {},
     ],
     ['an expansion', 'leader 1 isr 1,3,2 epochs 1/3', { isr: [1, 3, 2] }, {}],
-    ['a shrink', 'leader 1 isr 1 epochs 1/3', { isr: [1] }, {}],
+    ['a shrink', 'leader 1 isr 1 elr 3 epochs 1/3', { isr: [1] }, {}],
     ['the same members in another order', 'leader 1 isr 1,3 epochs 1/2', { isr: [3, 1] }, {}],
   ])('%s -> %s', (_what, expected, members, fields, sender) => {
     const decision = propose(base, members, fields, sender)
@@ -157,7 +157,7 @@ describe('alter partition: each check answers before all that follow it', () => 
       ],
     })
     expect(decision.response.map(outcome)).toEqual([
-      'leader 1 isr 1 epochs 1/3',
+      'leader 1 isr 1 elr 3 epochs 1/3',
       'INVALID_UPDATE_VERSION',
       'leader 1 isr 1,2 epochs 1/4',
     ])
@@ -213,7 +213,7 @@ describe('alter partition: replays', () => {
     const first = propose(speculative.image, { isr: [1] })
     speculative.accept(speculative.preview(first.records))
     const second = propose(speculative.image, { isr: [1, 3, 2] })
-    expect(first.response.map(outcome)).toEqual(['leader 1 isr 1 epochs 1/3'])
+    expect(first.response.map(outcome)).toEqual(['leader 1 isr 1 elr 3 epochs 1/3'])
     expect(second.response.map(outcome)).toEqual(['INVALID_UPDATE_VERSION'])
     expect(second.records).toEqual([])
   })
@@ -266,7 +266,7 @@ describe('the speculative image', () => {
       { brokerId: 1, brokerEpoch: epochOf(committed, 1), evidence: 'link-closed', detail: 'test' },
     )
     speculative.accept(speculative.preview(fence.records))
-    expect(show(partition(speculative.image))).toBe('leader 3 isr 3 epochs 1/2')
+    expect(show(partition(speculative.image))).toBe('leader 3 isr 3 elr 1 epochs 1/2')
     expect(show(partition(committed))).toBe('leader 1 isr 1,2,3 epochs 0/0')
     expect(speculative.nextOffset).toBe(committed.metadataOffset + 3)
   })

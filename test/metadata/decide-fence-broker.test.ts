@@ -26,7 +26,7 @@ function fence(
 }
 
 describe('fence a broker', () => {
-  it('it loses its leaderships and leaves the ISRs it is not the last member of, in one batch', () => {
+  it('it loses its leaderships and leaves every ISR, in one batch', () => {
     const image = withTopic(clusterOf([1, 2, 3]), [
       { replicas: [1, 2, 3] },
       { replicas: [2, 1, 3] },
@@ -40,7 +40,7 @@ describe('fence a broker', () => {
     expect([0, 1, 2, 3, 4].map((index) => show(partition(next, index)))).toEqual([
       'leader 2 isr 2,3 epochs 1/1',
       'leader 2 isr 2,3 epochs 0/1',
-      'leader none isr 1 epochs 1/1',
+      'leader none isr empty elr 1 epochs 1/1',
       'leader 2 isr 2,3 epochs 0/0',
       'leader 2 isr 2 epochs 0/0',
     ])
@@ -62,10 +62,10 @@ describe('fence a broker', () => {
     ])
   })
 
-  it('all members of an ISR die one after the other: the last one stays in it', () => {
+  it('all members of an ISR die one after the other: those that were in it below min.insync.replicas are eligible', () => {
     let image = withTopic(clusterOf([1, 2, 3]), [{ replicas: [1, 2, 3] }])
     for (const brokerId of [2, 1, 3]) image = decided(image, fence(image, brokerId))
-    expect(show(partition(image))).toBe('leader none isr 3 epochs 2/3')
+    expect(show(partition(image))).toBe('leader none isr empty elr 1,3 epochs 2/3')
   })
 
   it('a broker that is fenced already, unknown, or in another run -> no records', () => {

@@ -72,12 +72,17 @@ describe('a heartbeat', () => {
 
 describe('a heartbeat that unfences', () => {
   const image = fenced(
-    withTopic(clusterOf([1, 2, 3]), [
-      { replicas: [1, 2], isr: [1] },
-      { replicas: [1, 2] },
-      { replicas: [2, 1], isr: [1] },
-      { replicas: [2, 3] },
-    ]),
+    withTopic(
+      clusterOf([1, 2, 3]),
+      [
+        { replicas: [1, 2], isr: [1] },
+        { replicas: [1, 2] },
+        { replicas: [2, 1], isr: [1] },
+        { replicas: [2, 3] },
+      ],
+      TOPIC,
+      { 'min.insync.replicas': '1' },
+    ),
     1,
   )
 
@@ -92,7 +97,7 @@ describe('a heartbeat that unfences', () => {
     expect(violations(next)).toEqual([])
   })
 
-  it('logs it reports missing or damaged leave the ISR in the same batch and are not elected', () => {
+  it('logs it reports missing or damaged leave ISR and ELR in the same batch and are not elected', () => {
     const decision = beat(image, {
       brokerId: 1,
       offlineLogs: [
@@ -103,7 +108,7 @@ describe('a heartbeat that unfences', () => {
     })
     const next = decided(image, decision)
     expect(decision.records.length).toBe(3)
-    expect(show(partition(next, 0))).toBe('leader none isr empty epochs 1/2')
+    expect(show(partition(next, 0))).toBe('leader none isr empty lost 1 epochs 1/2')
     expect(partition(next, 1)).toBe(partition(image, 1))
     expect(show(partition(next, 2))).toBe('leader 1 isr 1 epochs 2/2')
     expect(decision.records[1]).toMatchObject({ cause: { kind: 'log-offline' } })
@@ -124,8 +129,8 @@ describe('a heartbeat that reports a log which fails while the broker serves', (
       { topicId: TOPIC, partition: 1 },
     ]
     const next = decided(image, beat(image, { brokerId: 1, offlineLogs }))
-    expect(show(partition(next, 0))).toBe('leader 2 isr 2 epochs 1/1')
-    expect(show(partition(next, 1))).toBe('leader none isr empty epochs 1/1')
+    expect(show(partition(next, 0))).toBe('leader 2 isr 2 lost 1 epochs 1/1')
+    expect(show(partition(next, 1))).toBe('leader none isr empty lost 1 epochs 1/1')
     expect(beat(next, { brokerId: 1, offlineLogs }).records).toEqual([])
   })
 })
@@ -139,10 +144,10 @@ describe('REP-38: a heartbeat that asks for leave to stop', () => {
   const stopping = beat(image, { brokerId: 1, wantShutdown: true, appliedByOthers: image.metadataOffset })
   const next = decided(image, stopping)
 
-  it('leaderships that can move are moved, and it leaves the ISRs it is not the last member of', () => {
+  it('leaderships that can move are moved, and it leaves the ISRs but where nobody else can lead', () => {
     expect([0, 1, 2].map((index) => show(partition(next, index)))).toEqual([
-      'leader 2 isr 2 epochs 1/1',
-      'leader 2 isr 2 epochs 0/1',
+      'leader 2 isr 2 elr 1 epochs 1/1',
+      'leader 2 isr 2 elr 1 epochs 0/1',
       'leader 1 isr 1 epochs 0/0',
     ])
     expect(next.brokers.get(1)).toMatchObject({ shuttingDown: true, fenced: false })

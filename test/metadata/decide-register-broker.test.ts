@@ -12,6 +12,7 @@ import {
   incarnation,
   partition,
   show,
+  TOPIC,
   violations,
   withTopic,
 } from './cluster-fixture.ts'
@@ -79,12 +80,14 @@ describe('register a broker', () => {
 })
 
 describe('register a broker after a crash', () => {
-  // Broker 1 is the last member of the ISR of partition 0, and a member of none elsewhere.
-  const live = withTopic(clusterOf([1, 2]), [{ replicas: [1, 2], isr: [1] }, { replicas: [1, 2] }])
+  // Broker 1 is the last member of the ISR of partition 0, and one of two in that of partition 1.
+  const live = withTopic(clusterOf([1, 2]), [{ replicas: [1, 2], isr: [1] }, { replicas: [1, 2] }], TOPIC, {
+    'min.insync.replicas': '1',
+  })
   const image = fenced(live, 1)
   const epoch = epochOf(image, 1)
-  const kept = 'leader none isr 1 epochs 1/1'
-  const left = 'leader none isr empty epochs 1/2'
+  const kept = 'leader none isr empty elr 1 epochs 1/1'
+  const left = 'leader none isr empty lost 1 epochs 1/2'
 
   it.each<[string, Partial<RegisterBroker>, string]>([
     ['the same directory knows the last epoch', { previousBrokerEpoch: epoch }, kept],
@@ -144,5 +147,55 @@ describe('register a broker after a crash', () => {
         },
       },
     ])
+  })
+})
+
+describe('register a broker where records count before they are fsynced', () => {
+  const live = withTopic(
+    clusterOf([1, 2]),
+    [
+      { replicas: [1, 2], isr: [1], synced: false },
+      { replicas: [1, 2], synced: false },
+      { replicas: [1, 2], isr: [1], synced: true },
+    ],
+    TOPIC,
+    { 'min.insync.replicas': '1' },
+  )
+  const image = fenced(live, 1)
+  const epoch = epochOf(image, 1)
+  const kept = ['leader none isr empty elr 1', 'leader 2 isr 2', 'leader none isr empty elr 1']
+  const onlySynced = ['leader none isr empty lost 1', 'leader 2 isr 2', 'leader none isr empty elr 1']
+  const left = ['leader none isr empty lost 1', 'leader 2 isr 2', 'leader none isr empty lost 1']
+
+  it.each<[string, Partial<RegisterBroker>, readonly string[]]>([
+    ['REP-29: an unclean stop -> it leaves ISR and ELR of these', { previousBrokerEpoch: epoch }, onlySynced],
+    [
+      'a clean stop of the last run -> it keeps its place',
+      { previousBrokerEpoch: epoch, cleanShutdown: true },
+      kept,
+    ],
+    ['REP-29: a clean stop of an older run', { previousBrokerEpoch: epoch - 1, cleanShutdown: true }, left],
+    [
+      'REP-29: a clean-shutdown marker without an epoch',
+      { previousBrokerEpoch: null, cleanShutdown: true },
+      left,
+    ],
+    [
+      'another directory with the clean-shutdown marker of the last run',
+      { directoryId: id128('moved'), previousBrokerEpoch: epoch, cleanShutdown: true },
+      kept,
+    ],
+  ])('%s', (_what, fields, expected) => {
+    const next = decided(image, decideRegisterBroker(contextOf(image), request(fields)))
+    expect([0, 1, 2].map((index) => show(partition(next, index)).replace(/ epochs.*/, ''))).toEqual(expected)
+    expect(violations(next)).toEqual([])
+  })
+
+  it('the reason names flush.messages', () => {
+    const { records } = decideRegisterBroker(contextOf(image), request({ previousBrokerEpoch: epoch }))
+    expect(records[1]).toMatchObject({
+      cause: { kind: 'unclean-restart', detail: expect.stringContaining('flush.messages is above 1') },
+      synced: false,
+    })
   })
 })

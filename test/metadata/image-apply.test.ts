@@ -32,6 +32,9 @@ function changed(
     leaderEpoch: 0,
     partitionEpoch: 1,
     cause: CAUSE,
+    elr: [],
+    lastKnownElr: [],
+    synced: true,
     ...fields,
   }
 }
@@ -96,6 +99,7 @@ describe('apply a batch', () => {
         isr: [3],
         leader: 3,
         cause: CAUSE,
+        synced: true,
       },
     ])
     expect([...image.topics.keys()]).toEqual([id128('again')])
@@ -131,6 +135,7 @@ describe('apply a batch: what a correct controller never proposes is refused', (
     isr: [1, 2],
     leader: 1,
     cause: CAUSE,
+    synced: true,
   }
   const topicCreated: MetadataRecord = {
     type: 'topic-created',
@@ -162,6 +167,30 @@ describe('apply a batch: what a correct controller never proposes is refused', (
       /leader 1 of partition 0 is not in its ISR/,
     ],
     ['INV-11: an ISR beyond the replicas', [changed({ isr: [1, 4] })], /not within its replicas/],
+    [
+      'INV-11: a broker both in the ISR and in the ELR',
+      [changed({ isr: [1], elr: [1, 2] })],
+      /ISR 1, ELR 1,2 and last known ELR {2}overlap/,
+    ],
+    [
+      'INV-11: an ELR beyond the replicas',
+      [changed({ isr: [1], elr: [4] })],
+      /overlap or leave the replicas/,
+    ],
+    [
+      'INV-11: an ELR beside an ISR that is large enough',
+      [changed({ isr: [1, 2], elr: [3] })],
+      /has the ELR 3 beside a large enough ISR 1,2/,
+    ],
+    [
+      'INV-11: a fenced last member of the ISR beside an ELR',
+      [
+        changed({ isr: [3], leader: null, leaderEpoch: 1, elr: [1] }),
+        changed({ partition: 1, isr: [2, 1], leader: 2, leaderEpoch: 0 }),
+        fencing({}),
+      ],
+      /inactive member/,
+    ],
     ['a broker twice in the ISR', [changed({ isr: [1, 2, 2] })], /names a replica twice/],
     [
       'INV-11: a fenced broker in the ISR',
@@ -230,7 +259,7 @@ describe('apply a batch: what a correct controller never proposes is refused', (
     expect(() => applyBatch(three, [], three.metadataOffset + 2)).toThrow(/does not follow/)
   })
 
-  it('a fenced broker may stay as the last member, without a leader', () => {
+  it('a log from before there was an ELR: a fenced broker is the last member, without a leader -> accepted', () => {
     const image = apply(three, [
       changed({ isr: [3], leader: null, leaderEpoch: 1 }),
       changed({ partition: 1, isr: [2, 1], leader: 2, leaderEpoch: 0 }),

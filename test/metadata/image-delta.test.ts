@@ -20,6 +20,9 @@ function changeLeader(image: ClusterImage): ClusterImage {
       leaderEpoch: 1,
       partitionEpoch: 1,
       cause: CAUSE,
+      elr: [],
+      lastKnownElr: [],
+      synced: true,
     },
   ])
 }

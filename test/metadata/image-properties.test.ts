@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { ClusterImage } from '../../src/metadata/cluster-image.ts'
+import { type ClusterImage, isEligible } from '../../src/metadata/cluster-image.ts'
 import { deltaFor } from '../../src/metadata/image-delta.ts'
 import { partitionsOf } from '../../src/metadata/partition-change.ts'
 import { type PartitionKey, partitionKey } from '../../src/model/ids.ts'
@@ -27,7 +27,7 @@ function epochs(image: ClusterImage): ReadonlyMap<string, readonly number[]> {
 }
 
 describe('any sequence of commands', () => {
-  it('INV-3, INV-11: every image obeys the rules of leaders and ISRs', () => {
+  it('INV-3, INV-11, INV-12: every image obeys the rules of leaders and ISRs', () => {
     fc.assert(
       fc.property(commands, (list) => {
         for (const image of walk(list)) expect(violations(image)).toEqual([])
@@ -58,7 +58,7 @@ describe('any sequence of commands', () => {
     )
   })
 
-  it('nobody joins an ISR except by a proposal of the leader: whoever is elected was in the ISR', () => {
+  it('nobody becomes eligible except by a proposal of the leader: whoever is elected was in the ISR or the ELR', () => {
     fc.assert(
       fc.property(commands, (list) => {
         const images = walk(list)
@@ -66,7 +66,10 @@ describe('any sequence of commands', () => {
           if (command.type === 'alter') continue
           for (const { before, after } of deltaFor(0, images[i]!, images[i + 1]!).changed) {
             if (before === null) continue
-            expect(after.isr.every((brokerId) => before.isr.includes(brokerId))).toBe(true)
+            const eligible = [...after.isr, ...after.elr]
+            expect(eligible.every((brokerId) => isEligible(before, brokerId))).toBe(true)
+            const elected = after.leader !== before.leader && !before.isr.includes(after.leader ?? -1)
+            if (elected && after.leader !== null) expect(after.isr).toEqual([after.leader])
           }
         }
       }),
@@ -75,13 +78,25 @@ describe('any sequence of commands', () => {
   })
 
   it('the random commands reach the states that matter', () => {
-    const seen = { leaderless: 0, emptyIsr: 0, shrunk: 0, stopping: 0, fenced: 0 }
+    const seen = {
+      leaderless: 0,
+      emptyIsr: 0,
+      shrunk: 0,
+      stopping: 0,
+      fenced: 0,
+      eligible: 0,
+      lost: 0,
+      unsynced: 0,
+    }
     for (const list of fc.sample(commands, { numRuns: 100, seed: 42 })) {
       for (const image of walk(list)) {
         for (const { partition } of partitionsOf(image)) {
           if (partition.leader === null) seen.leaderless++
           if (partition.isr.length === 0) seen.emptyIsr++
           if (partition.isr.length < partition.replicas.length) seen.shrunk++
+          if (partition.elr.length > 0) seen.eligible++
+          if (partition.isr.length + partition.elr.length === 0) seen.lost++
+          if (!partition.synced) seen.unsynced++
         }
         for (const broker of image.brokers.values()) {
           if (broker.shuttingDown) seen.stopping++
@@ -108,8 +123,8 @@ class ReplicaModel {
     }
     for (const role of ['lead', 'follow'] as const) {
       for (const { topic, after: state } of delta[role]) {
-        const { leaderEpoch, partitionEpoch, isr } = state
-        const shown = `${role} ${leaderEpoch}/${partitionEpoch} ${isr.join(',')}`
+        const { leaderEpoch, partitionEpoch, isr, elr } = state
+        const shown = `${role} ${leaderEpoch}/${partitionEpoch} ${isr.join(',')} ${elr.join(',')}`
         this.replicas.set(partitionKey(topic.topicId, state.partition), shown)
       }
     }

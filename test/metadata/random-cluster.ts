@@ -113,7 +113,11 @@ function decide(image: ClusterImage, command: Command): Decision<unknown> {
     case 'create':
       return decideCreateTopic(
         { ...context, random: seededRandom(command.seed) as Random },
-        { ...command, replicationFactor: null, configs: [] },
+        {
+          ...command,
+          replicationFactor: null,
+          configs: [{ name: 'flush.messages', value: command.seed % 2 === 0 ? '1' : '100' }],
+        },
       )
     case 'delete':
       return decideDeleteTopic(context, command)

@@ -11,6 +11,7 @@ describe('topic settings', () => {
   it('defaults', () => {
     expect(topicConfigOf(new Map())).toEqual({
       minInsyncReplicas: 2,
+      uncleanLeaderElection: false,
       maxMessageBytes: 1_048_588,
       cleanupDeletes: true,
       cleanupCompacts: false,

@@ -29,6 +29,7 @@ function leaderOptionsOf(log: MemoryLog) {
     isr: [1],
     brokers: new Map(),
     minInsyncReplicas: 1,
+    flushMessages: 1,
     logStartOffset: log.logStartOffset,
     logEndOffset: log.logEndOffset,
     flushedOffset: log.flushedOffset,

@@ -13,6 +13,8 @@ export interface ModelOptions {
   readonly isr?: readonly NodeId[]
   /** Default 1. */
   readonly minInsyncReplicas?: number
+  /** Default 1. */
+  readonly flushMessages?: number
 }
 
 export class ModelPartition {
@@ -29,6 +31,7 @@ export class ModelPartition {
         new ModelReplica(id, {
           brokerEpoch: this.controller.broker(id).brokerEpoch,
           minInsyncReplicas: options.minInsyncReplicas ?? 1,
+          flushMessages: options.flushMessages ?? 1,
         }),
     )
     this.applyAll()

@@ -39,6 +39,7 @@ export class ModelReplica {
   readonly log = new MemoryLog()
   brokerEpoch: BrokerEpoch
   minInsyncReplicas: number
+  readonly flushMessages: number
   role: Role = { kind: 'none' }
   isRunning = true
   /** The metadata version it has applied. */
@@ -52,11 +53,16 @@ export class ModelReplica {
 
   constructor(
     id: NodeId,
-    options: { readonly brokerEpoch: BrokerEpoch; readonly minInsyncReplicas: number },
+    options: {
+      readonly brokerEpoch: BrokerEpoch
+      readonly minInsyncReplicas: number
+      readonly flushMessages?: number
+    },
   ) {
     this.id = id
     this.brokerEpoch = options.brokerEpoch
     this.minInsyncReplicas = options.minInsyncReplicas
+    this.flushMessages = options.flushMessages ?? 1
   }
 
   get leader(): PartitionLeader {
@@ -226,6 +232,7 @@ export class ModelReplica {
       brokerEpoch: this.brokerEpoch,
       brokers,
       minInsyncReplicas: this.minInsyncReplicas,
+      flushMessages: this.flushMessages,
       lagTimeMaxMs: LAG_TIME_MAX_MS,
       nowMs,
     })

@@ -27,6 +27,7 @@ function leaderWith(options: Partial<PartitionLeaderOptions> = {}): PartitionLea
     isr: [1, 2, 3],
     brokers: brokers(),
     minInsyncReplicas: 1,
+    flushMessages: 1,
     logStartOffset: 0,
     logEndOffset,
     flushedOffset: logEndOffset,
@@ -221,7 +222,7 @@ describe('shrinking', () => {
       partitionEpoch: 7,
       isr: [{ replicaId: 1, brokerEpoch: 11 }],
       change: 'shrink',
-      reason: 'not caught up to log end 6: replica 2 (fsynced below 5) for 30001 ms',
+      reason: 'not caught up to log end 6: replica 2 (holds all below 5) for 30001 ms',
     })
     expect(leader.tick(200_000).isrProposal).toBeNull()
   })
@@ -352,6 +353,51 @@ describe('metadata and answers', () => {
   })
 })
 
+describe('flush.messages above 1: what is written counts', () => {
+  it('the high watermark follows what the members of the ISR have written, the leader included', () => {
+    const leader = leaderWith({ isr: [1, 2], flushMessages: 100 })
+    fetch(leader, 2, { offset: 0 })
+    leader.written(5, 1)
+    expect(leader.highWatermark).toBe(0)
+    expect(fetch(leader, 2, { offset: 5, flushed: 0 })).toMatchObject({ highWatermark: 5 })
+    leader.flushed(3)
+    leader.followerFlushed({ replicaId: 2, brokerEpoch: 12, leaderEpoch: 4, flushedOffset: 1, nowMs: 2 })
+    expect(leader.highWatermark).toBe(5)
+  })
+
+  it('a partition of one replica commits with the write', () => {
+    const leader = leaderWith({ replicas: [1], isr: [1], flushMessages: 2 })
+    expect(leader.written(7, 1)).toMatchObject({ highWatermark: 7, highWatermarkAdvanced: true })
+  })
+
+  it('a follower joins with what it has written', () => {
+    const leader = leaderWith({ isr: [1], flushMessages: 2 })
+    leader.written(5, 1)
+    expect(fetch(leader, 2, { offset: 5, flushed: 0 })).toMatchObject({
+      isrProposal: { change: 'expand', isr: [{ replicaId: 1 }, { replicaId: 2 }] },
+    })
+  })
+
+  it('lowered to 1 -> the high watermark stays and moves on when the fsyncs have passed it', () => {
+    const leader = leaderWith({ isr: [1, 2], flushMessages: 100 })
+    fetch(leader, 2, { offset: 0 })
+    leader.written(5, 1)
+    fetch(leader, 2, { offset: 5, flushed: 2 })
+    expect(leader.flushMessagesChanged(1)).toMatchObject({ highWatermark: 5, highWatermarkAdvanced: false })
+    leader.written(8, 2)
+    expect(fetch(leader, 2, { offset: 8, flushed: 6 })).toMatchObject({ highWatermark: 5 })
+    expect(leader.flushed(7)).toMatchObject({ highWatermark: 6 })
+  })
+
+  it('raised -> what is written counts at once', () => {
+    const leader = leaderWith({ isr: [1], replicas: [1] })
+    leader.written(5, 1)
+    expect(leader.highWatermark).toBe(0)
+    expect(leader.flushMessagesChanged(10)).toMatchObject({ highWatermark: 5, highWatermarkAdvanced: true })
+    expect(() => leader.flushMessagesChanged(0)).toThrow(AssertionError)
+  })
+})
+
 describe('contract with the shell', () => {
   it.each([
     { options: { replicas: [2, 3], isr: [2] }, what: 'does not host the partition' },
@@ -379,11 +425,32 @@ describe('contract with the shell', () => {
     const leader = leaderWith({ isr: [1, 2] })
     append(leader, 5, 40)
     fetch(leader, 2, { offset: 5, flushed: 3, nowMs: 50 })
-    const notCaughtUp = { replicaId: 2, logEndOffset: 5, flushedOffset: 3, caughtUpAtMs: 0, inIsr: true }
+    const notCaughtUp = {
+      replicaId: 2,
+      logEndOffset: 5,
+      flushedOffset: 3,
+      countedOffset: 3,
+      caughtUpAtMs: 0,
+      inIsr: true,
+    }
     expect(leader.describe()).toEqual([
-      { replicaId: 1, logEndOffset: 5, flushedOffset: 5, caughtUpAtMs: 50, inIsr: true },
+      {
+        replicaId: 1,
+        logEndOffset: 5,
+        flushedOffset: 5,
+        countedOffset: 5,
+        caughtUpAtMs: 50,
+        inIsr: true,
+      },
       notCaughtUp,
-      { replicaId: 3, logEndOffset: -1, flushedOffset: -1, caughtUpAtMs: null, inIsr: false },
+      {
+        replicaId: 3,
+        logEndOffset: -1,
+        flushedOffset: -1,
+        countedOffset: -1,
+        caughtUpAtMs: null,
+        inIsr: false,
+      },
     ])
   })
 })

@@ -34,12 +34,14 @@ export class ClusterAtRest {
     return this.#dead
   }
 
-  /** Whether a partition has no leader because its ISR has no member but the node that does not come back. */
+  /** Whether a partition has no leader because nobody may be elected but the node that does not come back. */
   needsTheDead(): boolean {
     const image = this.#image
     if (this.#dead === null || image === null) return false
     const partitions = [...image.topics.values()].flatMap((topic) => topic.partitions)
-    return partitions.some(({ leader, isr }) => leader === null && isr.every((id) => id === this.#dead))
+    return partitions.some(
+      ({ leader, isr, elr }) => leader === null && [...isr, ...elr].every((id) => id === this.#dead),
+    )
   }
 
   reviveTheDead(): void {
@@ -58,9 +60,10 @@ export class ClusterAtRest {
     if (image === null) return 'there is no active controller'
     for (const { name } of plan.topics) if (!image.topicIds.has(name)) return `topic ${name} is not there yet`
     for (const { name, partitions } of image.topics.values()) {
-      for (const { partition, leader, isr, replicas } of partitions) {
+      for (const { partition, leader, isr, elr, replicas } of partitions) {
         const expected = replicas.filter((id) => id !== dead)
-        if (leader === null) return `${name}/${partition} has no leader (ISR ${isr.join(',')})`
+        if (leader === null)
+          return `${name}/${partition} has no leader (ISR ${isr.join(',')}, ELR ${elr.join(',')})`
         if (!expected.every((id) => isr.includes(id)))
           return `${name}/${partition} has the ISR ${isr.join(',')} of ${replicas.join(',')}`
       }

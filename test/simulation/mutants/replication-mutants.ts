@@ -189,12 +189,13 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
   {
     id: 'M12',
-    name: 'a broker with an empty disk stays in the ISR',
+    name: 'a broker with an empty disk stays eligible',
     item: 'REP-29',
     edit: {
       file: 'src/metadata/decide-register-broker.ts',
-      text: 'if (!kept) records.push(...leaveEveryIsr(context, brokerId, detail))',
-      replacement: 'if (registered === undefined) records.push(...leaveEveryIsr(context, brokerId, detail))',
+      text: "if (trust !== 'all') records.push(...leavePartitions(context, { brokerId, trust, detail }))",
+      replacement:
+        'if (registered === undefined) records.push(...leavePartitions(context, { brokerId, trust, detail }))',
     },
     killer: {
       kind: 'tests',

@@ -63,7 +63,7 @@ describe('ClusterAtRest whole and level', () => {
 
   it('SIM-12: no active controller, no topic, no leader, a small ISR -> says so', () => {
     sound.setImage({ partition: { leader: null } })
-    expect(atRest().whyNotWhole()).toBe('orders/0 has no leader (ISR 1,2,3)')
+    expect(atRest().whyNotWhole()).toBe('orders/0 has no leader (ISR 1,2,3, ELR )')
     sound.setImage({ partition: { isr: [1, 3] } })
     expect(atRest().whyNotWhole()).toBe('orders/0 has the ISR 1,3 of 1,2,3')
     const plan = { topics: [{ name: 'bills', partitions: 1, replicationFactor: 3, configs: {} }] }

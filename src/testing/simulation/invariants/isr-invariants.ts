@@ -1,6 +1,6 @@
 // What must hold between the ISR that a leader counts and the replicas that have the records.
 import type { Partition } from '../../../broker/partition.ts'
-import type { ClusterImage } from '../../../metadata/cluster-image.ts'
+import { type ClusterImage, isEligible } from '../../../metadata/cluster-image.ts'
 import { sameMembers } from '../../../metadata/partition-change.ts'
 import { topicConfigOf } from '../../../metadata/topic-configs.ts'
 import type { NodeId, Offset, PartitionKey } from '../../../model/ids.ts'
@@ -11,8 +11,8 @@ import { demand } from './violation.ts'
 
 /** What the nodes have of one partition. */
 interface Holders {
-  /** Up to where each node has fsynced, exclusive; of one that is down, as it was last seen. */
-  readonly flushed: Map<NodeId, Offset>
+  /** Up to where each node holds what counts, exclusive; of one that is down, as it was last seen. */
+  readonly counted: Map<NodeId, Offset>
   /** Up to here it was found that enough nodes hold the records. */
   checkedTo: Offset
 }
@@ -47,12 +47,14 @@ export class IsrInvariants {
       this.#note(`controller ${id}`, server.controller?.image)
       this.#note(`broker ${id}`, server.broker?.image)
       for (const partition of server.broker?.registry.hosted ?? []) {
-        this.#holdersOf(partition.key).flushed.set(id, partition.log.flushedOffset)
+        this.#holdersOf(partition.key).counted.set(id, countedOffsetOf(partition, newest))
       }
     }
     for (const { id, server } of nodes) {
       for (const partition of server.broker?.registry.hosted ?? []) {
-        if (isMember(id, partition, newest)) checkMember(id, partition, of.committedEnd(partition.key))
+        if (isMember(id, partition, newest)) {
+          checkMember(id, partition, { newest, committedEnd: of.committedEnd(partition.key) })
+        }
         if (partition.leader === null) continue
         this.#checkCounted(id, partition)
         this.#checkHolders(id, partition, newest)
@@ -62,7 +64,7 @@ export class IsrInvariants {
 
   /** The disk of a node was replaced by an empty one. */
   diskReplaced(id: NodeId): void {
-    this.#lost.set(id, new Map([...this.#holders].map(([key, { flushed }]) => [key, flushed.get(id) ?? 0])))
+    this.#lost.set(id, new Map([...this.#holders].map(([key, { counted }]) => [key, counted.get(id) ?? 0])))
   }
 
   /** What a leader takes for committed is what was committed (INV-6): a proposal counts toward nothing before. */
@@ -81,7 +83,7 @@ export class IsrInvariants {
     )
   }
 
-  /** Nothing is committed that fewer replicas than min.insync.replicas have on their disks (REP-20). */
+  /** Nothing is committed that fewer replicas than min.insync.replicas hold, on their disks where that counts (REP-20). */
   #checkHolders(id: NodeId, partition: Partition, newest: ClusterImage | null): void {
     const { key, highWatermark } = partition
     const holders = this.#holdersOf(key)
@@ -92,7 +94,7 @@ export class IsrInvariants {
     const needed = Math.min(topicConfigOf(topic.configs).minInsyncReplicas, replicas.length)
     const having = replicas.filter(
       (replica) =>
-        Math.max(holders.flushed.get(replica) ?? 0, this.#lost.get(replica)?.get(key) ?? 0) >= highWatermark,
+        Math.max(holders.counted.get(replica) ?? 0, this.#lost.get(replica)?.get(key) ?? 0) >= highWatermark,
     )
     demand(
       having.length >= needed,
@@ -118,7 +120,7 @@ export class IsrInvariants {
   #holdersOf(key: PartitionKey): Holders {
     let holders = this.#holders.get(key)
     if (holders === undefined) {
-      holders = { flushed: new Map(), checkedTo: 0 }
+      holders = { counted: new Map(), checkedTo: 0 }
       this.#holders.set(key, holders)
     }
     return holders
@@ -126,18 +128,31 @@ export class IsrInvariants {
 }
 
 function isMember(id: NodeId, { options }: Partition, image: ClusterImage | null): boolean {
-  return image?.topics.get(options.topicId)?.partitions[options.partition]?.isr.includes(id) === true
+  const partition = image?.topics.get(options.topicId)?.partitions[options.partition]
+  return partition !== undefined && isEligible(partition, id)
+}
+
+/** What a replica holds as far as that counts: with flush.messages above 1 all that it has written. */
+function countedOffsetOf({ log, options }: Partition, image: ClusterImage | null): Offset {
+  const topic = image?.topics.get(options.topicId)
+  const isWrittenEnough = topic !== undefined && topicConfigOf(topic.configs).flushMessages > 1
+  return isWrittenEnough ? log.logEndOffset : log.flushedOffset
 }
 
 /**
- * Whoever may be elected has all that was ever committed, fsynced (INV-5). At every moment: who joins too early has it a
- * few milliseconds later, unless the leader dies in between.
+ * Whoever may be elected, of ISR or ELR, has all that was ever committed, as far as that counts (INV-5). At every moment: who
+ * joins too early has it a few milliseconds later, unless the leader dies in between.
  */
-function checkMember(id: NodeId, { key, log }: Partition, committedEnd: Offset): void {
+function checkMember(
+  id: NodeId,
+  partition: Partition,
+  of: { readonly newest: ClusterImage | null; readonly committedEnd: Offset },
+): void {
+  const countedOffset = countedOffsetOf(partition, of.newest)
   demand(
-    log.flushedOffset >= committedEnd,
+    countedOffset >= of.committedEnd,
     'INV-5',
     () =>
-      `${key}: node ${id} is in the ISR and has fsynced all below ${log.flushedOffset}, but ${committedEnd} was committed`,
+      `${partition.key}: node ${id} may be elected and holds all below ${countedOffset}, but ${of.committedEnd} was committed`,
   )
 }

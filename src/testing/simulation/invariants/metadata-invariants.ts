@@ -1,6 +1,12 @@
 // What must hold of the metadata on every node after every event.
 import { crc32c } from '../../../base/crc32c.ts'
-import type { BrokerImage, ClusterImage, PartitionImage } from '../../../metadata/cluster-image.ts'
+import type {
+  BrokerImage,
+  ClusterImage,
+  PartitionImage,
+  TopicImage,
+} from '../../../metadata/cluster-image.ts'
+import { minIsrOf } from '../../../metadata/eligible-replicas.ts'
 import type { ObservedNode } from './observed-node.ts'
 import { demand } from './violation.ts'
 
@@ -110,7 +116,11 @@ export class MetadataInvariants {
     this.#images.set(image.metadataOffset, text)
     for (const topic of image.topics.values()) {
       for (const partition of topic.partitions)
-        checkPartition(partition, image.brokers, `${who}: ${topic.name}/${partition.partition}`)
+        checkPartition(partition, {
+          topic,
+          brokers: image.brokers,
+          where: `${who}: ${topic.name}/${partition.partition}`,
+        })
     }
   }
 
@@ -134,10 +144,14 @@ export class MetadataInvariants {
 
 function checkPartition(
   partition: PartitionImage,
-  brokers: ReadonlyMap<number, BrokerImage>,
-  where: string,
+  of: {
+    readonly topic: TopicImage
+    readonly brokers: ReadonlyMap<number, BrokerImage>
+    readonly where: string
+  },
 ): void {
-  const { leader, isr, replicas } = partition
+  const { topic, brokers, where } = of
+  const { leader, isr, elr, lastKnownElr, replicas } = partition
   demand(
     leader === null || isr.includes(leader),
     'INV-3',
@@ -148,13 +162,27 @@ function checkPartition(
     'INV-11',
     () => `${where}: ISR ${isr.join(',')}, replicas ${replicas.join(',')}`,
   )
-  demand(isr.length > 0, 'INV-11', () => `${where}: the ISR is empty`)
-  // Without ELR the last member stays, also fenced; it leads again when it is back (docs/adr/0007).
   const fenced = isr.filter((id) => brokers.get(id)?.fenced !== false)
   demand(
-    fenced.length === 0 || (isr.length === 1 && leader === null),
+    fenced.length === 0,
     'INV-11',
     () => `${where}: fenced brokers ${fenced.join(',')} in the ISR ${isr.join(',')}, leader ${leader}`,
+  )
+  demand(
+    elr.every((id) => replicas.includes(id) && !isr.includes(id)),
+    'INV-11',
+    () => `${where}: ISR ${isr.join(',')}, ELR ${elr.join(',')}, replicas ${replicas.join(',')}`,
+  )
+  const minIsr = minIsrOf(topic, partition)
+  demand(
+    elr.length === 0 || isr.length < minIsr,
+    'INV-11',
+    () => `${where}: ELR ${elr.join(',')} beside the ISR ${isr.join(',')} where ${minIsr} are enough`,
+  )
+  demand(
+    isr.length + elr.length > 0 || lastKnownElr.length >= minIsr,
+    'INV-12',
+    () => `${where}: nobody is eligible, and only ${lastKnownElr.join(',')} are known that were`,
   )
 }
 

@@ -1,6 +1,6 @@
 // What must hold of every replica of a partition after every event.
 import type { Partition } from '../../../broker/partition.ts'
-import type { ClusterImage, PartitionImage } from '../../../metadata/cluster-image.ts'
+import { type ClusterImage, isEligible, type PartitionImage } from '../../../metadata/cluster-image.ts'
 import { CommittedHistory } from './committed-history.ts'
 import type { ObservedNode } from './observed-node.ts'
 import { ReplicaLog, type StoredBatch } from './replica-log.ts'
@@ -103,21 +103,21 @@ export class ReplicaInvariants {
       state.comparedTo = 0
     }
     const who = `node ${node.id}`
-    const isMember = image?.isr.includes(node.id) === true
+    const isMember = image !== null && isEligible(image, node.id)
     const { logEndOffset } = partition.log
     if (isMember) {
       demand(
         logEndOffset >= history.endOffset,
         'INV-5',
         () =>
-          `${partition.key}: ${who} is in the ISR ${image.isr.join(',')} and ends at ${logEndOffset}, but ${history.endOffset} was committed (INV-13)`,
+          `${partition.key}: ${who} may be elected (ISR ${image.isr.join(',')}, ELR ${image.elr.join(',')}) and ends at ${logEndOffset}, but ${history.endOffset} was committed (INV-13)`,
       )
     }
     const { leader } = partition
     if (leader !== null && image !== null && leader.leaderEpoch === image.leaderEpoch) {
       this.#checkPresentLeader(partition, image, who)
     }
-    // A member of the ISR must hold all that was committed (INV-1, 4); any replica what it itself calls committed.
+    // A member of ISR or ELR must hold all that was committed (INV-1, 4); any replica what it itself calls committed.
     const to = isMember ? history.endOffset : Math.min(partition.highWatermark, history.endOffset)
     const from = Math.max(state.comparedTo, partition.log.logStartOffset)
     if (from < to) {

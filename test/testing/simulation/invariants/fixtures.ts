@@ -214,6 +214,9 @@ export function clusterImage(change: ImageChange = {}): ClusterImage {
     leader: 1,
     leaderEpoch: 1,
     partitionEpoch: 5,
+    elr: [],
+    lastKnownElr: [],
+    synced: true,
     ...change.partition,
   }
   return {

@@ -62,8 +62,19 @@ describe('INV-3 and INV-11: the state of a partition', () => {
     expect(withPartition({ replicas: [1, 2], isr: [1, 2, 3] })).toBe('INV-11')
   })
 
-  it('INV-11: the ISR is empty -> violation', () => {
-    expect(withPartition({ leader: null, isr: [] })).toBe('INV-11')
+  it('INV-12: nobody is eligible -> violation, unless enough are known that were', () => {
+    const nobody = { leader: null, isr: [] }
+    expect(withPartition(nobody)).toBe('INV-12')
+    expect(withImage({ metadataOffset: 32, partition: { ...nobody, lastKnownElr: [1] } })).toBe('INV-12')
+    expect(withImage({ metadataOffset: 33, partition: { ...nobody, lastKnownElr: [1, 3] } })).toBe(null)
+    expect(withImage({ metadataOffset: 34, partition: { ...nobody, elr: [2] } })).toBe(null)
+  })
+
+  it('INV-11: the ELR overlaps the ISR, leaves the replicas or stands beside a large enough ISR -> violation', () => {
+    expect(withPartition({ isr: [1], elr: [1] })).toBe('INV-11')
+    expect(withImage({ metadataOffset: 32, partition: { isr: [1], elr: [4] } })).toBe('INV-11')
+    expect(withImage({ metadataOffset: 33, partition: { isr: [1, 2], elr: [3] } })).toBe('INV-11')
+    expect(withImage({ metadataOffset: 34, partition: { isr: [1], elr: [2, 3] } })).toBe(null)
   })
 
   it('INV-11: a fenced or unknown broker in the ISR -> violation', () => {
@@ -72,12 +83,11 @@ describe('INV-3 and INV-11: the state of a partition', () => {
     expect(withImage({ metadataOffset: 32, brokers: brokers.slice(0, 2) })).toBe('INV-11')
   })
 
-  it('INV-11: a fenced broker as the last member -> none without a leader; violation when it leads', () => {
+  it('INV-11: a fenced broker as the last member of the ISR -> violation; in the ELR -> none', () => {
     const brokers = [brokerImage(1), brokerImage(2), brokerImage(3, { fenced: true })]
-    expect(withImage({ brokers, partition: { leader: null, isr: [3] } })).toBe(null)
-    expect(withImage({ metadataOffset: 32, brokers, partition: { leader: 3, isr: [3] } })).toBe('INV-11')
-    expect(withImage({ metadataOffset: 33, brokers, partition: { leader: null, isr: [2, 3] } })).toBe(
-      'INV-11',
+    expect(withImage({ brokers, partition: { leader: null, isr: [3] } })).toBe('INV-11')
+    expect(withImage({ metadataOffset: 32, brokers, partition: { leader: null, isr: [], elr: [3] } })).toBe(
+      null,
     )
   })
 
