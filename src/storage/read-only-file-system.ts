@@ -15,6 +15,7 @@ export function readOnlyFileSystem(fileSystem: FileSystem): FileSystem {
     },
     list: (directory) => fileSystem.list(directory),
     exists: (path) => fileSystem.exists(path),
+    space: (path) => fileSystem.space(path),
     link: (path) => refuse(`link of ${path}`),
     rename: (path) => refuse(`rename of ${path}`),
     remove: (path) => refuse(`removal of ${path}`),

@@ -55,6 +55,7 @@ function counting(fileSystem: FileSystem): FileSystem {
   return {
     list: (path) => fileSystem.list(path),
     exists: (path) => fileSystem.exists(path),
+    space: (path) => fileSystem.space(path),
     link: (path, newPath) => fileSystem.link(path, newPath),
     rename: (path, newPath) => fileSystem.rename(path, newPath),
     remove: (path) => fileSystem.remove(path),
