@@ -12,13 +12,20 @@ import { BatchBuilder } from '../record/batch-builder.ts'
 import { leaderEpochOf } from '../record/batch-format.ts'
 import { forEachBatch, readRecords } from '../record/batch-reader.ts'
 import { validateBatch } from '../record/batch-validation.ts'
-import { LOG_SETTINGS_DEFAULT } from '../storage/log-settings.ts'
+import { LOG_SETTINGS_DEFAULT, type LogSettings } from '../storage/log-settings.ts'
 import type { PartitionLog } from '../storage/partition-log.ts'
 import type { ControllerDirectory, ControllerEnvironment } from './controller-environment.ts'
 import type { HardStateFile } from './hard-state-file.ts'
 import type { RaftStore } from './raft-driver.ts'
 
 const SEGMENT_BYTES_DEFAULT = 64 * 1024 * 1024
+/** No record goes by age or size, ever: the log is the state of the cluster. */
+const METADATA_LOG_SETTINGS: LogSettings = {
+  ...LOG_SETTINGS_DEFAULT,
+  cleanupDeletes: false,
+  retentionMs: null,
+  segmentMs: Number.MAX_SAFE_INTEGER,
+}
 const READ_BYTES = 1024 * 1024
 const BATCH_HEADER_BYTES = 128
 
@@ -51,7 +58,7 @@ export class RaftLogStore implements RaftStore {
   async open(): Promise<StoredLog> {
     const { directory, segmentBytes = SEGMENT_BYTES_DEFAULT } = this.#options
     const hardState = await this.#options.hardState.read()
-    this.#log = await directory.openMetadataLog({ settings: { ...LOG_SETTINGS_DEFAULT, segmentBytes } })
+    this.#log = await directory.openMetadataLog({ settings: { ...METADATA_LOG_SETTINGS, segmentBytes } })
     return { hardState, entries: await this.#readEntries(this.#log) }
   }
 

@@ -15,6 +15,18 @@ export interface Append {
   readonly newEpochs: readonly EpochEntry[]
 }
 
+/** Where an append went. */
+export interface Appended {
+  readonly baseOffset: Offset
+  /** Exclusive. */
+  readonly endOffset: Offset
+  /**
+   * Resolves when the batches are written (not: flushed) and may be read. Rejects with STORAGE_ERROR; when that is
+   * definite, the batches are not in the log and their offsets are given to others.
+   */
+  readonly written: Promise<void>
+}
+
 export interface Round {
   readonly kind: 'round'
   readonly appends: Append[]

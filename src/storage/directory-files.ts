@@ -7,6 +7,7 @@ import type { Random } from '../base/random.ts'
 import type { BrokerEpoch, NodeId, Offset, PartitionKey } from '../model/ids.ts'
 import { AtomicFile, isCount, isObject } from './atomic-file.ts'
 import { type FileSystem, isPassing, joinPath } from './file-system.ts'
+import type { LogStartCheckpoint } from './log-trim.ts'
 import {
   DIRECTORY_FORMAT_VERSION,
   type DirectoryMeta,
@@ -34,11 +35,13 @@ export class DirectoryFiles {
   readonly #brokerEpochFile: AtomicFile
   readonly #recoveryPointsFile: OffsetCheckpoint
   readonly #highWatermarksFile: OffsetCheckpoint
+  readonly #logStartsFile: OffsetCheckpoint
   /** What the file holds, or is about to. */
   #recoveryPoints = new Map<PartitionKey, Offset>()
   #highWatermarks = new Map<PartitionKey, Offset>()
   /** Those whose file could not be replaced last: what it holds is older than what memory says. */
   readonly #behind = new Set<OffsetCheckpoint>()
+  #logStarts = new Map<PartitionKey, Offset>()
   #meta: DirectoryMeta | null = null
   #brokerEpoch: BrokerEpoch | null = null
 
@@ -54,6 +57,10 @@ export class DirectoryFiles {
     this.#highWatermarksFile = new OffsetCheckpoint(
       this.#file('high-watermarks', { format: 'high-watermarks', version: CHECKPOINT_VERSION }),
       () => this.#highWatermarks,
+    )
+    this.#logStartsFile = new OffsetCheckpoint(
+      this.#file('log-start-offsets', { format: 'log-start-offsets', version: CHECKPOINT_VERSION }),
+      () => this.#logStarts,
     )
   }
 
@@ -101,6 +108,7 @@ export class DirectoryFiles {
     this.#brokerEpoch = await this.#readBrokerEpoch(this.#brokerEpochFile)
     this.#recoveryPoints = await this.#recoveryPointsFile.load(log)
     this.#highWatermarks = await this.#highWatermarksFile.load(log)
+    this.#logStarts = await this.#logStartsFile.load(log)
   }
 
   get brokerEpoch(): BrokerEpoch | null {
@@ -137,6 +145,17 @@ export class DirectoryFiles {
     return this.#highWatermarks.get(key)
   }
 
+  /** Where a log starts inside of its first segment. */
+  logStart(key: PartitionKey): LogStartCheckpoint {
+    const offset = (): Offset => this.#logStarts.get(key) ?? 0
+    return {
+      get offset() {
+        return offset()
+      },
+      save: (startOffset) => this.#saveLogStart(key, startOffset),
+    }
+  }
+
   /** Saves how far the open logs are flushed, and the high watermarks. */
   async saveCheckpoints(highWatermarks: ReadonlyMap<PartitionKey, Offset>): Promise<void> {
     for (const [key, offset] of highWatermarks) this.#highWatermarks.set(key, offset)
@@ -159,10 +178,24 @@ export class DirectoryFiles {
   async forget(key: PartitionKey): Promise<void> {
     await this.#saveWhen(this.#recoveryPoints.delete(key), this.#recoveryPointsFile)
     await this.#saveWhen(this.#highWatermarks.delete(key), this.#highWatermarksFile)
+    await this.#saveWhen(this.#logStarts.delete(key), this.#logStartsFile)
   }
 
   async #saveWhen(isChanged: boolean, checkpoint: OffsetCheckpoint): Promise<void> {
     if (isChanged || this.#behind.has(checkpoint)) await this.#save(checkpoint)
+  }
+
+  /** A full disk may refuse it, and does no harm: then nothing has changed, and the caller says so. */
+  async #saveLogStart(key: PartitionKey, startOffset: Offset): Promise<void> {
+    const before = this.#logStarts.get(key)
+    this.#logStarts.set(key, startOffset)
+    try {
+      await this.#logStartsFile.save()
+    } catch (error) {
+      if (before === undefined) this.#logStarts.delete(key)
+      else this.#logStarts.set(key, before)
+      throw error
+    }
   }
 
   #updatedRecoveryPoints(): ReadonlyMap<PartitionKey, Offset> {

@@ -35,6 +35,17 @@ export class LeaderEpochsFile {
     return this.#change((history) => history.truncateFromEnd(endOffset))
   }
 
+  /**
+   * Drops what ends at or below the start of the log. That the epoch of the first record began further down says nothing
+   * wrong, and opening the log corrects it, so the file is written only where an epoch goes.
+   */
+  async truncateFromStart(startOffset: Offset): Promise<void> {
+    const copy = new EpochHistory(this.#history.entries)
+    if (!copy.truncateFromStart(startOffset)) return
+    if (copy.entries.length < this.#history.entries.length) await this.#file.write(encodeEpochs(copy.entries))
+    this.#history.truncateFromStart(startOffset)
+  }
+
   /** Changes a copy first: what memory says must not be ahead of the file. */
   async #change(change: (history: EpochHistory) => boolean): Promise<void> {
     const copy = new EpochHistory(this.#history.entries)

@@ -17,6 +17,7 @@ import {
   partitionKey,
   type TopicPartition,
 } from '../model/ids.ts'
+import { DelayedRemovals } from './delayed-removals.ts'
 import { DirectoryFiles } from './directory-files.ts'
 import { DirectoryLock } from './directory-lock.ts'
 import { ALL_ROOM, DISK_ROOM_SETTINGS_DEFAULT, DiskRoom, type DiskRoomSettings } from './disk-room.ts'
@@ -118,7 +119,7 @@ export class LogDirectory {
    *   UNSUPPORTED_VERSION when a later release wrote it, STORAGE_ERROR when it cannot be told whose it is.
    */
   static async open(options: LogDirectoryOptions): Promise<LogDirectory> {
-    const { path, cpu, log, random, settings, nodeId } = options
+    const { path, cpu, clock, log, random, settings, nodeId } = options
     await options.fileSystem.makeDirectory(path)
     await syncAncestors(options.fileSystem, path)
     const failure = new StorageFailure()
@@ -140,8 +141,10 @@ export class LogDirectory {
       const environment: LogEnvironment = {
         fileSystem,
         cpu,
+        clock,
         log,
         failure,
+        removals: new DelayedRemovals({ clock, log }),
         cache: new SegmentCache(settings.openSegmentsMax, log),
         budget: new TailBudget(settings.tailCacheBytes),
       }
@@ -258,16 +261,26 @@ export class LogDirectory {
     return this.#openLog({ ...METADATA_LOG, ...options, path, room: ALL_ROOM })
   }
 
-  /** Closes the log of a partition and removes its files. When it resolves, the log does not come back. */
+  /**
+   * Closes the log of a partition and removes its files, after `file.delete.delay.ms` where it was open. When it resolves,
+   * the log does not come back.
+   */
   async deletePartition(partition: TopicPartition): Promise<void> {
     const key = partitionKey(partition.topicId, partition.partition)
-    await this.#logs.get(key)?.close({ flush: false })
+    const log = this.#logs.get(key)
+    await log?.close({ flush: false })
     this.#logs.delete(key)
+    const { removals } = this.#environment
     await this.#structure.run(async () => {
       const deletedPath = await this.#topics.setDeleted(partition)
       this.#partitions.delete(key)
-      // The files first: on a full disk this is what makes room for the checkpoints.
-      if (deletedPath !== null) await this.#topics.removeDeleted(partition, deletedPath)
+      if (deletedPath !== null) {
+        const remove = (): Promise<void> => this.#topics.removeDeleted(partition, deletedPath)
+        const delayMs = log?.settings.fileDeleteDelayMs ?? 0
+        // The files first: on a full disk this is what makes room for the checkpoints.
+        if (delayMs === 0) await remove()
+        else removals.add({ path: deletedPath, run: () => this.#structure.run(remove) }, delayMs)
+      }
       await this.#forget(key)
     })
   }
@@ -302,9 +315,10 @@ export class LogDirectory {
     readonly cleanBrokerEpoch: BrokerEpoch | null
     readonly highWatermarks?: ReadonlyMap<PartitionKey, Offset>
   }): Promise<void> {
-    const { failure } = this.#environment
+    const { failure, removals } = this.#environment
     this.#room.stop()
     try {
+      await removals.close()
       await this.#structure.close()
       const flush = !failure.isTripped
       const closed = await Promise.allSettled([...this.#logs.values()].map((log) => log.close({ flush })))
@@ -319,7 +333,7 @@ export class LogDirectory {
   }
 
   async #openLog(
-    options: Omit<OpenLogOptions, 'recoveryPoint' | 'lowerRecoveryPoint'>,
+    options: Omit<OpenLogOptions, 'recoveryPoint' | 'lowerRecoveryPoint' | 'logStart'>,
   ): Promise<PartitionLog> {
     const key = partitionKey(options.topicId, options.partition)
     assert(!this.#logs.has(key) && !this.#opening.has(key), `the log of ${key} is open already`)
@@ -329,6 +343,7 @@ export class LogDirectory {
         ...options,
         recoveryPoint: this.#files.recoveryPoint(key),
         lowerRecoveryPoint: (offset) => this.#files.lowerRecoveryPoint(key, offset),
+        logStart: this.#files.logStart(key),
       })
       this.#logs.set(key, log)
       return log

@@ -1,4 +1,5 @@
 // Opens the directory of one log: finds its segments, recovers the active one and brings the leader epochs in line.
+import type { Clock } from '../base/clock.ts'
 import type { Cpu } from '../base/cpu.ts'
 import type { Log } from '../base/log.ts'
 import { type EpochEntry, EpochHistory } from '../log/epoch-history.ts'
@@ -7,16 +8,19 @@ import type { Offset, PartitionIndex, TopicId } from '../model/ids.ts'
 import { AtomicFile } from './atomic-file.ts'
 import { scanBatches } from './batch-scan.ts'
 import { CorruptLogError } from './corrupt-log-error.ts'
+import type { DelayedRemovals } from './delayed-removals.ts'
 import { ALL_ROOM, type RecordRoom } from './disk-room.ts'
+import { removeIfPresent } from './file-io.ts'
 import { joinPath } from './file-system.ts'
 import type { GuardedFileSystem } from './guarded-file-system.ts'
 import type { TailBudget } from './hot-tail.ts'
 import { decodeEpochs, encodeEpochs, LeaderEpochsFile } from './leader-epochs-file.ts'
+import { findLogFiles } from './log-files.ts'
 import type { LogSettings } from './log-settings.ts'
+import type { LogStartCheckpoint } from './log-trim.ts'
 import { type LogObserver, PartitionLog } from './partition-log.ts'
 import { Segment, type SegmentContext } from './segment.ts'
 import type { SegmentCache } from './segment-cache.ts'
-import { baseOffsetOfLogFile } from './segment-files.ts'
 import { SegmentList } from './segment-list.ts'
 import { type RecoveredSegment, recoverSegment } from './segment-recovery.ts'
 import type { StorageFailure } from './storage-failure.ts'
@@ -26,10 +30,12 @@ export interface LogEnvironment {
   /** Guarded by `failure`. */
   readonly fileSystem: GuardedFileSystem
   readonly cpu: Cpu
+  readonly clock: Clock
   readonly log: Log
   readonly failure: StorageFailure
   readonly cache: SegmentCache
   readonly budget: TailBudget
+  readonly removals: DelayedRemovals
 }
 
 export interface OpenLogOptions {
@@ -42,6 +48,8 @@ export interface OpenLogOptions {
   readonly recoveryPoint: Offset
   /** Called before a truncation, to make durable that the recovery point is not beyond the offset. */
   readonly lowerRecoveryPoint: (offset: Offset) => Promise<void>
+  /** What is known of where the log starts, beside its segments. */
+  readonly logStart: LogStartCheckpoint
   readonly observer?: LogObserver
   /** Default: no limit but the end of the disk. */
   readonly room?: RecordRoom
@@ -101,36 +109,54 @@ class LogOpening {
       })
       active.endOffset = recovered.endOffset
       this.#report(recovered)
-      const epochs = await this.#settleEpochs(segments, { stored, recovered })
-      return this.#build(segments, { epochs, recovered })
+      const startOffset = Math.max(segments.first.baseOffset, this.#options.logStart.offset)
+      if (startOffset > recovered.endOffset) await this.#beginAnew(segments, startOffset)
+      const epochs = await this.#settleEpochs(segments, { stored, startOffset })
+      return this.#build(segments, { epochs, recovered, startOffset })
     } catch (error) {
-      await active.close()
+      await segments.active.close()
       throw error
     }
   }
 
   async #findSegments(): Promise<SegmentList> {
-    const { path, recoveryPoint } = this.#options
-    const entries = await this.#environment.fileSystem.list(path)
-    const baseOffsets: Offset[] = []
-    for (const { name, isDirectory } of entries) {
-      const baseOffset = isDirectory ? null : baseOffsetOfLogFile(name)
-      if (baseOffset !== null) baseOffsets.push(baseOffset)
+    const { path, recoveryPoint, logStart } = this.#options
+    const { fileSystem } = this.#environment
+    const { baseOffsets, leftovers } = await findLogFiles(fileSystem, { path, startOffset: logStart.offset })
+    if (baseOffsets.length === 0 && recoveryPoint > 0) {
+      const reason = `there is no segment, but all below offset ${recoveryPoint} had been flushed`
+      throw new CorruptLogError({ path, position: 0, offset: 0, reason })
     }
-    baseOffsets.sort((a, b) => a - b)
-    if (baseOffsets.length === 0) {
-      if (recoveryPoint > 0) {
-        const reason = `there is no segment, but all below offset ${recoveryPoint} had been flushed`
-        throw new CorruptLogError({ path, position: 0, offset: 0, reason })
-      }
-      baseOffsets.push(0)
-    }
+    this.#removeLater(leftovers)
+    // A new log, or one whose restart at another offset was cut off.
+    const found = baseOffsets.length === 0 ? [logStart.offset] : baseOffsets
     return new SegmentList(
-      baseOffsets.map((baseOffset, i) => {
-        const endOffset = baseOffsets[i + 1] ?? baseOffset
+      found.map((baseOffset, i) => {
+        const endOffset = found[i + 1] ?? baseOffset
         return new Segment(this.#segmentContext, { baseOffset, endOffset })
       }),
     )
+  }
+
+  /** Everything that the log still holds was deleted; what was kept above had not been flushed, and is lost. */
+  async #beginAnew(segments: SegmentList, startOffset: Offset): Promise<void> {
+    const old = segments.all.map(({ files }) => Object.values(files) as string[])
+    this.#log.warn('log-lost-above-start', { startOffset, logEndOffset: segments.active.endOffset })
+    const next = new Segment(this.#segmentContext, { baseOffset: startOffset, endOffset: startOffset })
+    // Durable before the old ones go: without a segment the log would seem to be lost.
+    await next.activate({ emptied: true })
+    await segments.active.close()
+    segments.replaceAll(next)
+    this.#removeLater(old.flat())
+  }
+
+  #removeLater(paths: readonly string[]): void {
+    const { fileSystem, removals } = this.#environment
+    if (paths.length === 0) return
+    const run = async (): Promise<void> => {
+      for (const path of paths) await removeIfPresent(fileSystem, path)
+    }
+    removals.add({ path: this.#options.path, run }, 0)
   }
 
   /** @returns null when the file is absent or damaged: the epochs can be found in the batches. */
@@ -168,12 +194,12 @@ class LogOpening {
   /** Makes the epochs fit the log: finds them in the batches where their file is lost, and drops those outside of the log. */
   async #settleEpochs(
     segments: SegmentList,
-    { stored, recovered }: { stored: EpochEntry[] | null; recovered: RecoveredSegment },
+    { stored, startOffset }: { stored: EpochEntry[] | null; startOffset: Offset },
   ): Promise<LeaderEpochsFile> {
     const entries = stored ?? (await this.#epochsOfBatches(segments))
     const history = new EpochHistory(entries)
-    history.truncateFromStart(segments.first.baseOffset)
-    history.truncateFromEnd(recovered.endOffset)
+    history.truncateFromStart(startOffset)
+    history.truncateFromEnd(segments.active.endOffset)
     const isLost = stored === null && history.entries.length > 0
     if (isLost || !sameEntries(history.entries, entries)) {
       await this.#epochsFile.write(encodeEpochs(history.entries))
@@ -213,10 +239,11 @@ class LogOpening {
 
   #build(
     segments: SegmentList,
-    { epochs, recovered }: { epochs: LeaderEpochsFile; recovered: RecoveredSegment },
+    found: { epochs: LeaderEpochsFile; recovered: RecoveredSegment; startOffset: Offset },
   ): PartitionLog {
-    const { failure, budget } = this.#environment
-    const { topicId, partition, settings, lowerRecoveryPoint, observer = {}, room = ALL_ROOM } = this.#options
+    const { failure, budget, clock, removals } = this.#environment
+    const { topicId, partition, settings, lowerRecoveryPoint, logStart, observer = {} } = this.#options
+    const { room = ALL_ROOM } = this.#options
     return new PartitionLog({
       topicId,
       partition,
@@ -225,12 +252,16 @@ class LogOpening {
       budget,
       room,
       segments,
-      epochs,
+      clock,
+      removals,
       lowerRecoveryPoint,
       observer,
+      checkpoint: logStart,
       log: this.#log,
       segmentContext: this.#segmentContext,
-      droppedTail: recovered.droppedTail,
+      epochs: found.epochs,
+      startOffset: found.startOffset,
+      droppedTail: found.recovered.droppedTail,
     })
   }
 }

@@ -10,6 +10,7 @@ import { isPassing } from './file-system.ts'
 import type { Flusher } from './flusher.ts'
 import type { HotTail } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
+import type { LogTrim } from './log-trim.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { OffsetPosition } from './offset-index.ts'
 import type { OpenSegment } from './open-segment.ts'
@@ -25,6 +26,7 @@ export interface TruncatedLog {
   readonly flusher: Flusher
   readonly tail: HotTail
   readonly epochs: LeaderEpochsFile
+  readonly trim: LogTrim
   readonly failure: StorageFailure
   /** Makes durable that nothing at or beyond the offset counts as flushed. */
   readonly lowerRecoveryPoint: (offset: Offset) => Promise<void>
@@ -75,6 +77,7 @@ export async function truncateFully(
   log.tail.truncate(0)
   log.flusher.lower(0)
   try {
+    await log.trim.restartAt(startOffset)
     await removeFromEnd(log, segments.first)
     await segments.first.remove()
     const segment = new Segment(segmentContext, { baseOffset: startOffset, endOffset: startOffset })

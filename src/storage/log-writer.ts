@@ -1,6 +1,7 @@
 // Writes the appends of one log to its active segment: one writev at a time of all that waits, while the fsync of what
 // was written before may still run. Rolls segments. Memory says that something is written only after it is.
 import { AssertionError, assert } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, Offset } from '../model/ids.ts'
@@ -9,6 +10,7 @@ import { type Append, AppendQueue, type Round } from './append-queue.ts'
 import type { RecordRoom } from './disk-room.ts'
 import { removeIfPresent, writeFully } from './file-io.ts'
 import { fileErrorCodeOf, isOutOfSpace } from './file-system.ts'
+import { FlushTimer } from './flush-timer.ts'
 import type { Flusher } from './flusher.ts'
 import type { HotTail } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
@@ -16,6 +18,7 @@ import type { LogSettings } from './log-settings.ts'
 import { RELATIVE_OFFSET_MAX } from './offset-index.ts'
 import type { OpenSegment } from './open-segment.ts'
 import { Segment, type SegmentContext } from './segment.ts'
+import { SegmentAge } from './segment-age.ts'
 import type { SegmentList } from './segment-list.ts'
 import type { StorageFailure } from './storage-failure.ts'
 
@@ -27,6 +30,7 @@ export interface LogWriterOptions {
   readonly tail: HotTail
   readonly failure: StorageFailure
   readonly settings: LogSettings
+  readonly clock: Clock
   readonly log: Log
   readonly room: RecordRoom
   readonly onWritten: (endOffset: Offset) => void
@@ -35,6 +39,8 @@ export interface LogWriterOptions {
 export class LogWriter {
   readonly #options: LogWriterOptions
   readonly #queue = new AppendQueue()
+  readonly #age: SegmentAge
+  readonly #flushTimer: FlushTimer
   #settings: LogSettings
   /** Where the next append begins; appends that wait are below it. */
   #assignedEndOffset: Offset
@@ -45,6 +51,8 @@ export class LogWriter {
   constructor(options: LogWriterOptions) {
     this.#options = options
     this.#settings = options.settings
+    this.#age = new SegmentAge(options.clock)
+    this.#flushTimer = new FlushTimer(options.clock, () => options.flusher.request())
     this.#endOffset = options.segments.active.endOffset
     this.#assignedEndOffset = this.#endOffset
     this.#assignedEpoch = options.epochs.view.latestEpoch
@@ -63,6 +71,10 @@ export class LogWriter {
   /** The latest leader epoch, also of appends that wait. */
   get assignedEpoch(): LeaderEpoch {
     return this.#assignedEpoch
+  }
+
+  get settings(): LogSettings {
+    return this.#settings
   }
 
   set settings(settings: LogSettings) {
@@ -118,6 +130,23 @@ export class LogWriter {
     this.#assignedEndOffset = endOffset
   }
 
+  /** Begins a new segment where the log ends, unless the active one is empty. To be called inside of `run`. */
+  async roll(): Promise<void> {
+    if (this.#options.segments.active.active.sizeBytes > 0) await this.#roll(this.#endOffset)
+  }
+
+  /** Begins a new segment where the active one is older than `segment.ms`. To be called inside of `run`. */
+  async rollIfOld(): Promise<void> {
+    const { active } = this.#options.segments.active
+    await this.#age.learn(active)
+    if (active.sizeBytes > 0 && this.#age.isOlderThan(this.#settings.segmentMs)) await this.roll()
+  }
+
+  /** No more fsyncs are asked for by time; to be called when the log closes. */
+  stop(): void {
+    this.#flushTimer.stop()
+  }
+
   /** To be called after the epochs changed otherwise than by an append. */
   epochsChanged(): void {
     const { latestEpoch } = this.#options.epochs.view
@@ -127,6 +156,7 @@ export class LogWriter {
 
   /** Refuses what waits; to be called when the directory has failed. */
   fail(): void {
+    this.stop()
     this.#refuseQueued(this.#options.failure.indefiniteError())
   }
 
@@ -193,6 +223,7 @@ export class LogWriter {
   #complete(round: Round): void {
     const { segments, tail, flusher, onWritten } = this.#options
     const segment = segments.active
+    if (segment.active.sizeBytes === 0) this.#age.began()
     for (const append of round.appends) {
       noteAppend(segment.active, append.bytes)
       tail.add(append)
@@ -208,7 +239,10 @@ export class LogWriter {
 
   #flushIfDue(): void {
     const { flusher } = this.#options
-    if (this.#endOffset - flusher.flushedOffset >= this.#settings.flushMessages) flusher.request()
+    const { flushMessages, flushMs } = this.#settings
+    const unflushed = this.#endOffset - flusher.flushedOffset
+    if (unflushed >= flushMessages) flusher.request()
+    else if (unflushed > 0) this.#flushTimer.written(flushMs)
   }
 
   #refuse(round: Round, cause: unknown): void {
@@ -236,6 +270,7 @@ export class LogWriter {
     if (sizeBytes === 0) return false
     return (
       sizeBytes + round.sizeBytes > this.#settings.segmentBytes ||
+      this.#age.isOlderThan(this.#settings.segmentMs) ||
       round.endOffset - segment.baseOffset > RELATIVE_OFFSET_MAX
     )
   }

@@ -1,22 +1,22 @@
 // The log of one partition: the one place that others read from and append to. It only routes between its parts: the
 // writer (appends, rolls), the flusher (fsync), the hot tail and the segments (reads), truncation, the epochs.
 import { assert } from '../base/assert.ts'
-import type { Log } from '../base/log.ts'
 import type { EpochView } from '../log/epoch-history.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, Offset, PartitionIndex, TopicId } from '../model/ids.ts'
-import type { Append } from './append-queue.ts'
+import type { Append, Appended } from './append-queue.ts'
 import { checkContinues, stampBatches } from './batch-checks.ts'
-import type { RecordRoom } from './disk-room.ts'
 import { Flusher } from './flusher.ts'
-import { HotTail, type ReadRange, type TailBudget } from './hot-tail.ts'
+import { HotTail, type ReadRange } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
 import { readFromSegments } from './log-reader.ts'
 import type { LogSettings } from './log-settings.ts'
+import { LogTrim } from './log-trim.ts'
 import { type TruncatedLog, truncateEnd, truncateFully } from './log-truncation.ts'
 import { LogWriter } from './log-writer.ts'
 import { RELATIVE_OFFSET_MAX } from './offset-index.ts'
-import type { SegmentContext } from './segment.ts'
+import type { PartitionLogOptions } from './partition-log-options.ts'
+import { RetainedSegments } from './retained-segments.ts'
 import type { SegmentList } from './segment-list.ts'
 import type { DroppedTail } from './segment-recovery.ts'
 import { type StorageFailure, storageError } from './storage-failure.ts'
@@ -28,34 +28,8 @@ export interface LogObserver {
   onWritten?(endOffset: Offset): void
   /** @param flushedOffset exclusive. */
   onFlushed?(flushedOffset: Offset): void
-}
-
-export interface PartitionLogOptions {
-  readonly topicId: TopicId
-  readonly partition: PartitionIndex
-  readonly segments: SegmentList
-  readonly segmentContext: SegmentContext
-  readonly epochs: LeaderEpochsFile
-  readonly failure: StorageFailure
-  readonly budget: TailBudget
-  readonly room: RecordRoom
-  readonly settings: LogSettings
-  readonly log: Log
-  readonly droppedTail: DroppedTail | null
-  readonly lowerRecoveryPoint: (offset: Offset) => Promise<void>
-  readonly observer: LogObserver
-}
-
-/** Where an append went. */
-export interface Appended {
-  readonly baseOffset: Offset
-  /** Exclusive. */
-  readonly endOffset: Offset
-  /**
-   * Resolves when the batches are written (not: flushed) and may be read. Rejects with STORAGE_ERROR; when that is
-   * definite, the batches are not in the log and their offsets are given to others.
-   */
-  readonly written: Promise<void>
+  /** @param startOffset the log start offset, durable. */
+  onStartMoved?(startOffset: Offset): void
 }
 
 export class PartitionLog {
@@ -63,23 +37,25 @@ export class PartitionLog {
   readonly partition: PartitionIndex
   /** The tail that recovery cut off when the log was opened; null when nothing was missing. */
   readonly droppedTail: DroppedTail | null
+  /** What retention looks at. */
+  readonly retained: RetainedSegments
   readonly #segments: SegmentList
   readonly #epochs: LeaderEpochsFile
   readonly #failure: StorageFailure
   readonly #tail: HotTail
   readonly #flusher: Flusher
   readonly #writer: LogWriter
+  readonly #trim: LogTrim
   readonly #truncated: TruncatedLog
   readonly #unsubscribe: () => void
-  #startOffset: Offset
-  /** Counts truncations, so that a read that overlapped with one is made again. */
+  /** Counts truncations, at either end: a read that overlapped with one is made again. */
   #truncations = 0
   #isTruncating = false
   #isClosed = false
 
   /** Logs are opened by `openLog`. */
   constructor(options: PartitionLogOptions) {
-    const { segments, segmentContext, epochs, failure, settings, log, observer, lowerRecoveryPoint } = options
+    const { segments, segmentContext, epochs, failure, observer, lowerRecoveryPoint } = options
     const tail = new HotTail(options.budget)
     const flusher = new Flusher({
       failure,
@@ -88,14 +64,17 @@ export class PartitionLog {
       onFlushed: (flushedOffset) => observer.onFlushed?.(flushedOffset),
     })
     const parts = { segments, segmentContext, epochs, failure, tail, flusher }
-    this.#writer = new LogWriter({
-      ...parts,
-      settings,
-      log,
-      room: options.room,
-      onWritten: (endOffset) => observer.onWritten?.(endOffset),
+    const onWritten = (endOffset: Offset): void => observer.onWritten?.(endOffset)
+    const writer = new LogWriter({ ...options, ...parts, onWritten })
+    this.#trim = new LogTrim({
+      ...options,
+      writer,
+      onRemoved: () => void this.#truncations++,
+      onMoved: (startOffset) => observer.onStartMoved?.(startOffset),
     })
-    this.#truncated = { ...parts, writer: this.#writer, lowerRecoveryPoint }
+    this.#writer = writer
+    this.#truncated = { ...parts, writer, trim: this.#trim, lowerRecoveryPoint }
+    this.retained = new RetainedSegments(options)
     this.topicId = options.topicId
     this.partition = options.partition
     this.droppedTail = options.droppedTail
@@ -104,16 +83,19 @@ export class PartitionLog {
     this.#failure = failure
     this.#tail = tail
     this.#flusher = flusher
-    this.#startOffset = segments.first.baseOffset
     this.#unsubscribe = failure.onTrip(() => {
       this.#writer.fail()
       this.#flusher.fail()
     })
   }
 
-  /** The first offset that is kept. */
+  /** The first offset that is kept; durable. */
   get logStartOffset(): Offset {
-    return this.#startOffset
+    return this.#trim.startOffset
+  }
+
+  get settings(): LogSettings {
+    return this.#writer.settings
   }
 
   /** Exclusive: the end of what is written, which is what may be read. */
@@ -214,7 +196,7 @@ export class PartitionLog {
    */
   offsetForTimestamp(search: TimestampSearch): Promise<TimestampAndOffset | null> {
     return this.#retrying(search.endOffset, (endOffset) =>
-      findTimestamp(this.#segments, { ...search, endOffset }),
+      findTimestamp(this.#segments, { ...search, endOffset, startOffset: this.#trim.readableFrom }),
     )
   }
 
@@ -233,7 +215,7 @@ export class PartitionLog {
    * @param offset the log start offset or more; beyond the log end only epochs go.
    */
   truncateTo(offset: Offset): Promise<void> {
-    assert(offset >= this.#startOffset, `a truncation to ${offset}, below the log start ${this.#startOffset}`)
+    assert(offset >= this.logStartOffset, `a truncation to ${offset}, below the log start`)
     return this.#truncate(() =>
       truncateEnd(this.#truncated, { offset, onCut: () => void this.#truncations++ }),
     )
@@ -243,9 +225,22 @@ export class PartitionLog {
   truncateFullyAndStartAt(offset: Offset): Promise<void> {
     const onCut = (): void => {
       this.#truncations++
-      this.#startOffset = offset
     }
     return this.#truncate(() => truncateFully(this.#truncated, { startOffset: offset, onCut }))
+  }
+
+  /**
+   * Deletes what lies below an offset, as far as the log reaches; below the present start nothing. Durable when it
+   * resolves. Whole segments go even where nothing can be written.
+   * @param offset at most the high watermark, which is the caller's to know.
+   */
+  trimTo(offset: Offset): Promise<void> {
+    return this.#exclusively(() => this.#trim.trimTo(offset))
+  }
+
+  /** Begins a new segment where the active one is older than `segment.ms`. */
+  rollIfOld(): Promise<void> {
+    return this.#exclusively(() => this.#writer.rollIfOld())
   }
 
   /** Takes effect with the next append. */
@@ -270,6 +265,7 @@ export class PartitionLog {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#writer.run(async () => {
+      this.#writer.stop()
       try {
         if (options.flush) {
           await this.#flusher.flush()
@@ -301,11 +297,23 @@ export class PartitionLog {
   }
 
   #checkOffset(offset: Offset): void {
-    if (offset >= this.#startOffset && offset <= this.logEndOffset) return
-    throw new VltavaError(
-      'OFFSET_OUT_OF_RANGE',
-      `Offset ${offset} is outside of the log, which holds ${this.#startOffset} to ${this.logEndOffset} (exclusive).`,
-    )
+    const { readableFrom } = this.#trim
+    if (offset >= readableFrom && offset <= this.logEndOffset) return
+    const holds = `holds ${readableFrom} to ${this.logEndOffset} (exclusive)`
+    throw new VltavaError('OFFSET_OUT_OF_RANGE', `Offset ${offset} is outside of the log, which ${holds}.`)
+  }
+
+  /** Runs a change of the segments while nothing is written; nothing once the log is closed. */
+  async #exclusively(change: () => Promise<void>): Promise<void> {
+    await this.#writer.run(async () => {
+      if (this.#isClosed) return
+      this.#failure.check()
+      try {
+        await change()
+      } catch (error) {
+        throw storageError(error)
+      }
+    })
   }
 
   /** Reads files; again when a truncation took something away meanwhile. */

@@ -6,6 +6,8 @@ const DIGITS = 20
 const LOG_SUFFIX = '.log'
 const OFFSET_INDEX_SUFFIX = '.index'
 const TIME_INDEX_SUFFIX = '.timeindex'
+/** Behind the name of a log file that left its log and is to be removed. */
+export const DELETED_SUFFIX = '.deleted'
 
 export interface SegmentFiles {
   readonly log: string
@@ -27,4 +29,18 @@ export function baseOffsetOfLogFile(name: string): Offset | null {
   if (name.length !== DIGITS + LOG_SUFFIX.length || !/^\d{20}\.log$/.test(name)) return null
   const baseOffset = Number(name.slice(0, DIGITS))
   return Number.isSafeInteger(baseOffset) ? baseOffset : null
+}
+
+/** Whether a name is that of a log file that left its log. */
+export function isDeletedLogFile(name: string): boolean {
+  return name.endsWith(DELETED_SUFFIX) && baseOffsetOfLogFile(name.slice(0, -DELETED_SUFFIX.length)) !== null
+}
+
+/** The base offset in the name of an index file; null for every other name. */
+export function baseOffsetOfIndexFile(name: string): Offset | null {
+  for (const suffix of [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
+    if (name.length === DIGITS + suffix.length && name.endsWith(suffix))
+      return baseOffsetOfLogFile(name.slice(0, DIGITS) + LOG_SUFFIX)
+  }
+  return null
 }

@@ -38,6 +38,18 @@ export class SegmentList {
     return this.#segments.pop()!
   }
 
+  /** Takes the first one off the list. */
+  shift(): Segment {
+    assert(this.#segments.length > 1, 'the last segment of a log stays')
+    return this.#segments.shift()!
+  }
+
+  /** Puts back the one that was taken off last by `shift`. */
+  unshift(segment: Segment): void {
+    assert(segment.endOffset === this.first.baseOffset, 'a segment is put back where it was')
+    this.#segments.unshift(segment)
+  }
+
   /** Puts one in the place of all. */
   replaceAll(segment: Segment): void {
     this.#segments.length = 0

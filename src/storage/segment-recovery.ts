@@ -143,7 +143,8 @@ class TailVerifier {
     const covered = batch.bytes.subarray(batch.at + ATTRIBUTES_POSITION, batch.at + batch.sizeBytes)
     if (cpu.crc32c(covered) !== crcOf(batch.bytes, batch.at)) return 'its checksum is wrong'
     // The checksum does not cover the epoch. An epoch is in its file before any record of it is in the log.
-    if (epochs === null) return null
+    // Below the first one records were deleted, and their epochs forgotten.
+    if (epochs === null || batch.baseOffset < (epochs.entries[0]?.startOffset ?? 0)) return null
     const epoch = epochs.epochAt(batch.baseOffset)
     return batch.leaderEpoch === epoch ? null : `its leader epoch is ${batch.leaderEpoch} instead of ${epoch}`
   }

@@ -21,6 +21,9 @@ export interface TimestampSearch {
   readonly endOffset: Offset
 }
 
+/** With the first offset that counts: the records before it in its segment, or in its batch, were deleted. */
+type KeptSearch = TimestampSearch & { readonly startOffset: Offset }
+
 /**
  * The first record with this time or a later one. The records of a compressed batch are not looked at: its first one
  * stands for them, with the time it has, which may be earlier.
@@ -29,7 +32,7 @@ export interface TimestampSearch {
  */
 export async function findTimestamp(
   segments: SegmentList,
-  search: TimestampSearch,
+  search: KeptSearch,
 ): Promise<TimestampAndOffset | null> {
   for (const segment of [...segments.all]) {
     if (segment.baseOffset >= search.endOffset) return null
@@ -39,7 +42,7 @@ export async function findTimestamp(
   return null
 }
 
-async function findInSegment(open: OpenSegment, search: TimestampSearch): Promise<TimestampAndOffset | null> {
+async function findInSegment(open: OpenSegment, search: KeptSearch): Promise<TimestampAndOffset | null> {
   if (open.maxTimestampMs < search.timestampMs) return null
   const start = open.offsetIndex.floor(open.timeIndex.searchStart(search.timestampMs))
   let batch = await findBatch(open, { ...start, ...search, offset: start.offset })
@@ -56,7 +59,7 @@ async function findInSegment(open: OpenSegment, search: TimestampSearch): Promis
 /** The first batch from a place on that may hold such a record. */
 async function findBatch(
   open: OpenSegment,
-  search: TimestampSearch & { readonly position: number; readonly offset: Offset },
+  search: KeptSearch & { readonly position: number; readonly offset: Offset },
 ): Promise<ScannedBatch | 'index-wrong' | null> {
   let found: ScannedBatch | null = null
   const { end, damage } = await scanBatches({
@@ -66,7 +69,8 @@ async function findBatch(
     wholeBatches: false,
     visit(batch) {
       if (batch.nextOffset > search.endOffset) return 'stop'
-      if (batch.maxTimestampMs < search.timestampMs) return undefined
+      if (batch.maxTimestampMs < search.timestampMs || batch.nextOffset <= search.startOffset)
+        return undefined
       found = batch
       return 'stop'
     },
@@ -81,15 +85,16 @@ async function findBatch(
 
 function firstRecord(
   bytes: Uint8Array,
-  { batch, search }: { batch: ScannedBatch; search: TimestampSearch },
+  { batch, search }: { batch: ScannedBatch; search: KeptSearch },
 ): TimestampAndOffset {
   if (compressionOf(bytes, 0) === 'none') {
     const cursor = new RecordCursor(bytes)
     while (cursor.next()) {
-      if (cursor.timestampMs >= search.timestampMs) {
+      if (cursor.timestampMs >= search.timestampMs && cursor.offset >= search.startOffset) {
         return { offset: cursor.offset, timestampMs: cursor.timestampMs }
       }
     }
   }
-  return { offset: batch.baseOffset, timestampMs: baseTimestampOf(bytes, 0) }
+  const offset = Math.max(batch.baseOffset, search.startOffset)
+  return { offset, timestampMs: baseTimestampOf(bytes, 0) }
 }

@@ -18,8 +18,9 @@ export const OTHER_TOPIC_ID = 'BBBBBBBBBBBBBBBBBBBBBB'
 export const P0 = { topicId: TOPIC_ID, partition: 0 }
 export const P1 = { topicId: TOPIC_ID, partition: 1 }
 export const KEY0 = partitionKey(TOPIC_ID, 0)
-export const CREATE = { create: true, settings: LOG_SETTINGS_DEFAULT }
-export const EXISTING = { create: false, settings: LOG_SETTINGS_DEFAULT }
+const SETTINGS = { ...LOG_SETTINGS_DEFAULT, fileDeleteDelayMs: 0 }
+export const CREATE = { create: true, settings: SETTINGS }
+export const EXISTING = { create: false, settings: SETTINGS }
 
 /** Takes every lock it finds for stale: where a test is not about the lock. */
 const LONE_PROCESS: Process = {

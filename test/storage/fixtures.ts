@@ -6,15 +6,18 @@ import { createWebCpu } from '../../src/platform/web/web-cpu.ts'
 import { BatchBuilder } from '../../src/record/batch-builder.ts'
 import { baseOffsetOf, batchSizeOf, leaderEpochOf, stampBatch } from '../../src/record/batch-format.ts'
 import { visitRecords } from '../../src/record/batch-reader.ts'
+import { DelayedRemovals } from '../../src/storage/delayed-removals.ts'
 import type { FileSystem } from '../../src/storage/file-system.ts'
 import { FlushLimiter } from '../../src/storage/flush-limiter.ts'
 import { guardFileSystem } from '../../src/storage/guarded-file-system.ts'
 import { TailBudget } from '../../src/storage/hot-tail.ts'
 import { type LogEnvironment, openLog } from '../../src/storage/log-open.ts'
 import { LOG_SETTINGS_DEFAULT, type LogSettings } from '../../src/storage/log-settings.ts'
+import { type LogStartCheckpoint, NO_LOG_START } from '../../src/storage/log-trim.ts'
 import type { LogObserver, PartitionLog } from '../../src/storage/partition-log.ts'
 import { SegmentCache } from '../../src/storage/segment-cache.ts'
 import { StorageFailure } from '../../src/storage/storage-failure.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
 
 export const cpu = createWebCpu()
 
@@ -109,6 +112,8 @@ export interface TestLogOptions {
   readonly openSegmentsMax?: number
   readonly flushesMax?: number
   readonly log?: Log
+  readonly clock?: ManualClock
+  readonly logStart?: LogStartCheckpoint
 }
 
 export interface TestLog {
@@ -129,7 +134,10 @@ export async function openTestLog(fileSystem: FileSystem, options: TestLogOption
     }
     await fileSystem.syncDirectory('/')
   }
+  const clock = options.clock ?? new ManualClock()
   const environment: LogEnvironment = {
+    clock,
+    removals: new DelayedRemovals({ clock, log }),
     fileSystem: guardFileSystem(fileSystem, { failure, limiter: new FlushLimiter(options.flushesMax ?? 3) }),
     cpu,
     log,
@@ -144,6 +152,7 @@ export async function openTestLog(fileSystem: FileSystem, options: TestLogOption
     settings: { ...LOG_SETTINGS_DEFAULT, indexIntervalBytes: 200, ...options.settings },
     recoveryPoint: options.recoveryPoint ?? 0,
     lowerRecoveryPoint,
+    logStart: options.logStart ?? NO_LOG_START,
     observer: options.observer ?? {},
   })
   return { log: opened, failure, environment }

@@ -3,6 +3,7 @@ import type { VltavaError } from '../../src/model/errors.ts'
 import { AtomicFile } from '../../src/storage/atomic-file.ts'
 import { openLog } from '../../src/storage/log-open.ts'
 import { LOG_SETTINGS_DEFAULT } from '../../src/storage/log-settings.ts'
+import { NO_LOG_START } from '../../src/storage/log-trim.ts'
 import {
   batchOf,
   LOG_PATH,
@@ -112,7 +113,8 @@ describe('group commit', () => {
       const path = `/data/${partition}`
       await gated.disk.makeDirectory(path)
       const lowerRecoveryPoint = async () => {}
-      const options = { topicId: 'T', partition, path, recoveryPoint: 0, lowerRecoveryPoint }
+      const start = { recoveryPoint: 0, lowerRecoveryPoint, logStart: NO_LOG_START }
+      const options = { topicId: 'T', partition, path, ...start }
       logs.push(await openLog(environment, { ...options, settings: LOG_SETTINGS_DEFAULT }))
     }
     for (const log of logs) await log.assignEpoch(0)

@@ -1,0 +1,36 @@
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { Offset, PartitionIndex, TopicId } from '../model/ids.ts'
+import type { DelayedRemovals } from './delayed-removals.ts'
+import type { RecordRoom } from './disk-room.ts'
+import type { TailBudget } from './hot-tail.ts'
+import type { LeaderEpochsFile } from './leader-epochs-file.ts'
+import type { LogSettings } from './log-settings.ts'
+import type { LogStartCheckpoint } from './log-trim.ts'
+import type { LogObserver } from './partition-log.ts'
+import type { SegmentContext } from './segment.ts'
+import type { SegmentList } from './segment-list.ts'
+import type { DroppedTail } from './segment-recovery.ts'
+import type { StorageFailure } from './storage-failure.ts'
+
+/** What `openLog` makes a log of. */
+export interface PartitionLogOptions {
+  readonly topicId: TopicId
+  readonly partition: PartitionIndex
+  readonly segments: SegmentList
+  readonly segmentContext: SegmentContext
+  readonly epochs: LeaderEpochsFile
+  readonly failure: StorageFailure
+  readonly budget: TailBudget
+  readonly room: RecordRoom
+  readonly settings: LogSettings
+  readonly clock: Clock
+  readonly log: Log
+  readonly droppedTail: DroppedTail | null
+  readonly lowerRecoveryPoint: (offset: Offset) => Promise<void>
+  readonly observer: LogObserver
+  /** Where the log was found to start. */
+  readonly startOffset: Offset
+  readonly checkpoint: LogStartCheckpoint
+  readonly removals: DelayedRemovals
+}
