@@ -23,6 +23,7 @@ export interface BrokerSettings {
   readonly replicaFetchMaxBytes: number
   readonly replicaFetchResponseMaxBytes: number
   readonly checkpointIntervalMs: number
+  readonly retentionCheckIntervalMs: number
   readonly controllerRequestTimeoutMs: number
   /**
    * The same for a heartbeat: so much shorter than the session that a controller that has gone without a word costs one

@@ -7,6 +7,7 @@ import { partitionKey, type TopicId } from '../model/ids.ts'
 import type { Call, Router } from '../net/router.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import { clusterMetadata } from '../protocol/cluster-metadata.ts'
+import { deleteRecords } from '../protocol/delete-records.ts'
 import { fetch } from '../protocol/fetch.ts'
 import { listOffsets } from '../protocol/list-offsets.ts'
 import { produce } from '../protocol/produce.ts'
@@ -17,6 +18,7 @@ import { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerIdentity, BrokerSettings, ConnectPeer } from './broker-environment.ts'
 import { BrokerLifecycle } from './broker-lifecycle.ts'
 import { ControllerLink, type ControllerLinkOptions } from './controller-link.ts'
+import { DeleteRecordsFlow } from './delete-records-flow.ts'
 import { FetchFlow } from './fetch-flow.ts'
 import { ImageWaiters } from './image-waiters.ts'
 import { IsrProposer } from './isr-proposer.ts'
@@ -28,6 +30,7 @@ import { PartitionRegistry } from './partition-registry.ts'
 import { ProduceFlow } from './produce-flow.ts'
 import { ReplicaFetchFlow } from './replica-fetch-flow.ts'
 import { ReplicaFetchers } from './replica-fetchers.ts'
+import { RetentionCheck } from './retention-check.ts'
 import { TopicAdminFlow } from './topic-admin-flow.ts'
 
 /** How often leaders look for lagging followers. */
@@ -62,6 +65,7 @@ export class BrokerNode {
   readonly #hints = new MetadataHints()
   readonly #waiters: ImageWaiters
   readonly #topics: TopicAdminFlow
+  readonly #retention: RetentionCheck
   readonly #running: Promise<void>[] = []
   #lagTimer: Timer | null = null
   #checkpointTimer: Timer | null = null
@@ -110,6 +114,11 @@ export class BrokerNode {
         reportFlush: (partition, flushedOffset) => this.#fetchers.reportFlush(partition, flushedOffset),
       },
       onApplied: (before, after) => this.#applied(before, after),
+    })
+    this.#retention = new RetentionCheck({
+      environment,
+      hosted: () => this.#registry.hosted,
+      intervalMs: settings.retentionCheckIntervalMs,
     })
     this.#metadata = new MetadataFollower({
       environment,
@@ -185,6 +194,7 @@ export class BrokerNode {
       this.#checkpointTimer = environment.clock.setTimer(settings.checkpointIntervalMs, checkpoint)
     }
     this.#checkpointTimer = environment.clock.setTimer(settings.checkpointIntervalMs, checkpoint)
+    this.#retention.start()
   }
 
   /** Passes the request on to the active controller; what a client's create-topic does on a broker. */
@@ -209,9 +219,11 @@ export class BrokerNode {
     const fetchFlow = new FetchFlow({ environment, registry, counters })
     const replicaFlow = new ReplicaFetchFlow({ environment, registry, counters })
     const offsetsFlow = new ListOffsetsFlow({ registry })
+    const deletionFlow = new DeleteRecordsFlow({ environment, registry })
     router.handle(produce, async ({ body, payload }) => ({ body: await produceFlow.handle(body, payload) }))
     router.handle(fetch, ({ body, connection }) => fetchFlow.handle(body, connection))
     router.handle(listOffsets, async ({ body }) => ({ body: await offsetsFlow.handle(body) }))
+    router.handle(deleteRecords, async ({ body }) => ({ body: await deletionFlow.handle(body) }))
     router.handle(clusterMetadata, ({ connection, body }) => {
       this.#requireReplayed()
       if (connection.identity === null) this.#hints.subscribe(connection)
@@ -251,6 +263,7 @@ export class BrokerNode {
     this.#waiters.close()
     this.#fetchers.stop()
     await Promise.all(this.#running)
+    await this.#retention.stop()
     await this.#checkpointing
     // Before the logs close, so that the clean-shutdown marker does not stand beside older high watermarks.
     await this.#checkpoint()

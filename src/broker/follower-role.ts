@@ -4,6 +4,7 @@ import type { LogFields } from '../base/log.ts'
 import { toVltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, NodeId, Offset, TopicPartition } from '../model/ids.ts'
 import { BATCH_ABSOLUTE_MAX_BYTES } from '../model/limits.ts'
+import { baseOffsetOf, HEADER_BYTES, nextOffsetOf } from '../record/batch-format.ts'
 import { validateBatches } from '../record/batch-validation.ts'
 import type {
   FetchRequest,
@@ -36,6 +37,8 @@ export class FollowerRole {
   /** The log end at which the append under way is written; null while there is none. */
   #appendingTo: Offset | null = null
   #pausedUntilMs = 0
+  /** What the high watermark was before the log start has to move; null while it has not to. */
+  #heldHighWatermark: Offset | null = null
 
   constructor(options: FollowerRoleOptions) {
     this.options = options
@@ -45,8 +48,12 @@ export class FollowerRole {
     return this.options.core.leaderEpoch
   }
 
+  /**
+   * Held while records below the leader's log start are still here: they may be others than those that were committed, and
+   * nobody can tell any more.
+   */
   get highWatermark(): Offset {
-    return this.options.core.highWatermark
+    return this.#heldHighWatermark ?? this.options.core.highWatermark
   }
 
   /** Milliseconds until a pause after a refusal is over; 0 when there is none. */
@@ -71,8 +78,10 @@ export class FollowerRole {
    */
   take(request: FetchRequest, response: FetchResponse<Uint8Array>): Promise<void> | null {
     if (this.#ended) return null
+    const highWatermarkBefore = this.options.core.highWatermark
     const step = this.options.core.onFetchResponse(request, response)
-    const done = this.#carryOut(step)
+    if (this.#trimOffset !== null) this.#heldHighWatermark ??= highWatermarkBefore
+    const done = this.#withTrim(this.#carryOut(step))
     if (done === null) return null
     const settled = done.finally(() => {
       if (this.#step === settled) this.#step = null
@@ -115,7 +124,58 @@ export class FollowerRole {
     }
   }
 
+  /** Where the log has to start by what the leader said; null where it starts there already, or beyond. */
+  get #trimOffset(): Offset | null {
+    const { core, log } = this.options
+    const offset = Math.min(core.logStartOffset, log.logEndOffset)
+    return offset > log.logStartOffset ? offset : null
+  }
+
+  /** Lets the log start where the leader's does, once the step is done. */
+  #withTrim(step: Promise<void> | null): Promise<void> | null {
+    if (this.#heldHighWatermark === null) return step
+    return (step ?? Promise.resolve()).then(() => this.#trim())
+  }
+
+  /** A full disk passes; what can be done without writing is done at the first attempt. */
+  async #trim(): Promise<void> {
+    const { environment, log, topicId, partition } = this.options
+    for (let offset = this.#trimOffset; offset !== null; offset = this.#trimOffset) {
+      try {
+        await log.trimTo(offset)
+      } catch (thrown) {
+        if (thrown instanceof AssertionError) throw thrown
+        environment.log.error('log-trim-failed', { topicId, partition, offset, error: thrown })
+        await new Promise<void>((resolve) => environment.clock.setTimer(TRUNCATION_PAUSE_MS, resolve))
+      }
+      if (this.#ended) return
+    }
+    this.#heldHighWatermark = null
+  }
+
   #append(batches: readonly Uint8Array[]): Promise<void> | null {
+    const inside = this.#startInside(batches)
+    if (inside === null) return this.#appendNow(batches)
+    return this.options.log.truncateFullyAndStartAt(inside).then(async () => {
+      if (this.#ended) this.options.core.appendRefused()
+      else await this.#appendNow(batches)
+    })
+  }
+
+  /**
+   * Where the leader's log starts inside of a batch, a follower that begins there gets the whole of it, and so has to begin
+   * where the batch does; its log start follows when the records are written.
+   */
+  #startInside(batches: readonly Uint8Array[]): Offset | null {
+    const { log } = this.options
+    const first = batches[0]
+    if (first === undefined || first.length < HEADER_BYTES || log.logStartOffset !== log.logEndOffset)
+      return null
+    const baseOffset = baseOffsetOf(first, 0)
+    return baseOffset < log.logEndOffset && nextOffsetOf(first, 0) > log.logEndOffset ? baseOffset : null
+  }
+
+  #appendNow(batches: readonly Uint8Array[]): Promise<void> | null {
     const { log, environment } = this.options
     try {
       // All before any: a refusal half way would leave the core behind the log.

@@ -16,6 +16,7 @@ import type { PartitionLeader } from '../replication/partition-leader.ts'
 import type { PartitionLog } from '../storage/partition-log.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
 import { type ParkedFetches, PendingAcks } from './delayed-requests.ts'
+import { LowWatermark } from './low-watermark.ts'
 
 /** The settings of the topic that a leader obeys. */
 export interface TopicLimits {
@@ -25,6 +26,7 @@ export interface TopicLimits {
 }
 
 export interface LeaderRoleOptions extends TopicPartition {
+  readonly nodeId: NodeId
   readonly environment: BrokerEnvironment
   readonly core: PartitionLeader
   readonly log: PartitionLog
@@ -45,6 +47,7 @@ export class LeaderRole {
   readonly kind = 'leader'
   readonly options: LeaderRoleOptions
   readonly pendingAcks = new PendingAcks()
+  readonly lowWatermark = new LowWatermark()
   /** Followers whose fetch is parked here, with the connection to tell them of a new high watermark. */
   readonly #parkedFollowers = new Map<NodeId, Connection>()
   /** The high watermark each follower was told last, in an answer or a note. */
@@ -124,6 +127,23 @@ export class LeaderRole {
     this.#carryOut(this.options.core.followerFlushed({ ...note, nowMs: this.#nowMs() }))
   }
 
+  /** The committed in-sync set without this broker. */
+  get inSyncFollowers(): readonly NodeId[] {
+    const { core, nodeId } = this.options
+    return core.isr.isr.filter((id) => id !== nodeId)
+  }
+
+  /** A follower said where its log starts. */
+  followerStartsAt(replicaId: NodeId, logStartOffset: Offset): void {
+    this.lowWatermark.noted(replicaId, logStartOffset)
+    this.lowWatermark.release(() => this.inSyncFollowers)
+  }
+
+  /** Records left the log at its start, durably. */
+  logStartMoved(logStartOffset: Offset): void {
+    if (!this.#ended) this.options.core.logStartMoved(logStartOffset)
+  }
+
   /** From now on the follower hears of a new high watermark at once, and now if it has not heard of this one. */
   followerParked(replicaId: NodeId, connection: Connection): void {
     this.#parkedFollowers.set(replicaId, connection)
@@ -158,6 +178,8 @@ export class LeaderRole {
     this.#ended = true
     this.#parkedFollowers.clear()
     this.pendingAcks.failAll(error)
+    const ended = 'The leadership ended before all replicas had deleted the records; try again.'
+    this.lowWatermark.failAll(new VltavaError('NOT_LEADER_OR_FOLLOWER', ended))
   }
 
   /** Which replicas hold back records up to the offset, in words, for the error of a produce that timed out. */
@@ -188,6 +210,7 @@ export class LeaderRole {
 
   #carryOut(update: LeaderUpdate): void {
     if (this.#ended) return
+    this.lowWatermark.release(() => this.inSyncFollowers)
     if (update.highWatermarkAdvanced) {
       this.pendingAcks.release(update.highWatermark)
       this.options.committedFetches.wakeAll()

@@ -312,9 +312,12 @@ export class PartitionRegistry {
         observer: {
           onWritten: (endOffset) => partition?.written(endOffset),
           onFlushed: (flushedOffset) => partition?.flushed(flushedOffset),
+          onStartMoved: (startOffset) => partition?.logStartMoved(startOffset),
         },
       })
-      const highWatermark = Math.min(directory.highWatermark(target) ?? 0, log.logEndOffset)
+      const stored = Math.min(directory.highWatermark(target) ?? 0, log.logEndOffset)
+      // Records may have been deleted since it was saved; only committed ones ever are.
+      const highWatermark = Math.max(stored, log.logStartOffset)
       partition = new Partition({ ...wiring, ...target, log, highWatermark, nodeId, environment })
       this.#onDisk.add(key)
       this.#hosted.set(key, partition)

@@ -101,6 +101,13 @@ export class Partition {
     }
   }
 
+  /** To be wired to the log's own events: records left it at its start. */
+  logStartMoved(startOffset: Offset): void {
+    this.leader?.logStartMoved(startOffset)
+    // Parked followers are to do the same.
+    this.writtenFetches.wakeAll()
+  }
+
   /** Takes the role that metadata gives. Calls must not overlap; the registry runs them one after the other. */
   async update(target: PartitionTarget): Promise<void> {
     if (this.#closed) return
@@ -194,6 +201,7 @@ export class Partition {
     })
     const { log, committedFetches } = this
     this.#role = new LeaderRole({
+      nodeId,
       topicId,
       partition,
       environment,

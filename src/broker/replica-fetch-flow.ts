@@ -95,7 +95,10 @@ export class ReplicaFetchFlow {
       const { fetchOffset, flushedOffset, lastFetchedEpoch, currentLeaderEpoch } = request
       const position = { fetchOffset, flushedOffset, lastFetchedEpoch, currentLeaderEpoch }
       const result = role.followerFetched({ replicaId, brokerEpoch, ...position })
-      if (result.kind === 'accepted') return { kind: 'readable', role, request }
+      if (result.kind === 'accepted') {
+        if (request.logStartOffset !== null) role.followerStartsAt(replicaId, request.logStartOffset)
+        return { kind: 'readable', role, request }
+      }
       if (result.kind === 'error') {
         const error = wireErrorOf(new VltavaError(result.code))
         return {
@@ -146,8 +149,12 @@ function read(
       : {
           response: { error: null, diverging: null, ...boundsOf(role), batchesBytes: bytesOf(batches) },
           batches,
-          urgent: false,
+          // A deletion waits for the follower to do the same.
+          urgent: request.logStartOffset !== null && request.logStartOffset < role.options.log.logStartOffset,
         }
+  // With the bounds: what the follower wants next may just have been deleted.
+  const refused = (thrown: unknown): Slot<PartitionResponse> =>
+    urgent({ error: partitionErrorOf(thrown), ...boundsOf(role), diverging: null, batchesBytes: 0 })
   const { log } = role.options
   const maxBytes = Math.min(limit.budget, request.maxBytes)
   if (request.fetchOffset >= log.logEndOffset || maxBytes <= 0) return found([])
@@ -158,8 +165,8 @@ function read(
       maxBytes,
       atLeastOneBatch: limit.first,
     })
-    return batches instanceof Promise ? batches.then(found, failed) : found(batches)
+    return batches instanceof Promise ? batches.then(found, refused) : found(batches)
   } catch (thrown) {
-    return failed(thrown)
+    return refused(thrown)
   }
 }

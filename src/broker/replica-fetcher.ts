@@ -231,9 +231,10 @@ function requestOf({ role, request, maxBytes }: Asked): {
   topicId: string
   partition: number
   maxBytes: number
+  logStartOffset: Offset
 } & FetchRequest {
-  const { topicId, partition } = role.options
-  return { topicId, partition, maxBytes, ...request }
+  const { topicId, partition, log } = role.options
+  return { topicId, partition, maxBytes, logStartOffset: log.logStartOffset, ...request }
 }
 
 function responseOf(

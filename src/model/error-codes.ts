@@ -67,6 +67,7 @@ export const ERRORS = {
     true,
     'The change was not tried because another one of the same batch failed.',
   ),
+  POLICY_VIOLATION: row(44, false, true, 'The settings of the topic do not allow this.'),
   STORAGE_ERROR: row(56, true, false, 'The disk of this broker failed.'),
   FENCED_LEADER_EPOCH: row(
     74,

@@ -3,6 +3,7 @@ import { alterPartition } from './alter-partition.ts'
 import type { AnyApi } from './api.ts'
 import { brokerHeartbeat, fetchMetadata, registerBroker } from './broker-lifecycle.ts'
 import { clusterMetadata, metadataChanged } from './cluster-metadata.ts'
+import { deleteRecords } from './delete-records.ts'
 import { fetch } from './fetch.ts'
 import { authenticate, hello } from './hello.ts'
 import { listOffsets } from './list-offsets.ts'
@@ -20,6 +21,7 @@ export const APIS: readonly AnyApi[] = [
   hello,
   createTopic,
   deleteTopic,
+  deleteRecords,
   authenticate,
   replicaFetch,
   flushedNote,

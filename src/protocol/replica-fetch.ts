@@ -7,7 +7,7 @@ import {
   topicIdSchema,
 } from '../model/id-schemas.ts'
 import { FETCH_RESPONSE_MAX_BYTES, PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
-import { integer, list, nullable, struct } from '../schema/schema.ts'
+import { integer, list, nullable, struct, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 import { errorOrNoneSchema } from './error-schema.ts'
 
@@ -37,6 +37,8 @@ export const replicaFetch = defineApi({
         /** The leader epoch of the follower's last record; -1 while its log is empty. */
         lastFetchedEpoch: leaderEpochOrNoneSchema,
         maxBytes: integer(1, FETCH_RESPONSE_MAX_BYTES),
+        /** The follower's log start offset; null where it does not say. Below the leader's, the fetch does not park. */
+        logStartOffset: withFallback(nullable(offsetSchema), null),
       }),
       PARTITIONS_PER_REQUEST_MAX,
     ),

@@ -158,6 +158,11 @@ export const CONFIG_TABLE = {
     { fallback: 5_000, min: 100, max: DAY_MS },
     'How often high watermarks and recovery points are saved.',
   ),
+  'log.retention.check.interval.ms': integer(
+    'ms',
+    { fallback: 300_000, min: 100, max: DAY_MS },
+    'How often logs are looked at for records to delete by age or size, and for segments older than segment.ms.',
+  ),
   'log.tail.cache.bytes': integer(
     'bytes',
     { fallback: 64 * MIB, min: 0, max: 64 * 1024 * MIB },

@@ -17,6 +17,7 @@ export function brokerSettingsOf({ integers }: NodeConfig): BrokerSettings {
     replicaFetchMaxBytes: integers['replica.fetch.max.bytes'],
     replicaFetchResponseMaxBytes: integers['replica.fetch.response.max.bytes'],
     checkpointIntervalMs: integers['replica.high.watermark.checkpoint.interval.ms'],
+    retentionCheckIntervalMs: integers['log.retention.check.interval.ms'],
     controllerRequestTimeoutMs: CONTROLLER_REQUEST_TIMEOUT_MS,
     heartbeatTimeoutMs: Math.min(
       CONTROLLER_REQUEST_TIMEOUT_MS,

@@ -37,7 +37,6 @@ export class PartitionLog {
   readonly partition: PartitionIndex
   /** The tail that recovery cut off when the log was opened; null when nothing was missing. */
   readonly droppedTail: DroppedTail | null
-  /** What retention looks at. */
   readonly retained: RetainedSegments
   readonly #segments: SegmentList
   readonly #epochs: LeaderEpochsFile

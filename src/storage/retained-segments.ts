@@ -21,10 +21,12 @@ export class RetainedSegments {
     this.#clock = options.clock
   }
 
-  /** The largest time of a record in the active segment; -1 where there is none. */
-  get newestTimestampMs(): number {
+  /** The largest time of a record at the end of the log: in the active segment, or the one before it. -1: there is none. */
+  async newestTimestampMs(): Promise<number> {
     const { active } = this.#segments
-    return active.isActive ? active.active.maxTimestampMs : -1
+    const isEmpty = active.baseOffset === active.endOffset
+    const last = isEmpty ? (this.#segments.all.at(-2) ?? active) : active
+    return (await this.#look(last, { size: false, time: true })).maxTimestampMs ?? -1
   }
 
   /**
