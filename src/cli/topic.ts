@@ -1,4 +1,4 @@
-// vltava topic create | list | describe | delete
+// vltava topic create | list | describe | delete | delete-records
 import type { Command } from 'commander'
 import { type BootstrapOptions, withBootstrap, withClient } from './client-options.ts'
 import { columns, plural } from './output.ts'
@@ -6,6 +6,12 @@ import { EXIT, type RunAction, say, type Terminal, UsageError } from './terminal
 import { parseInteger, parsePair } from './text-options.ts'
 
 const INT32 = { min: -(2 ** 31), max: 2 ** 31 - 1 } as const
+
+interface DeleteRecordsOptions extends BootstrapOptions {
+  readonly partition: string
+  readonly before: string
+  readonly yes?: boolean
+}
 
 interface CreateOptions extends BootstrapOptions {
   readonly partitions: string
@@ -42,6 +48,14 @@ export function addTopicCommands(program: Command, terminal: Terminal, run: RunA
     .option('--yes', 'needed: the records cannot be brought back')
     .action((name: string, options: BootstrapOptions & { yes?: boolean }) =>
       run(() => remove(name, options, terminal)),
+    )
+  withBootstrap(topic.command('delete-records <topic>'))
+    .description('delete the records of a partition below an offset')
+    .requiredOption('--partition <number>', 'which partition')
+    .requiredOption('--before <offset>', 'the first offset to keep, or "end" to delete all that is committed')
+    .option('--yes', 'needed: the records cannot be brought back')
+    .action((name: string, options: DeleteRecordsOptions) =>
+      run(() => deleteRecords(name, options, terminal)),
     )
 }
 
@@ -136,5 +150,28 @@ async function remove(
   }
   await withClient(options, terminal, (client) => client.admin.deleteTopic(name))
   say(terminal, `Deleted ${name}.`)
+  return EXIT.done
+}
+
+async function deleteRecords(
+  topic: string,
+  options: DeleteRecordsOptions,
+  terminal: Terminal,
+): Promise<number> {
+  const partition = parseInteger(options.partition, { option: '--partition', min: 0, max: INT32.max })
+  const before =
+    options.before === 'end'
+      ? options.before
+      : parseInteger(options.before, { option: '--before', min: 0, max: Number.MAX_SAFE_INTEGER })
+  if (options.yes !== true) {
+    throw new UsageError(
+      `this deletes the records of partition ${partition} of ${JSON.stringify(topic)} below ` +
+        `${before === 'end' ? 'its end' : `offset ${before}`} on every broker; add --yes if you mean it`,
+    )
+  }
+  const { logStartOffset } = await withClient(options, terminal, (client) =>
+    client.admin.deleteRecords({ topic, partition, before }),
+  )
+  say(terminal, `Partition ${partition} of ${topic} starts at offset ${logStartOffset} now.`)
   return EXIT.done
 }

@@ -1,6 +1,6 @@
 // What the admin calls take, and the checks of it.
 import { VltavaError } from '../model/errors.ts'
-import type { PartitionIndex } from '../model/ids.ts'
+import type { Offset, PartitionIndex } from '../model/ids.ts'
 import { customOption, type Given, integerOption, resolveOptions, showValue } from './options.ts'
 import type { OffsetSpec } from './start-position.ts'
 
@@ -94,6 +94,33 @@ export function resolveListOffsets(given: ListOffsetsOptions) {
     throw new VltavaError('INVALID_ARGUMENT', `listOffsets: the topic must be text, got ${showValue(topic)}.`)
   }
   return { topic, ...resolveOptions(LIST_OFFSETS_OPTIONS, rest, 'listOffsets') }
+}
+
+const DELETE_RECORDS_OPTIONS = {
+  /** Milliseconds for the whole call. 100 to 300,000, default 30,000. */
+  timeoutMs,
+} as const
+
+export type DeleteRecordsOptions = Given<typeof DELETE_RECORDS_OPTIONS> & {
+  readonly topic: string
+  readonly partition: PartitionIndex
+  /** The first offset to keep, at most the high watermark; `'end'`: all that is committed goes. */
+  readonly before: Offset | 'end'
+}
+
+export function resolveDeleteRecords(given: DeleteRecordsOptions) {
+  const { topic, partition, before, ...rest } = given
+  const isOffset = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+  const problem =
+    typeof topic !== 'string'
+      ? `the topic must be text, got ${showValue(topic)}`
+      : !isOffset(partition)
+        ? `the partition must be a number from 0, got ${showValue(partition)}`
+        : before !== 'end' && !isOffset(before)
+          ? `before must be an offset from 0, or "end", got ${showValue(before)}`
+          : null
+  if (problem !== null) throw new VltavaError('INVALID_ARGUMENT', `deleteRecords: ${problem}.`)
+  return { topic, partition, before, ...resolveOptions(DELETE_RECORDS_OPTIONS, rest, 'deleteRecords') }
 }
 
 export function specOf(at: OffsetAt): OffsetSpec {

@@ -7,8 +7,10 @@ import { clusterMetadata } from '../protocol/cluster-metadata.ts'
 import { createTopic, deleteTopic } from '../protocol/topics.ts'
 import {
   type CreateTopicOptions,
+  type DeleteRecordsOptions,
   type ListOffsetsOptions,
   resolveCreateTopic,
+  resolveDeleteRecords,
   resolveListOffsets,
   resolveTimeoutMs,
   specOf,
@@ -18,6 +20,7 @@ import type { ClientContext } from './client-context.ts'
 import type { PartitionOffsets, TopicSnapshot } from './cluster-calls.ts'
 import type { BrokerView, PartitionView } from './cluster-view.ts'
 import type { BrokerAddress } from './connections.ts'
+import { deleteRecordsOf } from './delete-records.ts'
 import { retryAction } from './retry.ts'
 import { noSuchPartition } from './start-position.ts'
 
@@ -186,6 +189,23 @@ export class Admin {
         return new Map(wanted.map((partition) => [partition, specOf(at)]))
       },
     })
+  }
+
+  /**
+   * Deletes the records of a partition below an offset, for good, and waits until no in-sync replica holds them any more.
+   * Called again with the same offset it does no harm.
+   * @returns where the log starts now.
+   * @throws VltavaError OFFSET_OUT_OF_RANGE beyond the high watermark, POLICY_VIOLATION for a topic that is only
+   *   compacted, REQUEST_TIMED_OUT when a replica has not followed in time (it will), UNKNOWN_TOPIC_OR_PARTITION
+   */
+  async deleteRecords(options: DeleteRecordsOptions): Promise<{ readonly logStartOffset: Offset }> {
+    const { timeoutMs, ...deletion } = resolveDeleteRecords(options)
+    const { calls } = this.#context
+    const logStartOffset = await deleteRecordsOf(calls, {
+      ...deletion,
+      deadlineMs: calls.deadlineMs(timeoutMs),
+    })
+    return { logStartOffset }
   }
 
   async #endOffsets(

@@ -3,7 +3,7 @@ import { Sleeper } from '../base/async/sleeper.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import { toVltavaError, VltavaError } from '../model/errors.ts'
-import type { LeaderEpoch, Offset, PartitionIndex } from '../model/ids.ts'
+import type { LeaderEpoch, Offset, PartitionIndex, TopicId } from '../model/ids.ts'
 import { backoffMs } from '../net/backoff.ts'
 import type { Connection } from '../net/connection.ts'
 import type { ResponseOf } from '../protocol/api.ts'
@@ -16,7 +16,7 @@ import { type BrokerView, ClusterView, leaderOf, type TopicView } from './cluste
 import type { Connections } from './connections.ts'
 import { closedError } from './errors.ts'
 import { retryAction } from './retry.ts'
-import type { LogBounds, OffsetSpec } from './start-position.ts'
+import { type LogBounds, noSuchPartition, type OffsetSpec } from './start-position.ts'
 import { UNKNOWN_TOPIC_WAIT_MS, unknownTopicError } from './unknown-topic.ts'
 
 /** A topic that was just created is looked for at short intervals: its creator waits for it. */
@@ -179,6 +179,44 @@ export class ClusterCalls {
       const final = errors.find((error) => retryAction(error) === 'fail')
       if (final !== undefined) throw final
       if (!(await this.#pause(failures, ask.deadlineMs))) throw errors[0]!
+    }
+  }
+
+  /**
+   * Asks the leader of a partition until it has answered, with fresh metadata for each attempt.
+   * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION, the answer that is not retriable, or the last error.
+   */
+  async askLeader<T>(ask: {
+    readonly topic: string
+    readonly partition: PartitionIndex
+    readonly deadlineMs: number
+    readonly request: (
+      connection: Connection,
+      leader: { readonly topicId: TopicId; readonly leaderEpoch: LeaderEpoch; readonly timeoutMs: number },
+    ) => Promise<T>
+  }): Promise<T> {
+    const { clock, connections, settings } = this.#options
+    const { partition, deadlineMs } = ask
+    for (let failures = 1; ; failures++) {
+      const { view, topic } = await this.topic(ask.topic, deadlineMs)
+      const partitionsCount = topic.partitions.length
+      if (partition >= partitionsCount) throw noSuchPartition(ask.topic, { partition, partitionsCount })
+      try {
+        const leader = leaderOf(view, topic, partition)
+        if (leader === null)
+          throw new VltavaError(
+            'LEADER_NOT_AVAILABLE',
+            `Partition ${partition} of "${ask.topic}" has no leader.`,
+          )
+        const connection = await connections.dial(leader)
+        const leftMs = Math.max(1, Math.ceil(deadlineMs - clock.monotonicMs()))
+        const timeoutMs = Math.min(leftMs, settings.requestTimeoutMs)
+        const { leaderEpoch } = topic.partitions[partition]!
+        return await ask.request(connection, { topicId: topic.topicId, leaderEpoch, timeoutMs })
+      } catch (thrown) {
+        const error = toVltavaError(thrown)
+        if (retryAction(error) === 'fail' || !(await this.#pause(failures, deadlineMs))) throw error
+      }
     }
   }
 
