@@ -25,6 +25,8 @@ export interface BatchOutcomesOptions {
   readonly onRoom: () => void
 }
 
+const NO_LEADER = { leaderEpoch: -1, leader: null }
+
 export class BatchOutcomes {
   readonly #options: BatchOutcomesOptions
 
@@ -67,13 +69,15 @@ export class BatchOutcomes {
     const { log, clock } = environment
     const { topic, partition, failures } = queue
     log.debug('produce-retry', { topic, partition, failures, code: error.code, detail: error.message })
-    const epoch = intake.topic(topic)?.view?.partitions[partition]?.leaderEpoch ?? -1
+    const { leaderEpoch: epoch, leader } = intake.topic(topic)?.view?.partitions[partition] ?? NO_LEADER
     // The client has heard of a newer leader meanwhile: no need to wait, nor to ask who it is.
     const isOutdated = action === 'refresh' && epoch > queue.triedEpoch
     const nowMs = clock.monotonicMs()
     accumulator.putBack(queue, isOutdated ? nowMs : nowMs + this.#pauseMs(queue))
     intake.topic(topic)?.sticky.endTurn(partition)
-    if (action === 'refresh' && !isOutdated) metadata.requestRefresh()
+    if (action !== 'refresh' || isOutdated) return
+    // Whoever cannot get a record acknowledged may have been replaced, and be the last to tell.
+    metadata.requestRefresh(error.code === 'REQUEST_TIMED_OUT' ? leader : null)
   }
 
   /** Something keeps the queue's first batch from being sent at all. */

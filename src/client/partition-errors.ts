@@ -28,8 +28,8 @@ export class PartitionErrors {
       return
     }
     this.#again(state, error)
-    // Who cannot say for long whether an offset is committed may have been replaced.
-    if (error.code === 'OFFSET_NOT_AVAILABLE') this.#askElsewhere(state)
+    // Who does not answer, or cannot say whether an offset is committed, may have been replaced.
+    if (error.code === 'OFFSET_NOT_AVAILABLE' || error.code === 'REQUEST_TIMED_OUT') this.#askElsewhere(state)
     else if (action === 'refresh') this.#options.context.metadata.requestRefresh()
   }
 

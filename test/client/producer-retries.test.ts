@@ -39,6 +39,24 @@ describe('producer: retries', () => {
     await expectCleanClose(harness)
   })
 
+  it('a replaced leader that does not know, and is the only broker with a connection: the others are asked', async () => {
+    const harness = await makeHarness({ bootstrap: 'broker-1:9092' })
+    const { clock, cluster, client } = harness
+    const topic = cluster.addTopic('orders', [1])
+    const before = cluster.metadataBody(['orders'])
+    cluster.moveLeader(topic, 0, 2)
+    cluster.broker(1).onMetadata = () => ({ body: before })
+    // It waits for followers that ask somebody else now.
+    failWith(
+      cluster.broker(1),
+      numbers(0, 100).map(() => 'REQUEST_TIMED_OUT'),
+    )
+    const sent = watch(client.producer().send({ topic: 'orders', value: 'v' }))
+    await clock.run(2_000)
+    expect(sent.value).toMatchObject({ offset: 0, leaderEpoch: 1 })
+    await expectCleanClose(harness)
+  })
+
   it.each<[ErrorName]>([
     ['NOT_LEADER_OR_FOLLOWER'],
     ['FENCED_LEADER_EPOCH'],
