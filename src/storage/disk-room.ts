@@ -51,7 +51,7 @@ type Level = 'low' | 'high' | 'full'
 /** The warning comes at this many times the reserve at the latest, as its percentage is to that of the limit. */
 const WARN_RESERVES = 3
 /** A limit that was reached counts until this share of the disk more is free, or this share of the reserve. */
-const HYSTERESIS = { disk: 1 / 100, reserve: 1 / 4 }
+const HYSTERESIS = { disk: 1 / 100, reserve: 1 / 4 } as const
 /** A write that found no room where there should be some (a quota, say) ends the taking of records for so many checks. */
 const CHECKS_BLOCKED = 5
 
