@@ -5,6 +5,7 @@ import type { Process } from '../base/process.ts'
 import type { Random } from '../base/random.ts'
 import type { IncarnationId, NodeId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
+import type { LogScrubSettings } from '../storage/log-scrub.ts'
 
 /** The ports of one broker, one set per run of its process. */
 export interface BrokerEnvironment {
@@ -31,6 +32,7 @@ export interface BrokerSettings {
    */
   readonly heartbeatTimeoutMs: number
   readonly controlledShutdownTimeoutMs: number
+  readonly scrub: LogScrubSettings
 }
 
 /** Opens, or returns the open, authenticated connection to another node (or to this one). */

@@ -1,6 +1,7 @@
 import type { Sleeper } from '../base/async/sleeper.ts'
 import { toVltavaError } from '../model/errors.ts'
 import type { BrokerEpoch, DirectoryId, MetadataOffset, TopicPartition } from '../model/ids.ts'
+import { PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
 import { brokerHeartbeat, registerBroker } from '../protocol/broker-lifecycle.ts'
 import type { BrokerEnvironment, BrokerIdentity, BrokerSettings } from './broker-environment.ts'
 import type { ControllerLink } from './controller-link.ts'
@@ -28,6 +29,8 @@ export interface BrokerLifecycleOptions {
   readonly appliedOffset: () => MetadataOffset
   /** null until the logs of the replayed image are open; then those that are missing or damaged. */
   readonly offlineLogs: () => readonly TopicPartition[] | null
+  /** Logs of which a part is damaged. */
+  readonly damagedLogs: () => readonly TopicPartition[]
 }
 
 /** Registers this run of the broker, keeps its session alive and asks to be unfenced or to stop. */
@@ -124,6 +127,7 @@ export class BrokerLifecycle {
           wantUnfenced: offlineLogs !== null && !this.#wantShutdown,
           wantShutdown: this.#wantShutdown,
           offlineLogs: this.#fenced ? (offlineLogs ?? []) : [],
+          damagedLogs: this.#options.damagedLogs().slice(0, PARTITIONS_PER_REQUEST_MAX),
         },
         { timeoutMs: settings.heartbeatTimeoutMs },
       )

@@ -12,8 +12,10 @@ import { fetch } from '../protocol/fetch.ts'
 import { listOffsets } from '../protocol/list-offsets.ts'
 import { produce } from '../protocol/produce.ts'
 import { flushedNote, highWatermarkNote, replicaFetch } from '../protocol/replica-fetch.ts'
+import { replicaRead } from '../protocol/replica-read.ts'
 import type { createTopic, deleteTopic } from '../protocol/topics.ts'
 import type { LogDirectory } from '../storage/log-directory.ts'
+import { LogScrub } from '../storage/log-scrub.ts'
 import { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerIdentity, BrokerSettings, ConnectPeer } from './broker-environment.ts'
 import { BrokerLifecycle } from './broker-lifecycle.ts'
@@ -26,10 +28,13 @@ import { ListOffsetsFlow } from './list-offsets-flow.ts'
 import { describeCluster } from './metadata-flow.ts'
 import { MetadataFollower } from './metadata-follower.ts'
 import { MetadataHints } from './metadata-hints.ts'
+import type { Partition } from './partition.ts'
 import { PartitionRegistry } from './partition-registry.ts'
 import { ProduceFlow } from './produce-flow.ts'
 import { ReplicaFetchFlow } from './replica-fetch-flow.ts'
 import { ReplicaFetchers } from './replica-fetchers.ts'
+import { ReplicaReadFlow } from './replica-read-flow.ts'
+import { ReplicaRepairer } from './replica-repairer.ts'
 import { RetentionCheck } from './retention-check.ts'
 import { TopicAdminFlow } from './topic-admin-flow.ts'
 
@@ -62,6 +67,8 @@ export class BrokerNode {
   readonly #metadata: MetadataFollower
   readonly #registry: PartitionRegistry
   readonly #fetchers: ReplicaFetchers
+  readonly #repairer: ReplicaRepairer
+  readonly #scrub: LogScrub
   readonly #hints = new MetadataHints()
   readonly #waiters: ImageWaiters
   readonly #topics: TopicAdminFlow
@@ -114,6 +121,15 @@ export class BrokerNode {
         reportFlush: (partition, flushedOffset) => this.#fetchers.reportFlush(partition, flushedOffset),
       },
       onApplied: (before, after) => this.#applied(before, after),
+      onDamaged: () => this.#damaged(),
+    })
+    const hosted = (): Iterable<Partition> => this.#registry.hosted
+    const image = (): ClusterImage => this.#registry.applied
+    this.#repairer = new ReplicaRepairer({ environment, nodeId: identity.nodeId, connectPeer, image, hosted })
+    this.#scrub = new LogScrub({
+      ...environment,
+      settings: settings.scrub,
+      logs: () => [...this.#registry.hosted].map(({ log }) => log),
     })
     this.#retention = new RetentionCheck({
       environment,
@@ -145,6 +161,7 @@ export class BrokerNode {
       onRegistered: () => this.#registry.resume(),
       appliedOffset: () => this.#registry.appliedOffset,
       offlineLogs: () => this.#registry.offlineLogs,
+      damagedLogs: () => this.#registry.damagedLogs,
     })
   }
 
@@ -180,6 +197,8 @@ export class BrokerNode {
     const { environment, settings } = this.#options
     const died = (what: string) => (error: unknown) => environment.process.fail(`${what} stopped`, error)
     this.#running.push(this.#lifecycle.run().catch(died('the broker session')))
+    this.#running.push(this.#repairer.run().catch(died('the repair of damaged logs')))
+    this.#running.push(this.#scrub.run().catch(died('the scrub')))
     this.#running.push(this.#metadata.run().catch(died('following the metadata')))
     const checkLag = (): void => {
       for (const partition of this.#registry.hosted) partition.tick()
@@ -232,6 +251,8 @@ export class BrokerNode {
     router.handle(replicaFetch, ({ connection, body }) =>
       replicaFlow.handle(body, { replicaId: connection.identity!.nodeId, connection }),
     )
+    const readFlow = new ReplicaReadFlow({ registry })
+    router.handle(replicaRead, ({ body }) => readFlow.handle(body))
     router.handle(flushedNote, ({ connection, body }) => {
       replicaFlow.flushed(body, connection.identity!.nodeId)
       return null
@@ -262,6 +283,8 @@ export class BrokerNode {
     this.#link.close()
     this.#waiters.close()
     this.#fetchers.stop()
+    this.#repairer.stop()
+    this.#scrub.stop()
     await Promise.all(this.#running)
     await this.#retention.stop()
     await this.#checkpointing
@@ -287,10 +310,17 @@ export class BrokerNode {
     this.counters.forget(topicId)
   }
 
+  /** The controller hears of it at once, and whoever has the records is asked for them. */
+  #damaged(): void {
+    this.#lifecycle.hurry()
+    this.#repairer.wake()
+  }
+
   #applied(before: ClusterImage, after: ClusterImage): void {
     this.#adoptCluster(after)
     this.#hints.publish(this.#options.identity.nodeId, { before, after })
     this.#waiters.reached(after.metadataOffset)
+    if (this.#registry.damagedLogs.length > 0) this.#repairer.wake()
     if (!this.isReady) this.#lifecycle.hurry()
   }
 

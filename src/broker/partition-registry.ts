@@ -29,6 +29,8 @@ export interface PartitionRegistryOptions {
   readonly directory: LogDirectory
   readonly nodeId: NodeId
   readonly brokerEpoch: () => BrokerEpoch | null
+  /** Called when damage in a log was found or repaired. */
+  readonly onDamaged: () => void
   /** What the registry itself does not know of a new partition. */
   readonly wiring: Pick<
     PartitionOptions,
@@ -74,7 +76,13 @@ export class PartitionRegistry {
 
   /** null until the logs of the replayed image are open. */
   get offlineLogs(): readonly TopicPartition[] | null {
-    return this.#applied === EMPTY_IMAGE || this.#unopened.size > 0 ? null : [...this.#offline.values()]
+    if (this.#applied === EMPTY_IMAGE || this.#unopened.size > 0) return null
+    return [...this.#offline.values(), ...this.#logsThat(({ log }) => log.health.isEndLost)]
+  }
+
+  /** Logs of which a part is damaged. */
+  get damagedLogs(): readonly TopicPartition[] {
+    return this.#logsThat(({ log }) => log.health.damagedRanges.length > 0)
   }
 
   get hosted(): IterableIterator<Partition> {
@@ -162,6 +170,12 @@ export class PartitionRegistry {
       this.#applied = image
       this.#options.onApplied(before, image)
     }
+  }
+
+  #logsThat(test: (partition: Partition) => boolean): readonly TopicPartition[] {
+    return [...this.#hosted.values()]
+      .filter(test)
+      .map(({ options: { topicId, partition } }) => ({ topicId, partition }))
   }
 
   #mayApply(image: ClusterImage): boolean {
@@ -289,6 +303,8 @@ export class PartitionRegistry {
     }
     const partition = this.#hosted.get(key) ?? (await this.#open(key, delta))
     if (partition === null) return
+    const { health } = partition.log
+    if (health.isEndLost && !delta.after.isr.includes(nodeId)) await health.endLossReported()
     const config = topicConfigOf(delta.topic.configs)
     const target: PartitionTarget = {
       image: delta.after,
@@ -313,6 +329,7 @@ export class PartitionRegistry {
           onWritten: (endOffset) => partition?.written(endOffset),
           onFlushed: (flushedOffset) => partition?.flushed(flushedOffset),
           onStartMoved: (startOffset) => partition?.logStartMoved(startOffset),
+          onDamaged: () => this.#options.onDamaged(),
         },
       })
       const stored = Math.min(directory.highWatermark(target) ?? 0, log.logEndOffset)
@@ -321,6 +338,7 @@ export class PartitionRegistry {
       partition = new Partition({ ...wiring, ...target, log, highWatermark, nodeId, environment })
       this.#onDisk.add(key)
       this.#hosted.set(key, partition)
+      if (log.health.damagedRanges.length > 0) this.#options.onDamaged()
       return partition
     } catch (thrown) {
       if (!(thrown instanceof CorruptLogError)) throw thrown

@@ -94,7 +94,7 @@ export class ReplicaFetchFlow {
       const role = this.#registry.require(partitionKey(request.topicId, request.partition)).requireLeader()
       const { fetchOffset, flushedOffset, lastFetchedEpoch, currentLeaderEpoch } = request
       const position = { fetchOffset, flushedOffset, lastFetchedEpoch, currentLeaderEpoch }
-      const result = role.followerFetched({ replicaId, brokerEpoch, ...position })
+      const result = role.followerFetched({ replicaId, brokerEpoch, ...position, isDamaged: request.damaged })
       if (result.kind === 'accepted') {
         if (request.logStartOffset !== null) role.followerStartsAt(replicaId, request.logStartOffset)
         return { kind: 'readable', role, request }

@@ -232,9 +232,12 @@ function requestOf({ role, request, maxBytes }: Asked): {
   partition: number
   maxBytes: number
   logStartOffset: Offset
+  damaged: boolean
 } & FetchRequest {
   const { topicId, partition, log } = role.options
-  return { topicId, partition, maxBytes, logStartOffset: log.logStartOffset, ...request }
+  const { logStartOffset } = log
+  const damaged = log.health.damagedRanges.length > 0
+  return { topicId, partition, maxBytes, logStartOffset, damaged, ...request }
 }
 
 function responseOf(

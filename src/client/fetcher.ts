@@ -13,7 +13,7 @@ import type { ResolvedConsumerOptions } from './consumer-options.ts'
 import { Dialer } from './dialer.ts'
 import { fetchBody, fetchBytes, planFetches } from './fetch-plan.ts'
 import { FetchedFrame, readFetchedBatches } from './fetched-batches.ts'
-import { PartitionErrors } from './partition-errors.ts'
+import { damagedAtBroker, PartitionErrors } from './partition-errors.ts'
 import { querySpecOf, startingPositions, startOffsetOf } from './start-position.ts'
 import { type PartitionState, SubscriptionState, type UnderWay } from './subscription-state.ts'
 import { UNKNOWN_TOPIC_WAIT_MS, unknownTopicError } from './unknown-topic.ts'
@@ -194,7 +194,7 @@ export class Fetcher {
         if (state.underWay !== underWay) continue
         state.underWay = null
         const result = results.get(state.partition)!
-        if (result instanceof VltavaError) this.#failed(state, result)
+        if (result instanceof VltavaError) this.#failed(state, damagedAtBroker(result))
         else this.#subscription!.located(state, startOffsetOf(state.start, result))
       }
       this.#progress()
@@ -261,7 +261,7 @@ export class Fetcher {
       if (state.underWay !== askedUnder) continue
       state.underWay = null
       if (result.error !== null) {
-        this.#refused(state, errorOfWire(result.error), result)
+        this.#refused(state, damagedAtBroker(errorOfWire(result.error)), result)
       } else if (result.diverging !== null) {
         this.#errors.diverged(this.#subscription!, state, result.diverging)
       } else if (this.#received(state, batches, { frame, leaderEpoch: askedUnder.leaderEpoch })) {

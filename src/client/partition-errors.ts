@@ -23,7 +23,7 @@ export class PartitionErrors {
   /** A question about the partition has failed: it is asked again after a pause, or the partition has failed. */
   happened(subscription: SubscriptionState, state: PartitionState, error: VltavaError): void {
     const action = retryAction(error)
-    if (action === 'fail') {
+    if (action === 'fail' || this.#isPastRepair(state, error)) {
       subscription.fail(state, naming(this.#options.options.topic, state, error))
       return
     }
@@ -150,6 +150,13 @@ export class PartitionErrors {
     this.#tell(state, error, nowMs)
   }
 
+  /** Damage is repaired from another replica, or another one leads, within seconds as a rule. */
+  #isPastRepair(state: PartitionState, error: VltavaError): boolean {
+    if (error.code !== 'CORRUPT_MESSAGE' || state.failingSinceMs === null) return false
+    const { context, options } = this.#options
+    return context.environment.clock.monotonicMs() - state.failingSinceMs >= options.requestTimeoutMs
+  }
+
   /** Asks who leads, and whoever is thought to lead last. */
   #askElsewhere(state: PartitionState): void {
     const leader = this.#topic()?.partitions[state.partition]?.leader ?? null
@@ -176,6 +183,12 @@ export class PartitionErrors {
     // In a turn of its own, so that an error it throws is an uncaught one and does not end the fetching.
     if (onProblem !== null) queueMicrotask(() => onProblem(problem))
   }
+}
+
+/** A broker whose copy is damaged says so; the records may be there again in a moment, so they are asked for again. */
+export function damagedAtBroker(error: VltavaError): VltavaError {
+  if (error.code !== 'CORRUPT_MESSAGE') return error
+  return new VltavaError(error.code, error.message, { retriable: true, cause: error })
 }
 
 function naming(topic: string, state: PartitionState, error: VltavaError): VltavaError {

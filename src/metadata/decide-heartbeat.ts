@@ -16,6 +16,8 @@ export interface Heartbeat {
   readonly wantUnfenced: boolean
   readonly wantShutdown: boolean
   readonly offlineLogs: readonly TopicPartition[]
+  /** Logs of which a part is damaged, but which hold every offset. */
+  readonly damagedLogs: readonly TopicPartition[]
   /** How far every other unfenced broker is known to have applied the metadata log; Infinity when there is none. */
   readonly appliedByOthers: MetadataOffset
 }
@@ -86,34 +88,44 @@ interface Serving {
 }
 
 /**
- * Logs that are missing or damaged leave ISR and ELR: electing such a replica would lose acknowledged records. A broker that
- * is unfenced is elected wherever it is eligible and nobody leads.
+ * Logs that are missing, or of which nobody knows where they ended, leave ISR and ELR: electing such a replica would lose
+ * acknowledged records. Logs with damaged parts hold every offset, so electing them loses nothing, but some records cannot
+ * be read there: they leave the ISR where another member serves. A broker that is unfenced is elected wherever it is eligible
+ * and nobody leads.
  */
 function partitionChanges(
   context: DecisionContext,
   { broker, unfences, heartbeat }: Serving,
 ): MetadataRecord[] {
-  if (!unfences && heartbeat.offlineLogs.length === 0) return []
+  if (!unfences && heartbeat.offlineLogs.length === 0 && heartbeat.damagedLogs.length === 0) return []
   const { brokerId } = broker
   const brokers = brokersWith(context.image, { brokerId, serves: true, mayLead: !broker.shuttingDown })
   const offline = indexOf(heartbeat.offlineLogs)
+  const damaged = indexOf(heartbeat.damagedLogs)
   const offlineCause = causeOf(
     context,
     'log-offline',
-    `broker ${brokerId} reports the log missing or damaged`,
+    `broker ${brokerId} reports the log missing or without its end`,
   )
+  const damagedCause = causeOf(context, 'log-offline', `broker ${brokerId} reports a part of the log damaged`)
   const elected = caughtUp(context, broker)
   const records: MetadataRecord[] = []
   for (const target of partitionsOf(context.image)) {
     const { partition, topic } = target
     if (!partition.replicas.includes(brokerId)) continue
     const isOffline = offline.get(topic.topicId)?.has(partition.partition) === true
-    if (isOffline ? !isEligible(partition, brokerId) : !unfences || partition.leader !== null) continue
+    const isReplaced =
+      !isOffline &&
+      partition.isr.includes(brokerId) &&
+      damaged.get(topic.topicId)?.has(partition.partition) === true &&
+      partition.isr.some((member) => member !== brokerId && brokers.mayLead(member))
+    const isElected = unfences && partition.leader === null
+    if (isOffline ? !isEligible(partition, brokerId) : !isReplaced && !isElected) continue
     const changed = changePartition({
       ...target,
-      brokers,
+      brokers: isReplaced ? brokersWith(context.image, { brokerId, serves: false, mayLead: false }) : brokers,
       distrusted: isOffline ? [brokerId] : [],
-      cause: isOffline ? offlineCause : elected,
+      cause: isOffline ? offlineCause : isReplaced ? damagedCause : elected,
     })
     if (changed !== null) records.push(changed)
   }

@@ -10,6 +10,7 @@ import { listOffsets } from './list-offsets.ts'
 import { produce } from './produce.ts'
 import { findController, quorumProbe, raftMessage } from './quorum.ts'
 import { flushedNote, highWatermarkNote, replicaFetch } from './replica-fetch.ts'
+import { replicaRead } from './replica-read.ts'
 import { createTopic, deleteTopic } from './topics.ts'
 
 export const APIS: readonly AnyApi[] = [
@@ -33,6 +34,7 @@ export const APIS: readonly AnyApi[] = [
   quorumProbe,
   findController,
   raftMessage,
+  replicaRead,
 ]
 
 export const API_BY_KEY: ReadonlyMap<number, AnyApi> = new Map(APIS.map((api) => [api.key, api]))

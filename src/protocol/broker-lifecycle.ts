@@ -8,7 +8,7 @@ import {
   topicIdSchema,
 } from '../model/id-schemas.ts'
 import { PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
-import { boolean, bytes, integer, list, nullable, struct, text } from '../schema/schema.ts'
+import { boolean, bytes, integer, list, nullable, struct, text, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 
 /** The broker id is the one the connection proved; a message cannot name another (SEC-33). */
@@ -54,6 +54,14 @@ export const brokerHeartbeat = defineApi({
     offlineLogs: list(
       struct({ topicId: topicIdSchema, partition: partitionIndexSchema }),
       PARTITIONS_PER_REQUEST_MAX,
+    ),
+    /**
+     * Logs of which a part is damaged and no offset missing. They leave the ISR, and lead no more, where it has another
+     * member that serves. Told until they are repaired.
+     */
+    damagedLogs: withFallback(
+      list(struct({ topicId: topicIdSchema, partition: partitionIndexSchema }), PARTITIONS_PER_REQUEST_MAX),
+      [],
     ),
   }),
   response: struct({ fenced: boolean(), mayShutDown: boolean() }),

@@ -65,6 +65,7 @@ export const fetch = defineApi({
     'UNKNOWN_LEADER_EPOCH',
     'OFFSET_OUT_OF_RANGE',
     'OFFSET_NOT_AVAILABLE',
+    'CORRUPT_MESSAGE',
     'STORAGE_ERROR',
     'BROKER_FENCED',
   ],

@@ -7,7 +7,7 @@ import {
   topicIdSchema,
 } from '../model/id-schemas.ts'
 import { FETCH_RESPONSE_MAX_BYTES, PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
-import { integer, list, nullable, struct, withFallback } from '../schema/schema.ts'
+import { boolean, integer, list, nullable, struct, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 import { errorOrNoneSchema } from './error-schema.ts'
 
@@ -39,6 +39,8 @@ export const replicaFetch = defineApi({
         maxBytes: integer(1, FETCH_RESPONSE_MAX_BYTES),
         /** The follower's log start offset; null where it does not say. Below the leader's, the fetch does not park. */
         logStartOffset: withFallback(nullable(offsetSchema), null),
+        /** A part of the follower's log is damaged: it must not join the ISR before that is repaired. */
+        damaged: withFallback(boolean(), false),
       }),
       PARTITIONS_PER_REQUEST_MAX,
     ),
@@ -65,6 +67,7 @@ export const replicaFetch = defineApi({
     'UNKNOWN_LEADER_EPOCH',
     'STALE_BROKER_EPOCH',
     'OFFSET_OUT_OF_RANGE',
+    'CORRUPT_MESSAGE',
     'STORAGE_ERROR',
   ],
 })

@@ -23,6 +23,8 @@ export class FollowerProgress {
   // whose fsync takes longer than its next fetch, and a healthy replica would leave the ISR.
   #markOffset: Offset = UNKNOWN
   #markAtMs = 0
+  /** By its last fetch, a part of its log is damaged. */
+  isDamaged = false
 
   /** @param caughtUpAtMs when the follower last had all; -Infinity for never in this leadership. */
   constructor(replicaId: NodeId, caughtUpAtMs: number) {

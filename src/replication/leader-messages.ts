@@ -60,6 +60,8 @@ export interface FollowerFetch {
   readonly lastFetchedEpoch: LeaderEpoch
   /** What it has fsynced, exclusive. */
   readonly flushedOffset: Offset
+  /** A part of its log is damaged: it does not join the ISR before that is repaired. Default false. */
+  readonly isDamaged?: boolean
   readonly nowMs: number
 }
 

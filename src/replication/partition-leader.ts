@@ -143,6 +143,7 @@ export class PartitionLeader {
     if (follower === null) return { kind: 'error', code: 'UNKNOWN_LEADER_EPOCH' }
     if (fetch.brokerEpoch < follower.brokerEpoch) return { kind: 'error', code: 'STALE_BROKER_EPOCH' }
     follower.seenInBrokerEpoch(fetch.brokerEpoch)
+    follower.isDamaged = fetch.isDamaged ?? false
     const check = checkFetchPosition(fetch, this)
     if (check.kind !== 'valid') return check
     this.#observe(fetch.nowMs)

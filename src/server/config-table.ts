@@ -188,6 +188,16 @@ export const CONFIG_TABLE = {
     { fallback: 1_000, min: 10, max: 600_000 },
     'How often to look how full the disk is.',
   ),
+  'log.scrub.interval.ms': integer(
+    'ms',
+    { fallback: 7 * DAY_MS, min: 0, max: 365 * DAY_MS },
+    'How often all logs are read to find damage; 0 turns that off.',
+  ),
+  'log.scrub.bytes.per.second': integer(
+    'bytes',
+    { fallback: 8 * MIB, min: 1_024, max: 1024 * MIB },
+    'How fast the scrub reads at most.',
+  ),
   'controlled.shutdown.timeout.ms': integer(
     'ms',
     { fallback: 10_000, min: 0, max: 600_000 },

@@ -24,6 +24,10 @@ export function brokerSettingsOf({ integers }: NodeConfig): BrokerSettings {
       Math.max(1, Math.floor(integers['broker.session.timeout.ms'] / HEARTBEATS_PER_SESSION)),
     ),
     controlledShutdownTimeoutMs: integers['controlled.shutdown.timeout.ms'],
+    scrub: {
+      intervalMs: integers['log.scrub.interval.ms'],
+      bytesPerSecond: integers['log.scrub.bytes.per.second'],
+    },
   }
 }
 

@@ -87,6 +87,8 @@ export class LogDirectory {
   /** The open logs. */
   readonly #logs: Map<PartitionKey, PartitionLog>
   readonly #opening = new Set<PartitionKey>()
+  /** Logs that were closed in order in this run: their recovery points are their ends. */
+  readonly #closedHere = new Set<PartitionKey>()
   /** Making and removing directories, which would get in each other's way in the directory of a topic. */
   readonly #structure = new SerialExecutor(STRUCTURE_CHANGES_MAX)
   readonly #cleanShutdownBrokerEpoch: BrokerEpoch | null
@@ -221,8 +223,8 @@ export class LogDirectory {
 
   /**
    * Opens the log of a partition, which is not open.
-   * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION when there is none and `create` is false; CorruptLogError when its
-   *   records are damaged.
+   * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION when there is none and `create` is false; CorruptLogError when it is
+   *   damaged so that nothing of it can be opened.
    */
   async openPartition(partition: TopicPartition, options: OpenPartitionOptions): Promise<PartitionLog> {
     const key = partitionKey(partition.topicId, partition.partition)
@@ -240,6 +242,7 @@ export class LogDirectory {
       ...options,
       path: this.#topics.pathOf(partition),
       room: this.#room,
+      toleratesDamage: true,
     })
     await this.#noteMade(key, log)
     return log
@@ -258,7 +261,7 @@ export class LogDirectory {
     const path = joinPath(this.#options.path, 'metadata')
     await makeDurableDirectory(this.#environment.fileSystem, path)
     // It may use the disk up to its end: without it nothing could be deleted.
-    return this.#openLog({ ...METADATA_LOG, ...options, path, room: ALL_ROOM })
+    return this.#openLog({ ...METADATA_LOG, ...options, path, room: ALL_ROOM, toleratesDamage: false })
   }
 
   /**
@@ -293,6 +296,7 @@ export class LogDirectory {
     await log.close()
     this.#logs.delete(key)
     this.#files.closed(key, log.flushedOffset)
+    this.#closedHere.add(key)
   }
 
   /**
@@ -333,7 +337,7 @@ export class LogDirectory {
   }
 
   async #openLog(
-    options: Omit<OpenLogOptions, 'recoveryPoint' | 'lowerRecoveryPoint' | 'logStart'>,
+    options: Omit<OpenLogOptions, 'recoveryPoint' | 'lowerRecoveryPoint' | 'logStart' | 'endIsKnown'>,
   ): Promise<PartitionLog> {
     const key = partitionKey(options.topicId, options.partition)
     assert(!this.#logs.has(key) && !this.#opening.has(key), `the log of ${key} is open already`)
@@ -342,6 +346,7 @@ export class LogDirectory {
       const log = await openLog(this.#environment, {
         ...options,
         recoveryPoint: this.#files.recoveryPoint(key),
+        endIsKnown: this.#cleanShutdownBrokerEpoch !== null || this.#closedHere.has(key),
         lowerRecoveryPoint: (offset) => this.#files.lowerRecoveryPoint(key, offset),
         logStart: this.#files.logStart(key),
       })

@@ -8,6 +8,8 @@ import type { Offset, PartitionIndex, TopicId } from '../model/ids.ts'
 import { AtomicFile } from './atomic-file.ts'
 import { scanBatches } from './batch-scan.ts'
 import { CorruptLogError } from './corrupt-log-error.ts'
+import { DamageFile } from './damage-file.ts'
+import type { DamagedRange } from './damaged-ranges.ts'
 import type { DelayedRemovals } from './delayed-removals.ts'
 import { ALL_ROOM, type RecordRoom } from './disk-room.ts'
 import { removeIfPresent } from './file-io.ts'
@@ -16,6 +18,7 @@ import type { GuardedFileSystem } from './guarded-file-system.ts'
 import type { TailBudget } from './hot-tail.ts'
 import { decodeEpochs, encodeEpochs, LeaderEpochsFile } from './leader-epochs-file.ts'
 import { findLogFiles } from './log-files.ts'
+import { findDamage, rangeOf } from './log-health.ts'
 import type { LogSettings } from './log-settings.ts'
 import type { LogStartCheckpoint } from './log-trim.ts'
 import { type LogObserver, PartitionLog } from './partition-log.ts'
@@ -53,13 +56,21 @@ export interface OpenLogOptions {
   readonly observer?: LogObserver
   /** Default: no limit but the end of the disk. */
   readonly room?: RecordRoom
+  /**
+   * Whether a log with damage is opened, so that it can be read around the damage and repaired from another replica. Where
+   * nobody can repair it, as with the metadata log, it is not.
+   */
+  readonly toleratesDamage: boolean
+  /** Whether the recovery point is where the log ended, because it was closed in order. */
+  readonly endIsKnown: boolean
 }
 
 const EPOCHS_VERSION = 1
 
 /**
- * Opens a log, or makes an empty one where the directory holds none.
- * @throws CorruptLogError when records are damaged that may have been acknowledged; nothing was changed then.
+ * Opens a log, or makes an empty one where the directory holds none. What is damaged in it is in its `health`.
+ * @throws CorruptLogError when records are damaged that may have been acknowledged, and that is not tolerated or leaves
+ *   nothing to open; nothing was changed then.
  *   VltavaError UNSUPPORTED_VERSION when a later release wrote the directory.
  */
 export async function openLog(environment: LogEnvironment, options: OpenLogOptions): Promise<PartitionLog> {
@@ -72,6 +83,7 @@ class LogOpening {
   readonly #log: Log
   readonly #segmentContext: SegmentContext
   readonly #epochsFile: AtomicFile
+  readonly #damageFile: DamageFile
 
   constructor(environment: LogEnvironment, options: OpenLogOptions) {
     const { fileSystem, cpu, cache } = environment
@@ -93,6 +105,7 @@ class LogOpening {
       format: 'leader-epochs',
       version: EPOCHS_VERSION,
     })
+    this.#damageFile = new DamageFile({ fileSystem, cpu, log: this.#log, directory: path })
   }
 
   async open(): Promise<PartitionLog> {
@@ -101,22 +114,47 @@ class LogOpening {
     await active.activate({ emptied: false })
     try {
       const stored = await this.#readEpochs()
+      const known = await this.#damageFile.read()
       const recovered = await recoverSegment({
         open: active.active,
         recoveryPoint: this.#options.recoveryPoint,
         epochs: stored === null ? null : new EpochHistory(stored),
         cpu: this.#environment.cpu,
+        toleratesDamage: this.#options.toleratesDamage,
       })
       active.endOffset = recovered.endOffset
       this.#report(recovered)
       const startOffset = Math.max(segments.first.baseOffset, this.#options.logStart.offset)
       if (startOffset > recovered.endOffset) await this.#beginAnew(segments, startOffset)
       const epochs = await this.#settleEpochs(segments, { stored, startOffset })
-      return this.#build(segments, { epochs, recovered, startOffset })
+      const damaged = [...recovered.damages.map((damage) => rangeOf(active, damage))]
+      const endLost = known.endLost || (recovered.isEndLost && !this.#options.endIsKnown)
+      for (const segment of segments.all) {
+        const isKnown = known.ranges.some(([offset]) => segments.floor(offset) === segment)
+        if (!isKnown || (segment === active && damaged.length > 0)) continue
+        damaged.push(...(await findDamage(segment, { cpu: this.#environment.cpu, epochs: epochs.view })))
+      }
+      damaged.sort((a, b) => a.offset - b.offset)
+      await this.#damageFile.write({ ranges: damaged.map((one) => [one.offset, one.endOffset]), endLost })
+      if (recovered.isEndLost) await this.#beginBehind(segments)
+      return this.#build(segments, { epochs, recovered, damaged, endLost, startOffset })
     } catch (error) {
       await segments.active.close()
       throw error
     }
+  }
+
+  /**
+   * The end of the active segment is damaged. It stays as it is until it is repaired, and a new segment begins where the
+   * log is known to have reached, so that no offset is given out again.
+   */
+  async #beginBehind(segments: SegmentList): Promise<void> {
+    const damaged = segments.active
+    const { endOffset } = damaged
+    const next = new Segment(this.#segmentContext, { baseOffset: endOffset, endOffset })
+    await next.activate({ emptied: true })
+    damaged.seal(endOffset)
+    segments.push(next)
   }
 
   async #findSegments(): Promise<SegmentList> {
@@ -239,9 +277,16 @@ class LogOpening {
 
   #build(
     segments: SegmentList,
-    found: { epochs: LeaderEpochsFile; recovered: RecoveredSegment; startOffset: Offset },
+    opened: {
+      readonly epochs: LeaderEpochsFile
+      readonly recovered: RecoveredSegment
+      readonly damaged: readonly DamagedRange[]
+      readonly endLost: boolean
+      readonly startOffset: Offset
+    },
   ): PartitionLog {
-    const { failure, budget, clock, removals } = this.#environment
+    const { epochs, recovered, damaged, endLost, startOffset } = opened
+    const { failure, budget, clock, removals, cpu } = this.#environment
     const { topicId, partition, settings, lowerRecoveryPoint, logStart, observer = {} } = this.#options
     const { room = ALL_ROOM } = this.#options
     return new PartitionLog({
@@ -259,9 +304,10 @@ class LogOpening {
       checkpoint: logStart,
       log: this.#log,
       segmentContext: this.#segmentContext,
-      epochs: found.epochs,
-      startOffset: found.startOffset,
-      droppedTail: found.recovered.droppedTail,
+      epochs,
+      startOffset,
+      droppedTail: recovered.droppedTail,
+      health: { cpu, file: this.#damageFile, ranges: damaged, endLost },
     })
   }
 }

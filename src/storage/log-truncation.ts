@@ -10,6 +10,7 @@ import { isPassing } from './file-system.ts'
 import type { Flusher } from './flusher.ts'
 import type { HotTail } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
+import type { LogHealth } from './log-health.ts'
 import type { LogTrim } from './log-trim.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { OffsetPosition } from './offset-index.ts'
@@ -28,6 +29,7 @@ export interface TruncatedLog {
   readonly epochs: LeaderEpochsFile
   readonly trim: LogTrim
   readonly failure: StorageFailure
+  readonly health: LogHealth
   /** Makes durable that nothing at or beyond the offset counts as flushed. */
   readonly lowerRecoveryPoint: (offset: Offset) => Promise<void>
 }
@@ -44,9 +46,10 @@ export async function truncateEnd(
   if (offset < writer.endOffset) {
     const segment = segments.floor(offset)
     assert(segment !== undefined, `offset ${offset} is below the start of the log`)
-    const cut = await segment.use((open) => findBatchStart(open, offset))
+    const cut = await findCut(log, segment, offset)
     await lowerRecoveryPoint(log, cut.offset)
     onCut()
+    log.health.cut(cut.offset)
     lowerEnd(log, cut.offset)
     try {
       await removeFromEnd(log, segment)
@@ -73,6 +76,7 @@ export async function truncateFully(
   const { segments, segmentContext, failure } = log
   await lowerRecoveryPoint(log, 0)
   onCut()
+  log.health.cut(0)
   lowerEnd(log, startOffset)
   log.tail.truncate(0)
   log.flusher.lower(0)
@@ -136,8 +140,28 @@ async function cutSegment(segment: Segment, cut: OffsetPosition): Promise<void> 
   segment.endOffset = cut.offset
 }
 
+/** Where the batch that contains the offset starts. What is damaged there goes as a whole. */
+async function findCut({ health }: TruncatedLog, segment: Segment, offset: Offset): Promise<OffsetPosition> {
+  for (let isChecked = false; ; isChecked = true) {
+    const damaged = health.damagedRanges.find((range) => range.offset <= offset && offset < range.endOffset)
+    if (damaged !== undefined && damaged.segmentBase === segment.baseOffset) return damaged
+    const resume = health.resumeBefore(segment, offset)
+    try {
+      const cut = await segment.use((open) => findBatchStart(open, { offset, resume }))
+      // Leaders cut between batches, so one that spans the offset is most likely a header that lies about its end.
+      if (cut.offset === offset || isChecked) return cut
+    } catch (error) {
+      if (isChecked || !(error instanceof CorruptLogError)) throw error
+    }
+    await health.check(segment)
+  }
+}
+
 /** Where the batch that contains the offset starts. */
-async function findBatchStart(open: OpenSegment, offset: Offset): Promise<OffsetPosition> {
+async function findBatchStart(
+  open: OpenSegment,
+  { offset, resume }: { readonly offset: Offset; readonly resume: OffsetPosition | null },
+): Promise<OffsetPosition> {
   const find = (from: OffsetPosition) =>
     scanBatches({
       handle: open.handle,
@@ -146,11 +170,12 @@ async function findBatchStart(open: OpenSegment, offset: Offset): Promise<Offset
       wholeBatches: false,
       visit: (batch) => (batch.nextOffset > offset ? 'stop' : undefined),
     })
-  const from = open.offsetIndex.floor(offset)
+  const floor = open.offsetIndex.floor(offset)
+  const from = resume !== null && resume.offset > floor.offset ? resume : floor
   let { end, damage } = await find(from)
-  if (damage !== null && end.position === from.position) {
+  if (damage !== null && end.position === from.position && from === floor) {
     await open.dropOffsetIndex()
-    ;({ end, damage } = await find({ position: 0, offset: open.baseOffset }))
+    ;({ end, damage } = await find(resume ?? { position: 0, offset: open.baseOffset }))
   }
   if (damage === null) return end
   throw new CorruptLogError({

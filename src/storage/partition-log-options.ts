@@ -5,6 +5,7 @@ import type { DelayedRemovals } from './delayed-removals.ts'
 import type { RecordRoom } from './disk-room.ts'
 import type { TailBudget } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
+import type { LogHealthOptions } from './log-health.ts'
 import type { LogSettings } from './log-settings.ts'
 import type { LogStartCheckpoint } from './log-trim.ts'
 import type { LogObserver } from './partition-log.ts'
@@ -29,6 +30,7 @@ export interface PartitionLogOptions {
   readonly droppedTail: DroppedTail | null
   readonly lowerRecoveryPoint: (offset: Offset) => Promise<void>
   readonly observer: LogObserver
+  readonly health: Pick<LogHealthOptions, 'cpu' | 'file' | 'ranges' | 'endLost'>
   /** Where the log was found to start. */
   readonly startOffset: Offset
   readonly checkpoint: LogStartCheckpoint

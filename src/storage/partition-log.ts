@@ -9,7 +9,8 @@ import { checkContinues, stampBatches } from './batch-checks.ts'
 import { Flusher } from './flusher.ts'
 import { HotTail, type ReadRange } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
-import { readFromSegments } from './log-reader.ts'
+import { LogHealth } from './log-health.ts'
+import { LogRepair } from './log-repair.ts'
 import type { LogSettings } from './log-settings.ts'
 import { LogTrim } from './log-trim.ts'
 import { type TruncatedLog, truncateEnd, truncateFully } from './log-truncation.ts'
@@ -30,6 +31,8 @@ export interface LogObserver {
   onFlushed?(flushedOffset: Offset): void
   /** @param startOffset the log start offset, durable. */
   onStartMoved?(startOffset: Offset): void
+  /** What is known to be damaged has changed: `health` says what. */
+  onDamaged?(): void
 }
 
 export class PartitionLog {
@@ -38,6 +41,8 @@ export class PartitionLog {
   /** The tail that recovery cut off when the log was opened; null when nothing was missing. */
   readonly droppedTail: DroppedTail | null
   readonly retained: RetainedSegments
+  readonly health: LogHealth
+  readonly repair: LogRepair
   readonly #segments: SegmentList
   readonly #epochs: LeaderEpochsFile
   readonly #failure: StorageFailure
@@ -72,7 +77,10 @@ export class PartitionLog {
       onMoved: (startOffset) => observer.onStartMoved?.(startOffset),
     })
     this.#writer = writer
-    this.#truncated = { ...parts, writer, trim: this.#trim, lowerRecoveryPoint }
+    const health = new LogHealth({ ...options, ...options.health, ...parts })
+    this.health = health
+    this.repair = new LogRepair({ ...options.health, ...parts, writer, health })
+    this.#truncated = { ...parts, writer, trim: this.#trim, health, lowerRecoveryPoint }
     this.retained = new RetainedSegments(options)
     this.topicId = options.topicId
     this.partition = options.partition
@@ -181,7 +189,7 @@ export class PartitionLog {
       this.#retrying(range.endOffset, (endOffset) => {
         this.#checkOffset(range.offset)
         if (range.offset >= endOffset) return Promise.resolve([])
-        return readFromSegments(this.#segments, { ...range, endOffset })
+        return this.health.read({ ...range, endOffset })
       })
     )
   }
@@ -273,6 +281,7 @@ export class PartitionLog {
       } finally {
         await this.#flusher.hold()
         this.#unsubscribe()
+        await this.health.close()
         for (const segment of this.#segments.all) await segment.close()
       }
     })

@@ -9,8 +9,8 @@
 import type { Cpu } from '../base/cpu.ts'
 import type { EpochView } from '../log/epoch-history.ts'
 import type { Offset } from '../model/ids.ts'
-import { ATTRIBUTES_POSITION, crcOf } from '../record/batch-format.ts'
-import { type ScannedBatch, type ScanPoint, type ScanResult, scanBatches } from './batch-scan.ts'
+import { type ScanPoint, type ScanResult, scanBatches } from './batch-scan.ts'
+import { type Damage, problemOf, verifyBatches } from './batch-verifier.ts'
 import { CorruptLogError } from './corrupt-log-error.ts'
 import { readFully, writeFully } from './file-io.ts'
 import { RELATIVE_OFFSET_MAX } from './offset-index.ts'
@@ -24,6 +24,8 @@ export interface RecoveryOptions {
   /** What the file of leader epochs holds; null when it is lost. */
   readonly epochs: EpochView | null
   readonly cpu: Cpu
+  /** Whether damage is returned, to be repaired, instead of thrown. */
+  readonly toleratesDamage: boolean
 }
 
 /** A tail that was cut off. */
@@ -38,47 +40,74 @@ export interface DroppedTail {
 export interface RecoveredSegment {
   readonly endOffset: Offset
   readonly droppedTail: DroppedTail | null
+  /** What is damaged, in the order of the offsets. */
+  readonly damages: readonly Damage[]
+  /**
+   * Whether the damage reaches to the end of the file, so that nobody can tell where the log ended: at the recovery point,
+   * which is `endOffset`, or beyond.
+   */
+  readonly isEndLost: boolean
 }
 
-/** @throws CorruptLogError */
+/** @throws CorruptLogError unless damage is tolerated; nothing was changed then. */
 export async function recoverSegment(options: RecoveryOptions): Promise<RecoveredSegment> {
-  const { open } = options
+  const { open, toleratesDamage } = options
   const recoveryPoint = Math.max(options.recoveryPoint, open.baseOffset)
   await open.loadIndexes(open.baseOffset + RELATIVE_OFFSET_MAX + 1)
-  const flushed = await walkFlushed(open, recoveryPoint)
-  const verified = await new TailVerifier(options).verify(flushed)
+  const flushed = await walkFlushed(options, recoveryPoint)
+  const verified = flushed.end === null ? null : await verifyTail(options, flushed.end)
+  const damages = [...flushed.damages, ...(verified?.damages ?? [])]
+  if (damages.length > 0 && !toleratesDamage) throw corruption(open, damages[0]!)
+  if (flushed.end === null || verified === null) {
+    return { endOffset: recoveryPoint, droppedTail: null, damages, isEndLost: true }
+  }
   const cut = verified.end
-  if (cut.position > flushed.position) {
-    await writeAgain(open, { position: flushed.position, endPosition: cut.position })
+  if (cut.position > flushed.end.position) {
+    await writeAgain(open, { position: flushed.end.position, endPosition: cut.position })
     await open.handle.sync()
   }
+  const recovered = { endOffset: cut.offset, damages, isEndLost: false }
   const bytes = open.sizeBytes - cut.position
-  if (bytes === 0) return { endOffset: cut.offset, droppedTail: null }
+  if (bytes === 0) return { ...recovered, droppedTail: null }
   // The index files may speak of records that were in the tail; others will come to these offsets.
   await open.removeIndexFiles()
   await open.truncate(cut.position)
-  return { endOffset: cut.offset, droppedTail: { offset: cut.offset, bytes, reason: verified.damage! } }
+  return { ...recovered, droppedTail: { offset: cut.offset, bytes, reason: verified.torn! } }
+}
+
+function corruption(open: OpenSegment, { position, offset, reason }: Damage): CorruptLogError {
+  return new CorruptLogError({ path: open.files.log, position, offset, reason })
+}
+
+interface Flushed {
+  readonly damages: readonly Damage[]
+  /** Where the recovery point, or the end of the batch that contains it, was reached; null when nothing sound reaches it. */
+  readonly end: ScanPoint | null
 }
 
 /** Walks the headers up to the recovery point, or the batch that contains it, from the last index entry before it. */
-async function walkFlushed(open: OpenSegment, recoveryPoint: Offset): Promise<ScanPoint> {
+async function walkFlushed(options: RecoveryOptions, recoveryPoint: Offset): Promise<Flushed> {
+  const { open } = options
   const from = { ...open.cutIndexes(recoveryPoint), leaderEpoch: -1 }
-  let walked = await walkTo(open, from, recoveryPoint)
+  const walked = await walkTo(open, from, recoveryPoint)
+  if (walked.damage === null && walked.end.offset === recoveryPoint) return { damages: [], end: walked.end }
   if (walked.damage !== null && walked.end.position === from.position && from.offset > open.baseOffset) {
-    // The index lied.
+    // The index lied, or the batch to which it points is damaged.
     await open.dropOffsetIndex()
-    walked = await walkTo(open, { ...open.cutIndexes(open.baseOffset), leaderEpoch: -1 }, recoveryPoint)
+    const again = await walkTo(open, { ...open.cutIndexes(open.baseOffset), leaderEpoch: -1 }, recoveryPoint)
+    if (again.damage === null && again.end.offset === recoveryPoint) return { damages: [], end: again.end }
   }
-  const { end } = walked
-  const isWhole = end.offset >= recoveryPoint || (walked.damage === null && end.position < open.sizeBytes)
-  if (isWhole) return end
-  const damage = walked.damage ?? 'the file ends'
-  throw new CorruptLogError({
-    path: open.files.log,
-    position: end.position,
-    offset: end.offset,
-    reason: `${damage}, but all below offset ${recoveryPoint} had been flushed`,
+  // A header that is wrong may show only in the batch behind it, so the checksums say which one it is.
+  const { damages, end } = await verifyBatches({
+    ...options,
+    from: { ...open.cutIndexes(recoveryPoint), leaderEpoch: -1 },
+    endOffset: recoveryPoint,
+    endsThere: false,
+    endPosition: open.sizeBytes,
+    visit: (batch) => open.noteBatch(batch),
   })
+  const reason = (found: string): string => `${found}, but all below offset ${recoveryPoint} had been flushed`
+  return { damages: damages.map((damage) => ({ ...damage, reason: reason(damage.reason) })), end }
 }
 
 function walkTo(open: OpenSegment, from: ScanPoint, recoveryPoint: Offset): Promise<ScanResult> {
@@ -95,58 +124,47 @@ function walkTo(open: OpenSegment, from: ScanPoint, recoveryPoint: Offset): Prom
   })
 }
 
+interface VerifiedTail {
+  readonly damages: readonly Damage[]
+  /** Where the log ends. */
+  readonly end: ScanPoint
+  /** What was found there, where the file goes on: a torn tail. */
+  readonly torn: string | null
+}
+
 /** Verifies what lies above the recovery point. */
-class TailVerifier {
-  readonly #options: RecoveryOptions
-
-  constructor(options: RecoveryOptions) {
-    this.#options = options
-  }
-
-  async verify(from: ScanPoint): Promise<ScanResult> {
-    const { open } = this.#options
-    const result = await scanBatches({
+async function verifyTail(options: RecoveryOptions, from: ScanPoint): Promise<VerifiedTail> {
+  const { open } = options
+  const damages: Damage[] = []
+  for (let at = from; ; ) {
+    const { end, damage } = await scanBatches({
       handle: open.handle,
-      from,
+      from: at,
       endPosition: open.sizeBytes,
       wholeBatches: true,
-      visit: (batch) => {
-        const damage = this.#problemOf(batch)
-        if (damage !== null) return { damage }
+      visit(batch) {
+        const problem = problemOf(batch, options)
+        if (problem !== null) return { damage: problem }
         open.noteBatch(batch)
         return undefined
       },
     })
-    if (result.damage !== null) await this.#checkTorn(result.end, result.damage)
-    return result
-  }
-
-  async #checkTorn(end: ScanPoint, damage: string): Promise<void> {
-    const { open } = this.#options
-    const laterOffset = await findRecordsBehindDamage({
+    if (damage === null) return { damages, end, torn: null }
+    const later = await findRecordsBehindDamage({
       handle: open.handle,
       sizeBytes: open.sizeBytes,
       damage: end,
-      isSound: (batch) => this.#problemOf(batch) === null,
+      isSound: (batch) => problemOf(batch, options) === null,
     })
-    if (laterOffset === null) return
-    throw new CorruptLogError({
-      path: open.files.log,
+    if (later === null) return { damages, end, torn: damage }
+    damages.push({
       position: end.position,
+      endPosition: later.position,
       offset: end.offset,
-      reason: `${damage}, but sound batches follow from offset ${laterOffset} on`,
+      endOffset: later.baseOffset,
+      reason: `${damage}, but sound batches follow from offset ${later.baseOffset} on`,
     })
-  }
-
-  #problemOf(batch: ScannedBatch): string | null {
-    const { epochs, cpu } = this.#options
-    const covered = batch.bytes.subarray(batch.at + ATTRIBUTES_POSITION, batch.at + batch.sizeBytes)
-    if (cpu.crc32c(covered) !== crcOf(batch.bytes, batch.at)) return 'its checksum is wrong'
-    // The checksum does not cover the epoch. An epoch is in its file before any record of it is in the log.
-    // Below the first one records were deleted, and their epochs forgotten.
-    if (epochs === null || batch.baseOffset < (epochs.entries[0]?.startOffset ?? 0)) return null
-    const epoch = epochs.epochAt(batch.baseOffset)
-    return batch.leaderEpoch === epoch ? null : `its leader epoch is ${batch.leaderEpoch} instead of ${epoch}`
+    at = { position: later.position, offset: later.baseOffset, leaderEpoch: end.leaderEpoch }
   }
 }
 

@@ -4,31 +4,19 @@
 // none of it was acknowledged. Acknowledged records may be there with a flipped bit. So sound batches behind the damage
 // alone prove nothing. But a sector that was lost from a file that grew reads as zeros (see file-system.ts), and a
 // flipped bit leaves no sector of zeros behind. This is the test that etcd makes.
-import type { Offset } from '../model/ids.ts'
-import { HEADER_BYTES, MAGIC } from '../record/batch-format.ts'
-import { readScanned, type ScannedBatch, type ScanPoint, scanBatches } from './batch-scan.ts'
+import { HEADER_BYTES } from '../record/batch-format.ts'
+import { readScanned, type ScannedBatch } from './batch-scan.ts'
+import { type BatchSearch, findLaterBatch } from './batch-search.ts'
 import { readFully } from './file-io.ts'
 import type { FileHandle } from './file-system.ts'
 
 const SECTOR_BYTES = 512
 const CHUNK_BYTES = 1024 * 1024
-/** Where the magic byte stands in a header. */
-const MAGIC_POSITION = 16
-
-export interface TailOptions {
-  readonly handle: FileHandle
-  readonly sizeBytes: number
-  /** Where the sound batches end. */
-  readonly damage: ScanPoint
-  /** What else a batch must meet to be one of this log: checksum and leader epoch. */
-  readonly isSound: (batch: ScannedBatch) => boolean
-}
-
 /**
- * @returns the offset of a sound batch behind the damage, when the damage cannot come from sectors that were lost; null
- *   when the tail is torn.
+ * @returns the first sound batch behind the damage, when the damage cannot come from sectors that were lost; null when
+ *   the tail is torn.
  */
-export async function findRecordsBehindDamage(options: TailOptions): Promise<Offset | null> {
+export async function findRecordsBehindDamage(options: BatchSearch): Promise<ScannedBatch | null> {
   const { handle, damage } = options
   const later = await findLaterBatch(options)
   if (later === null) return null
@@ -38,57 +26,17 @@ export async function findRecordsBehindDamage(options: TailOptions): Promise<Off
     endPosition: Math.max(later.position, framedEnd ?? 0),
     isFramed: framedEnd !== null,
   })
-  return lost ? null : later.baseOffset
+  return lost ? null : later
 }
 
 /** Where the damaged batch says that it ends; null when its header is damaged too. */
-async function endOfDamagedBatch({ handle, sizeBytes, damage }: TailOptions): Promise<number | null> {
+async function endOfDamagedBatch({ handle, sizeBytes, damage }: BatchSearch): Promise<number | null> {
   if (sizeBytes - damage.position < HEADER_BYTES) return null
   const header = new Uint8Array(HEADER_BYTES)
   await readFully(handle, header, damage.position)
   const batch = readScanned({ bytes: header, at: 0, position: damage.position })
   if (typeof batch === 'string' || batch.baseOffset !== damage.offset) return null
   return Math.min(damage.position + batch.sizeBytes, sizeBytes)
-}
-
-/**
- * The first place behind the damage from which sound batches that continue the log reach exactly to the end of the file.
- * A copy of batches inside of a record does not: the record goes on behind it.
- */
-async function findLaterBatch(options: TailOptions): Promise<ScannedBatch | null> {
-  const { handle, sizeBytes, damage } = options
-  const chunk = new Uint8Array(Math.min(CHUNK_BYTES, sizeBytes - damage.position))
-  let chunkPosition = damage.position + 1
-  while (sizeBytes - chunkPosition >= HEADER_BYTES) {
-    const filled = await readFully(handle, chunk, chunkPosition)
-    for (let at = 0; at + HEADER_BYTES <= filled; at++) {
-      if (chunk[at + MAGIC_POSITION] !== MAGIC) continue
-      const batch = readScanned({ bytes: chunk, at, position: chunkPosition + at })
-      if (typeof batch === 'string' || batch.baseOffset < damage.offset) continue
-      if (batch.leaderEpoch < damage.leaderEpoch || batch.position + batch.sizeBytes > sizeBytes) continue
-      if (await reachesEnd(options, batch)) return batch
-    }
-    if (filled < chunk.length) return null
-    chunkPosition += filled - HEADER_BYTES + 1
-  }
-  return null
-}
-
-/** Looks at the framing up to the end first: checksums of what is no batch could cost much. */
-async function reachesEnd(
-  { handle, sizeBytes, isSound }: TailOptions,
-  first: ScannedBatch,
-): Promise<boolean> {
-  const from = { position: first.position, offset: first.baseOffset, leaderEpoch: first.leaderEpoch }
-  const framing = { handle, from, endPosition: sizeBytes, wholeBatches: false, visit: () => undefined }
-  const framed = await scanBatches(framing)
-  if (framed.damage !== null) return false
-  const checked = await scanBatches({
-    ...framing,
-    wholeBatches: true,
-    visit: (batch) => (isSound(batch) ? undefined : { damage: 'unsound' }),
-  })
-  return checked.damage === null
 }
 
 /** The batch length is never zero, so of a sound header at most so many bytes minus one read as zeros. */

@@ -63,6 +63,7 @@ export class TestBroker {
       wantUnfenced: true,
       wantShutdown: false,
       offlineLogs: [],
+      damagedLogs: [],
       ...fields,
     })
   }

@@ -23,6 +23,7 @@ function beat(image: ClusterImage, fields: Partial<Heartbeat> & { readonly broke
     wantUnfenced: true,
     wantShutdown: false,
     offlineLogs: [],
+    damagedLogs: [],
     appliedByOthers: Number.POSITIVE_INFINITY,
     ...fields,
   })

@@ -99,6 +99,7 @@ function decide(image: ClusterImage, command: Command): Decision<unknown> {
           offline === undefined
             ? []
             : [{ topicId: offline.topic.topicId, partition: offline.partition.partition }],
+        damagedLogs: [],
       })
     }
     case 'fence':

@@ -114,6 +114,10 @@ export interface TestLogOptions {
   readonly log?: Log
   readonly clock?: ManualClock
   readonly logStart?: LogStartCheckpoint
+  /** Default false: damage is thrown. */
+  readonly toleratesDamage?: boolean
+  /** Default false. */
+  readonly endIsKnown?: boolean
 }
 
 export interface TestLog {
@@ -154,6 +158,8 @@ export async function openTestLog(fileSystem: FileSystem, options: TestLogOption
     lowerRecoveryPoint,
     logStart: options.logStart ?? NO_LOG_START,
     observer: options.observer ?? {},
+    toleratesDamage: options.toleratesDamage ?? false,
+    endIsKnown: options.endIsKnown ?? false,
   })
   return { log: opened, failure, environment }
 }

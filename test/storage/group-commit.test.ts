@@ -114,7 +114,8 @@ describe('group commit', () => {
       await gated.disk.makeDirectory(path)
       const lowerRecoveryPoint = async () => {}
       const start = { recoveryPoint: 0, lowerRecoveryPoint, logStart: NO_LOG_START }
-      const options = { topicId: 'T', partition, path, ...start }
+      const trusting = { toleratesDamage: false, endIsKnown: false }
+      const options = { topicId: 'T', partition, path, ...start, ...trusting }
       logs.push(await openLog(environment, { ...options, settings: LOG_SETTINGS_DEFAULT }))
     }
     for (const log of logs) await log.assignEpoch(0)

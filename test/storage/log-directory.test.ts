@@ -149,7 +149,9 @@ describe('log directory: checkpoints', () => {
     const killed = disk.afterKill()
     await writeFile(killed, `${PATH}/topics/${TOPIC_ID}/0/00000000000000000000.log`, new Uint8Array(0))
     const { directory: damaged } = await open(killed)
-    await expect(damaged.openPartition(P0, EXISTING)).rejects.toBeInstanceOf(CorruptLogError)
+    const { health, logEndOffset } = await damaged.openPartition(P0, EXISTING)
+    expect(health.damagedRanges).toMatchObject([{ offset: 0, endOffset: 1, position: 0, endPosition: 0 }])
+    expect({ logEndOffset, isEndLost: health.isEndLost }).toEqual({ logEndOffset: 1, isEndLost: true })
   })
 
   it('STO-21: a truncation below the recovery point, then a crash -> not taken for damage', async () => {

@@ -297,7 +297,7 @@ describe('partition log: read', () => {
     await expect(log.read({ ...range, offset: 2 })).rejects.toMatchObject({
       code: 'CORRUPT_MESSAGE',
       message: expect.stringContaining(
-        `${path} holds no batch of offset 2 at position ${2 * size}`,
+        `Offsets 2 to 3 (exclusive) are damaged on this replica (${path} at position ${2 * size}`,
       ) as string,
     })
   })

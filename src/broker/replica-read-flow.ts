@@ -1,0 +1,31 @@
+import { VltavaError } from '../model/errors.ts'
+import { partitionKey } from '../model/ids.ts'
+import type { RequestOf, ResponseOf } from '../protocol/api.ts'
+import type { replicaRead } from '../protocol/replica-read.ts'
+import { bytesOf, type FetchAnswer } from './fetch-flow.ts'
+import { partitionErrorOf } from './partition-error.ts'
+import type { PartitionRegistry } from './partition-registry.ts'
+
+/** Serves other replicas what they need to repair their logs. */
+export class ReplicaReadFlow {
+  readonly #registry: PartitionRegistry
+
+  constructor(options: { readonly registry: PartitionRegistry }) {
+    this.#registry = options.registry
+  }
+
+  async handle(request: RequestOf<typeof replicaRead>): Promise<FetchAnswer<ResponseOf<typeof replicaRead>>> {
+    const { topicId, partition, offset, maxBytes } = request
+    try {
+      const { log } = this.#registry.require(partitionKey(topicId, partition))
+      if (offset >= log.logEndOffset) {
+        throw new VltavaError('OFFSET_OUT_OF_RANGE', `The log of this replica ends at ${log.logEndOffset}.`)
+      }
+      const endOffset = Math.min(request.endOffset, log.logEndOffset)
+      const batches = await log.read({ offset, endOffset, maxBytes, atLeastOneBatch: true })
+      return { body: { error: null, batchesBytes: bytesOf(batches) }, payload: batches }
+    } catch (thrown) {
+      return { body: { error: partitionErrorOf(thrown), batchesBytes: 0 }, payload: [] }
+    }
+  }
+}
