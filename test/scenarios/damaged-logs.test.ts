@@ -10,7 +10,7 @@ import type { TestCluster } from '../../src/testing/test-cluster.ts'
 
 const TOPIC = 't'
 const NODES: readonly NodeId[] = [1, 2, 3]
-const TEXTS = Array.from({ length: 40 }, (_, i) => `record ${i} ${'x'.repeat(60)}`)
+const TEXTS = Array.from({ length: 40 }, (_, i) => `record ${i} ${'x'.repeat(900)}`)
 
 describe('a flipped bit in one replica of three', () => {
   let cluster: TestCluster
@@ -29,7 +29,7 @@ describe('a flipped bit in one replica of three', () => {
       name: TOPIC,
       partitions: 1,
       replicationFactor: 3,
-      configs: { 'segment.bytes': 2_048 },
+      configs: { 'segment.bytes': '16384' },
     })
     const producer = client.producer()
     for (const value of TEXTS) await producer.send({ topic: TOPIC, value })
@@ -58,8 +58,8 @@ describe('a flipped bit in one replica of three', () => {
 
   const partition = async (client: Client) => (await client.admin.describeTopic(TOPIC)).partitions[0]!
 
-  const directoryOf = async (client: Client): Promise<string> =>
-    `/data/topics/${(await client.admin.describeTopic(TOPIC)).topicId}/0`
+  const directoryOf = async (): Promise<string> =>
+    `/data/topics/${(await cluster.fileSystem(1).list('/data/topics'))[0]!.name}/0`
 
   async function logsOf(disk: FileSystem, directory: string): Promise<Map<string, Buffer>> {
     const files = new Map<string, Buffer>()
@@ -107,7 +107,7 @@ describe('a flipped bit in one replica of three', () => {
     'STO-05: of the $role, $stop -> consumers read the same, and the replicas end equal',
     async ({ stop, role }) => {
       const client = await start()
-      const directory = await directoryOf(client)
+      const directory = await directoryOf()
       await until('a full ISR', async () => (await partition(client)).isr.length === NODES.length)
       const content = await contentOf(1, directory)
       await whole(client, directory, content)
