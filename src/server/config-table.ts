@@ -190,7 +190,7 @@ export const CONFIG_TABLE = {
   ),
   'log.scrub.interval.ms': integer(
     'ms',
-    { fallback: 7 * DAY_MS, min: 0, max: 365 * DAY_MS },
+    { fallback: 7 * DAY_MS, min: 0, max: 24 * DAY_MS },
     'How often all logs are read to find damage; 0 turns that off.',
   ),
   'log.scrub.bytes.per.second': integer(

@@ -118,10 +118,32 @@ export class MemoryFileSystem implements FileSystem {
     return node instanceof MemoryDirectory ? [...node.names.keys()].sort() : []
   }
 
-  /** For onlookers: the bytes of a file as they read now, to be looked at at once; null where there is none. No operation. */
+  /**
+   * For onlookers: the bytes of a file as they were written, to be looked at at once; null where there is none. Where the
+   * medium flipped bits, they read otherwise. No operation.
+   */
   peek(path: string): Uint8Array | null {
     const node = this.#find(path)
-    return node instanceof MemoryFile ? node.view : null
+    return node instanceof MemoryFile ? node.writtenView : null
+  }
+
+  /**
+   * The medium changes a byte of a file: an act of fate, no operation.
+   * @param mask the bits to flip, 1 to 255.
+   * @returns false, and nothing changes, where the byte is not there or not synced.
+   */
+  flip(path: string, position: number, mask: number): boolean {
+    const node = this.#find(path)
+    return node instanceof MemoryFile && node.flip(position, mask)
+  }
+
+  /** For onlookers: the files in a directory with bits that read otherwise than they were written. No operation. */
+  flippedNames(path: string): readonly string[] {
+    const node = this.#find(path)
+    if (!(node instanceof MemoryDirectory)) return []
+    return [...node.names]
+      .filter(([, file]) => file instanceof MemoryFile && file.isFlipped)
+      .map(([name]) => name)
   }
 
   /** From now on nothing takes effect and no promise of this file system settles: its process is gone. */

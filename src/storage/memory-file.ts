@@ -33,6 +33,8 @@ export class MemoryFile {
   #durableStamp = 0
   readonly #dirty = new Map<number, number>()
   readonly #durableSectors = new Map<number, number>()
+  /** Bits that the medium flipped: by position, the byte as it was written and as it reads since. */
+  readonly #flips = new Map<number, { readonly written: number; readonly flipped: number }>()
 
   get sizeBytes(): number {
     return this.#sizeBytes
@@ -41,6 +43,43 @@ export class MemoryFile {
   /** The bytes as they read now; the next write may change them. */
   get view(): Uint8Array {
     return this.#bytes.subarray(0, this.#sizeBytes)
+  }
+
+  /** The bytes as they were written: bits that flipped since, and that nobody wrote again, are back. */
+  get writtenView(): Uint8Array {
+    const flips = this.#flippedPositions()
+    if (flips.length === 0) return this.view
+    const bytes = this.view.slice()
+    for (const position of flips) bytes[position] = this.#flips.get(position)!.written
+    return bytes
+  }
+
+  /** Whether a bit reads otherwise than it was written. */
+  get isFlipped(): boolean {
+    return this.#flippedPositions().length > 0
+  }
+
+  /**
+   * The medium changes a byte that was synced; no operation, and nobody is told.
+   * @param mask the bits to flip, 1 to 255.
+   * @returns false, and nothing changes, where the byte is not there or not synced.
+   */
+  flip(position: number, mask: number): boolean {
+    const isSynced = position < this.#durable.length && !this.#dirty.has(Math.floor(position / SECTOR_BYTES))
+    if (position >= this.#sizeBytes || !isSynced) return false
+    const written = this.#bytes[position]!
+    const flipped = written ^ mask
+    this.#flips.set(position, { written, flipped })
+    this.#bytes[position] = flipped
+    this.#durable[position] = flipped
+    return true
+  }
+
+  #flippedPositions(): readonly number[] {
+    return [...this.#flips.keys()].filter(
+      (position) =>
+        position < this.#sizeBytes && this.#bytes[position] === this.#flips.get(position)!.flipped,
+    )
   }
 
   read(target: Uint8Array, position: number): number {
@@ -60,6 +99,7 @@ export class MemoryFile {
 
   truncate(sizeBytes: number): void {
     this.#reserve(sizeBytes)
+    for (const position of this.#flips.keys()) if (position >= sizeBytes) this.#flips.delete(position)
     const before = this.#sizeBytes
     if (sizeBytes < before) {
       this.#bytes.fill(0, sizeBytes, before)
@@ -107,6 +147,7 @@ export class MemoryFile {
     file.#bytes = this.#bytes.slice(0, this.#sizeBytes)
     file.#sizeBytes = this.#sizeBytes
     file.#durable = this.#durable.slice()
+    this.#copyFlips(file)
     file.#stamp = this.#stamp
     file.#durableStamp = this.#durableStamp
     for (const [sector, stamp] of this.#dirty) file.#dirty.set(sector, stamp)
@@ -133,7 +174,12 @@ export class MemoryFile {
     file.#bytes = bytes
     file.#sizeBytes = sizeBytes
     file.#durable = bytes.slice()
+    this.#copyFlips(file)
     return file
+  }
+
+  #copyFlips(to: MemoryFile): void {
+    for (const [position, flip] of this.#flips) to.#flips.set(position, flip)
   }
 
   #sectorBytes(sector: number): Uint8Array {

@@ -13,11 +13,13 @@ import { VltavaError } from '../model/errors.ts'
 import { FAULT_NAMES } from './simulation/simulation-plan.ts'
 import { checkTestSettings, settingsOption } from './test-settings.ts'
 
-type BrokerFault = Exclude<(typeof FAULT_NAMES)[number], 'wipe'>
+type BrokerFault = Exclude<(typeof FAULT_NAMES)[number], 'wipe' | 'bit-flip'>
 /** A fault of brokers, their disks and the network, or `'crash-process'`: the end of a process of the scenario. */
 export type SimulationFault = BrokerFault | 'crash-process'
 
-const BROKER_FAULTS = FAULT_NAMES.filter((name): name is BrokerFault => name !== 'wipe')
+const BROKER_FAULTS = FAULT_NAMES.filter(
+  (name): name is BrokerFault => name !== 'wipe' && name !== 'bit-flip',
+)
 /**
  * All that there are. A disk that is replaced by an empty one is none of them: clients see no more of it than of a kill,
  * and a few of them lose a cluster.

@@ -118,7 +118,9 @@ describe('a flipped bit in one replica of three', () => {
         if (stop === 'clean restart') await cluster.stopNode(id)
         if (stop === 'unclean restart') await cluster.kill(id)
         if (stop === 'power loss') await cluster.losePower(id)
-        const files = [...(await logsOf(cluster.fileSystem(id), directory))].filter(([, bytes]) => bytes.length > 0)
+        const files = [...(await logsOf(cluster.fileSystem(id), directory))].filter(
+          ([, bytes]) => bytes.length > 0,
+        )
         // The active one in every other round, and a header in two of three: most bytes are payload.
         const [name, bytes] = round % 2 === 0 ? files.at(-1)! : files[random.below(files.length)]!
         const position = round % 3 === 0 ? random.below(bytes.length) : random.below(61)

@@ -73,6 +73,7 @@ export class World {
       mayWipe: () => false,
       onWiped: () => {},
       hasLeftIsrs: () => true,
+      flipBit: () => false,
     })
     this.story.add(`seed ${scenario.seed} ${JSON.stringify(this.plan)}`)
   }

@@ -26,6 +26,8 @@ export interface NemesisOptions {
    * not exist yet, would remember who has them.
    */
   readonly hasLeftIsrs: (id: NodeId) => boolean
+  /** Flips a bit on the disk of the node. @returns whether there was one that others can mend. */
+  readonly flipBit: (node: SimulatedNode) => boolean
 }
 
 export class Nemesis {
@@ -112,6 +114,8 @@ export class Nemesis {
         return this.#disturbClock(node)
       case 'wipe':
         return this.#wipe(node)
+      case 'bit-flip':
+        return this.#options.flipBit(node)
     }
   }
 

@@ -25,6 +25,7 @@ export const FAULT_NAMES = [
   'full-disk',
   'clock',
   'wipe',
+  'bit-flip',
 ] as const
 export type FaultName = (typeof FAULT_NAMES)[number]
 
@@ -68,8 +69,10 @@ export function drawPlan(random: Random, only: readonly FaultName[] = FAULT_NAME
   const nodes = oneOf(random, [1, 2, 3, 3, 3, 3, 3, 3, 4, 5])
   const voters = nodes >= 5 ? oneOf(random, [3, 5]) : nodes >= 3 ? 3 : 1
   const drawn = FAULT_NAMES.filter(() => chance(random, 45))
-  // Without a second node there is nothing to wipe a disk from or to cut off.
-  const faults = drawn.filter((name) => only.includes(name) && (nodes > 1 || name !== 'wipe'))
+  // Without a second node nobody has what a wiped or damaged disk has lost.
+  const faults = drawn.filter(
+    (name) => only.includes(name) && (nodes > 1 || (name !== 'wipe' && name !== 'bit-flip')),
+  )
   const isFast = chance(random, 50)
   return {
     nodes,
@@ -117,6 +120,8 @@ function drawSettings(random: Random, isFast: boolean): Record<string, number> {
     'replica.high.watermark.checkpoint.interval.ms': oneOf(random, [200, 1_000, 5_000]),
     'log.tail.cache.bytes': oneOf(random, [0, 4_096, 64 * 1024 * 1024]),
     'controlled.shutdown.timeout.ms': oneOf(random, [100, 2_000]),
+    'log.scrub.interval.ms': 3_000,
+    'log.scrub.bytes.per.second': 16 * 1024 * 1024,
   }
 }
 

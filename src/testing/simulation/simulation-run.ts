@@ -9,6 +9,7 @@ import { createNodeCpu } from '../../platform/node/node-cpu.ts'
 import { createNodeDigest } from '../../platform/node/node-digest.ts'
 import { createNodeFence } from '../../platform/node/node-fence.ts'
 import { SimulatedNetwork } from '../network/simulated-network.ts'
+import { BitFlips } from './bit-flips.ts'
 import { ClusterAtRest } from './cluster-at-rest.ts'
 import { chance } from './draw.ts'
 import { ClusterInvariants } from './invariants/cluster-invariants.ts'
@@ -73,6 +74,7 @@ class SimulationRun {
   readonly #trace: Trace
   readonly #network: SimulatedNetwork
   readonly #cluster: SimulatedCluster
+  readonly #bitFlips: BitFlips
   readonly #nemesis: Nemesis
   readonly #workload: Workload
   readonly #invariants = new ClusterInvariants()
@@ -107,6 +109,12 @@ class SimulationRun {
       link: { latency, bytesPerMs },
     })
     this.#cluster = this.#newCluster()
+    this.#bitFlips = new BitFlips({
+      ...this.#common(),
+      random: this.#streams.stream('bit-flips'),
+      newestMetadata: () => this.#invariants.newestMetadata,
+      committedEnd: (key) => this.#invariants.committedEnd(key),
+    })
     this.#nemesis = this.#newNemesis()
     this.#workload = new Workload({
       ...this.#common(),
@@ -171,6 +179,14 @@ class SimulationRun {
     await this.#until(() => rest.whyNotLevel() === null, {
       budgetMs: HEAL_BUDGET_MS,
       what: () => `the replicas do not become equal: ${rest.whyNotLevel()}`,
+    })
+    await this.#until(() => this.#bitFlips.left.length === 0, {
+      budgetMs: HEAL_BUDGET_MS,
+      what: () => `STO-05: flipped bits stay: ${this.#bitFlips.left.join('; ')}`,
+    })
+    await this.#until(() => rest.whyNotLevel() === null, {
+      budgetMs: HEAL_BUDGET_MS,
+      what: () => `the replicas do not become equal again: ${rest.whyNotLevel()}`,
     })
     this.#invariants.checkDeep(this.#cluster.observed())
     rest.checkEqual()
@@ -238,7 +254,7 @@ class SimulationRun {
   /** A node that need not come back: the others have everything, and enough of them. */
   #chooseDead(): NodeId | null {
     const { plan } = this
-    if (!plan.leavesOneDead) return null
+    if (!plan.leavesOneDead || this.#bitFlips.left.length > 0) return null
     const random = this.#streams.stream('dead')
     const id = 1 + random.below(plan.nodes)
     const votersLeft = plan.voters - (id <= plan.voters ? 1 : 0) - (this.#marks.has('fault wipe') ? 1 : 0)
@@ -270,7 +286,8 @@ class SimulationRun {
     const { voters, nodes } = this.#plan
     const isNeededVoter = id <= voters && voters < 3
     const areAllThere = this.#cluster.nodes.every((node) => node.isReady)
-    return nodes > 1 && !isNeededVoter && areAllThere && this.#hasAllWithout(id)
+    const isWhole = this.#bitFlips.left.length === 0
+    return nodes > 1 && !isNeededVoter && areAllThere && isWhole && this.#hasAllWithout(id)
   }
 
   /** Does something as an event, so that all it sets off is part of the run. */
@@ -364,7 +381,9 @@ class SimulationRun {
         this.#nemesis.nodeEnded(this.#cluster.node(node))
       },
       onLoggedError: (node, text) => {
-        if (!this.#isExcused(node)) this.#fail(new Error(`JEP-4: node ${node} logged an error: ${text}`))
+        const isFound = text.startsWith('log-damaged') && this.#marks.has('fault bit-flip')
+        if (!isFound && !this.#isExcused(node))
+          this.#fail(new Error(`JEP-4: node ${node} logged an error: ${text}`))
       },
     })
   }
@@ -380,6 +399,7 @@ class SimulationRun {
         this.#invariants.diskReplaced(id)
         this.#epochBeforeWipe = this.#invariants.newestMetadata?.brokers.get(id)?.brokerEpoch ?? 0
       },
+      flipBit: (node) => this.#bitFlips.strike(node),
       hasLeftIsrs: (id) =>
         (this.#invariants.newestMetadata?.brokers.get(id)?.brokerEpoch ?? 0) > this.#epochBeforeWipe,
     })

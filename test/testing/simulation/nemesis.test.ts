@@ -20,6 +20,7 @@ class Afflicted {
   readonly trace: string[] = []
   readonly struck: FaultName[] = []
   readonly diskFaults = new Set<string>()
+  readonly flipped: number[] = []
   readonly wiped: number[] = []
   /** What became of links: `from>to` to the last of each setting. */
   readonly links = new Map<string, Record<string, unknown>>()
@@ -65,6 +66,7 @@ class Afflicted {
       mayWipe: () => true,
       onWiped: (id) => this.wiped.push(id),
       hasLeftIsrs: () => this.hasLeftIsrs,
+      flipBit: (node) => this.flipped.push(node.id) > 0,
       ...rest,
     })
   }
@@ -145,6 +147,7 @@ const TRACES: Readonly<Record<FaultName, (of: Afflicted) => unknown>> = {
       ({ run }) => Math.abs((run?.clock.wallMs() ?? 0) - Date.UTC(2026, 0, 1)) > 60_000,
     ),
   wipe: (of) => of.wiped,
+  'bit-flip': (of) => of.flipped,
 }
 
 describe('Nemesis faults', () => {

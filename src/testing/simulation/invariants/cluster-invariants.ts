@@ -64,6 +64,11 @@ export class ClusterInvariants {
     return this.#metadata.newest
   }
 
+  /** Exclusive: all below was committed at some time. @param key topic id and partition. */
+  committedEnd(key: string): number {
+    return this.#replicas.committedEnd(key)
+  }
+
   diskReplaced(nodeId: number): void {
     this.#metadata.forget(nodeId)
     this.#isr.diskReplaced(nodeId)
