@@ -136,6 +136,41 @@ describe('a heartbeat that reports a log which fails while the broker serves', (
   })
 })
 
+describe('a heartbeat that reports a log of which a part is damaged', () => {
+  const damagedLogs = [
+    { topicId: TOPIC, partition: 0 },
+    { topicId: TOPIC, partition: 1 },
+    { topicId: TOPIC, partition: 2 },
+  ]
+
+  it('STO-05: another member serves -> it leaves the ISR and the leadership; alone it stays, and leads', () => {
+    const image = withTopic(clusterOf([1, 2]), [
+      { replicas: [1, 2] },
+      { replicas: [2, 1] },
+      { replicas: [1, 2], isr: [1] },
+      { replicas: [1, 2] },
+    ])
+    const decision = beat(image, { brokerId: 1, damagedLogs })
+    const next = decided(image, decision)
+    expect([0, 1, 2, 3].map((index) => show(partition(next, index)))).toEqual([
+      'leader 2 isr 2 epochs 1/1',
+      'leader 2 isr 2 epochs 0/1',
+      'leader 1 isr 1 epochs 0/0',
+      'leader 1 isr 1,2 epochs 0/0',
+    ])
+    expect(decision.records[0]).toMatchObject({ cause: { kind: 'log-offline' } })
+    expect(violations(next)).toEqual([])
+    expect(beat(next, { brokerId: 1, damagedLogs }).records).toEqual([])
+  })
+
+  it('STO-05: the last member, as it is unfenced -> it is elected', () => {
+    const down = fenced(withTopic(clusterOf([1, 2]), [{ replicas: [1, 2], isr: [1] }]), 1)
+    const next = decided(down, beat(down, { brokerId: 1, damagedLogs }))
+    expect(partition(next, 0).leader).toBe(1)
+    expect(violations(next)).toEqual([])
+  })
+})
+
 describe('REP-38: a heartbeat that asks for leave to stop', () => {
   const image = withTopic(clusterOf([1, 2]), [
     { replicas: [1, 2] },

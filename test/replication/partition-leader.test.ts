@@ -202,6 +202,27 @@ describe('waiting for a replica that is about to join', () => {
   })
 })
 
+describe('a follower with a damaged log', () => {
+  it('STO-05: caught up, outside of the ISR -> does not join and is not waited for before it is repaired', () => {
+    const leader = leaderWith({ isr: [1] })
+    append(leader, 5)
+    const at = {
+      replicaId: 2,
+      brokerEpoch: 12,
+      currentLeaderEpoch: 4,
+      fetchOffset: 5,
+      lastFetchedEpoch: 4,
+      flushedOffset: 5,
+      nowMs: 0,
+    }
+    expect(leader.followerFetched({ ...at, isDamaged: true })).toMatchObject({ isrProposal: null })
+    append(leader, 6)
+    expect(leader.highWatermark).toBe(6)
+    const repaired = leader.followerFetched({ ...at, fetchOffset: 6, flushedOffset: 6 })
+    expect(repaired).toMatchObject({ isrProposal: { change: 'expand' } })
+  })
+})
+
 describe('shrinking', () => {
   it('at the log end but silent -> never removed', () => {
     const leader = leaderWith({ isr: [1, 2] })

@@ -1,9 +1,12 @@
 // One flipped bit anywhere in the files of a log: never served, never cut off, always found, and repaired from a copy.
 import { describe, expect, it } from 'vitest'
+import { silentLog } from '../../src/base/log.ts'
 import { VltavaError } from '../../src/model/errors.ts'
 import type { RepairSource } from '../../src/storage/log-repair.ts'
+import { LogScrub } from '../../src/storage/log-scrub.ts'
 import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
 import type { PartitionLog } from '../../src/storage/partition-log.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { RecordingLog } from '../../src/testing/recording-log.ts'
 import {
   batchOf,
@@ -378,6 +381,44 @@ describe('the scrub', () => {
       await log.health.scrub(pace)
       expect(log.health.damagedRanges).toMatchObject([{ offset: base, endOffset: base + 1 }])
     }
+  })
+})
+
+describe('the scrub of a directory', () => {
+  it('STO-10: from one pass to the next the interval, no faster than the setting, damage is found', async () => {
+    const disk = await writtenLog()
+    await flip(disk, segmentPath(2), 65, 0)
+    const { log } = await openTestLog(disk, OPTIONS)
+    const clock = new ManualClock()
+    const settings = { intervalMs: 10_000, bytesPerSecond: 1_000 }
+    const scrub = new LogScrub({ clock, log: silentLog, settings, logs: () => [log] })
+    const running = scrub.run()
+    const settle = async (): Promise<void> => {
+      for (let i = 0; i < 200; i++) await Promise.resolve()
+    }
+    const bytes = await totalBytes(disk)
+    clock.advance(9_999)
+    await settle()
+    expect(log.health.damagedRanges).toEqual([])
+    // What stands behind damage is verified at once.
+    for (let ms = 0; ms < bytes - 160; ms += 10) {
+      clock.advance(10)
+      await settle()
+    }
+    expect(scrub.passes).toBe(0)
+    for (let ms = 0; ms < 200; ms += 10) {
+      clock.advance(10)
+      await settle()
+    }
+    expect(scrub.passes).toBe(1)
+    expect(log.health.damagedRanges).toMatchObject([{ offset: 2, endOffset: 3 }])
+    scrub.stop()
+    await running
+  })
+
+  it('STO-10: an interval of 0 -> no scrub', async () => {
+    const settings = { intervalMs: 0, bytesPerSecond: 1_000 }
+    await new LogScrub({ clock: new ManualClock(), log: silentLog, settings, logs: () => [] }).run()
   })
 })
 
