@@ -7,7 +7,7 @@ import { Client } from './client.ts'
 import { type CreateClientOptions, resolveEntryOptions } from './client-options.ts'
 
 export { ERRORS, type ErrorName, type ErrorRow } from '../model/error-codes.ts'
-export { VltavaError, type VltavaErrorOptions } from '../model/errors.ts'
+export { type EpochPosition, VltavaError, type VltavaErrorOptions } from '../model/errors.ts'
 export type { ClusterId, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId } from '../model/ids.ts'
 export type { RecordHeader } from '../record/batch-builder.ts'
 export type {
