@@ -169,7 +169,7 @@ export class PartitionLeader {
    */
   isrCommitted(commit: IsrCommit): LeaderUpdate {
     this.#inSync.committed(commit, this.#nowMs)
-    return this.#update(this.#inSync.proposeAnyJoin(this))
+    return this.#updateThenJoin()
   }
 
   /** The controller's answer to a proposal, or the failure to get one. */
@@ -183,7 +183,7 @@ export class PartitionLeader {
     switch (outcome) {
       case 'committed':
       case 'rolled-back':
-        return this.#update(this.#inSync.proposeAnyJoin(this))
+        return this.#updateThenJoin()
       case 'send-again':
         return this.#update(answer.proposal)
       case 'ignored':
@@ -276,6 +276,16 @@ export class PartitionLeader {
   #update(isrProposal: IsrProposal | null): LeaderUpdate {
     const highWatermarkAdvanced = !this.#isBelowMinIsr() && this.#highWatermark.raiseTo(this.#countedByAll())
     return { highWatermark: this.#highWatermark.offset, highWatermarkAdvanced, isrProposal }
+  }
+
+  /**
+   * The set may have shrunk: first the high watermark moves, then others may join. The other way round the replica that was
+   * just removed for its lag would be back at once where it stands at the high watermark, and hold it there for ever.
+   */
+  #updateThenJoin(): LeaderUpdate {
+    const { highWatermarkAdvanced } = this.#update(null)
+    const update = this.#update(this.#inSync.proposeAnyJoin(this))
+    return highWatermarkAdvanced ? { ...update, highWatermarkAdvanced } : update
   }
 
   #isBelowMinIsr(): boolean {

@@ -166,6 +166,34 @@ describe('maximal ISR', () => {
     expect(model.replica(1).highWatermark).toBe(10)
   })
 
+  it.each(['the answer', 'metadata'])(
+    'STO-16: a follower with a full disk stands at the high watermark, fetches, is removed (%s first) -> it stays out, and records are committed',
+    (how) => {
+      const model = new ModelPartition({ replicas: 3 })
+      const one = model.replica(1)
+      model.fetch(3, 1, 0)
+      model.produce(1, 5)
+      one.flush()
+      model.catchUp(2, 1)
+      for (let i = 0; i < 4; i++) {
+        model.fetch(3, 1, 0)
+        model.passTime(LAG_TIME_MAX_MS / 3)
+      }
+      const proposal = model.takeProposal(1)!
+      expect(idsOf(proposal)).toEqual([1, 2])
+      const answer = model.decide(1, proposal)
+      if (how === 'metadata') model.apply(1)
+      else model.tell(1, proposal, answer)
+      expect(one.highWatermark).toBe(5)
+      expect(model.takeProposal(1)).toBeUndefined()
+      model.fetch(3, 1, 0)
+      model.passTime(1_000)
+      expect(model.takeProposal(1)).toBeUndefined()
+      model.catchUp(3, 1)
+      expect(idsOf(model.takeProposal(1))).toEqual([1, 2, 3])
+    },
+  )
+
   it('REP-19: shrink not confirmed -> the high watermark waits for the one to be removed', () => {
     const model = new ModelPartition({ replicas: 3 })
     const one = model.replica(1)
