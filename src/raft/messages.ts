@@ -22,6 +22,11 @@ export const APPEND_ENTRIES_MAX = 4_096
 /** Bytes an entry takes besides its data: index and term of 9 bytes each, 1 for the list, 5 before the data. */
 export const ENTRY_OVERHEAD_BYTES = 24
 
+/** Bytes of a snapshot in one message that no setting can exceed. */
+export const SNAPSHOT_CHUNK_ABSOLUTE_MAX_BYTES = 1024 * 1024
+/** Bytes of a whole snapshot: what a leader can make a node collect. Two hundred bytes for each of 2 million partitions. */
+export const SNAPSHOT_MAX_BYTES = 512 * 1024 * 1024
+
 const nodeId = integer(0, 2 ** 31 - 1)
 const term = integer(0, Number.MAX_SAFE_INTEGER)
 /** A term somebody campaigns for or leads: term 0 is before the first election. */
@@ -69,6 +74,27 @@ const variants = union({
   heartbeat: struct({ ...electedEnvelope, commitIndex: index }),
   /** Goes out without waiting for entries to become durable: a slow disk is not a dead node. */
   'heartbeat-response': struct(envelope),
+  /**
+   * A part of the leader's snapshot, for a follower that lacks entries which the leader has dropped. One part is under way
+   * at a time; one without bytes asks how far the follower is.
+   */
+  snapshot: struct({
+    ...electedEnvelope,
+    /** Of the last entry that the snapshot stands for. */
+    snapshotIndex: integer(1, Number.MAX_SAFE_INTEGER),
+    snapshotTerm: electionTerm,
+    /** Bytes of the whole snapshot. */
+    sizeBytes: integer(1, SNAPSHOT_MAX_BYTES),
+    /** Bytes before this part. */
+    position: integer(0, SNAPSHOT_MAX_BYTES),
+    part: bytes(0, SNAPSHOT_CHUNK_ABSOLUTE_MAX_BYTES),
+  }),
+  /** How much of it has arrived. That it is durable says an append-response, as for entries. */
+  'snapshot-response': struct({
+    ...envelope,
+    snapshotIndex: integer(1, Number.MAX_SAFE_INTEGER),
+    position: integer(0, SNAPSHOT_MAX_BYTES),
+  }),
 })
 
 export type Message = Infer<typeof variants>
@@ -80,6 +106,7 @@ export const raftMessageSchema: Schema<Message> = {
   decode(wire, path) {
     const message = variants.decode(wire, path)
     if (message.type === 'append') checkEntries(message, path)
+    if (message.type === 'snapshot') checkPart(message, path)
     return message
   },
 }
@@ -98,5 +125,18 @@ function checkEntries(append: MessageOf<'append'>, path: string): void {
       )
     }
     previous = entry
+  }
+}
+
+function checkPart(message: MessageOf<'snapshot'>, path: string): void {
+  const { term, snapshotTerm, sizeBytes, position, part } = message
+  if (position + part.length > sizeBytes) {
+    throw new SchemaError(
+      `${path}.snapshot.part`,
+      `must end at ${sizeBytes}, ends at ${position + part.length}`,
+    )
+  }
+  if (snapshotTerm > term) {
+    throw new SchemaError(`${path}.snapshot.snapshotTerm`, `must be at most ${term}, got ${snapshotTerm}`)
   }
 }

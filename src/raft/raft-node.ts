@@ -10,8 +10,9 @@ import { replicate } from './replicate.ts'
 import { stepCandidate } from './step-candidate.ts'
 import { stepFollower } from './step-follower.ts'
 import { advanceCommit, stepLeader, tickLeader } from './step-leader.ts'
+import { stepSnapshot } from './step-snapshot.ts'
 import { becomeFollower, recordVote, startPreVote } from './transitions.ts'
-import type { Entry, HardState, PersistToken, ProposeResult, Ready, Role } from './types.ts'
+import type { Entry, HardState, PersistToken, ProposeResult, Ready, Role, Snapshot } from './types.ts'
 import { answerPreVote, answerVote } from './vote.ts'
 
 type AnyButCampaign = Exclude<Message, MessageOf<'pre-vote' | 'vote'>>
@@ -22,7 +23,9 @@ export interface RaftNodeOptions {
   readonly voters: readonly number[]
   /** As recovered; term 0 and no vote for a new node. */
   readonly hardState: HardState
-  /** The recovered durable log from index 1. */
+  /** The recovered newest snapshot, whose state has been taken over; null or absent when there is none. */
+  readonly snapshot?: Snapshot | null
+  /** The recovered durable log, from the entry behind the snapshot on; from index 1 without one. */
   readonly entries: readonly Entry[]
   readonly config: RaftConfig
   /** Draws election timeouts and retry delays. */
@@ -46,7 +49,7 @@ export class RaftNode {
     validate(options.config)
     assert(voters.length > 0, 'raft: there must be at least one voter')
     assert(new Set(voters).size === voters.length, `raft: voters must differ, got ${voters.join(', ')}`)
-    const log = new RaftLog(options.entries)
+    const log = new RaftLog(options.entries, options.snapshot ?? null)
     assert(
       log.last.term <= hardState.term,
       `raft: the log ends in term ${log.last.term} but the stored term is ${hardState.term}: was the vote lost?`,
@@ -78,6 +81,16 @@ export class RaftNode {
   /** The index of the last entry, durable or not; 0 when there is none. */
   get lastIndex(): number {
     return this.#raft.log.last.index
+  }
+
+  /** The first entry that is kept; one behind the last when there is none. */
+  get firstIndex(): number {
+    return this.#raft.log.base.index + 1
+  }
+
+  /** The last entry that the newest snapshot stands for; 0 without one. */
+  get snapshotIndex(): number {
+    return this.#raft.log.snapshot?.index ?? 0
   }
 
   /**
@@ -118,7 +131,7 @@ export class RaftNode {
       tickLeader(raft)
     } else if (raft.nowMs >= raft.electionDueMs && raft.hardStateIsDurable) {
       // Before the disk answered, no request could leave, and a slow disk would outlive every candidacy.
-      if (raft.isVoter) {
+      if (raft.mayCampaign) {
         startPreVote(raft)
       } else {
         raft.leader = null
@@ -158,7 +171,7 @@ export class RaftNode {
       raft.roleState.followers.get(peer)?.linkClosed()
     } else if (raft.leader === peer) {
       raft.leader = null
-      if (!raft.isVoter) return
+      if (!raft.mayCampaign) return
       // By then the lease of a dead leader has run out everywhere, and the usual timers do.
       raft.hintUntilMs = raft.nowMs + raft.config.electionTimeoutMs
       startPreVote(raft)
@@ -193,13 +206,25 @@ export class RaftNode {
     const raft = this.#raft
     if (this.role === 'leader') replicate(raft)
     const hardState = raft.takeHardState()
+    const snapshot = raft.log.takeUnwrittenSnapshot()
     const entries = raft.log.takeUnwritten()
     const { messages, messagesAfterPersist } = raft.takeMessages()
+    const restored = raft.log.takeRestored()
     const committed = raft.log.takeCommitted()
-    const persists = hardState !== null || entries.length > 0
-    if (!persists && messages.length + messagesAfterPersist.length + committed.length === 0) return null
+    const persists = hardState !== null || snapshot !== null || entries.length > 0
+    const works = messages.length + messagesAfterPersist.length + committed.length > 0 || restored !== null
+    if (!persists && !works) return null
     const persistToken = persists ? this.#persistToken() : null
-    return { hardState, entries, messages, messagesAfterPersist, committed, persistToken }
+    return {
+      hardState,
+      snapshot,
+      entries,
+      messages,
+      messagesAfterPersist,
+      restored,
+      committed,
+      persistToken,
+    }
   }
 
   /**
@@ -222,19 +247,29 @@ export class RaftNode {
     }
   }
 
+  /**
+   * A snapshot of the state after the entry it names is durable: the log may forget all up to there, but for the last
+   * config.trailingEntries. The entry must have come in `committed`.
+   * @returns the index up to which entries are not needed any more; the stored log may drop these, not sooner
+   */
+  compact(snapshot: Snapshot): number {
+    const { log, config } = this.#raft
+    log.compact(snapshot, config.trailingEntries)
+    return log.base.index
+  }
+
   #at(nowMs: number): RaftState {
     this.#raft.nowMs = Math.max(this.#raft.nowMs, nowMs)
     return this.#raft
   }
 
   #followTermOf(message: Message): void {
-    const leads = message.type === 'append' || message.type === 'heartbeat'
-    becomeFollower(this.#raft, { term: message.term, leader: leads ? message.from : null })
+    becomeFollower(this.#raft, { term: message.term, leader: isOfLeader(message) ? message.from : null })
   }
 
   #stepOutdated(message: AnyButCampaign): void {
     const raft = this.#raft
-    if (message.type === 'append' || message.type === 'heartbeat') {
+    if (isOfLeader(message)) {
       // It leads an older term, and its followers would refuse this node's candidacy for as long as they hear it. The
       // answer makes it step down; silence would lock this node out for ever.
       raft.send({ type: 'heartbeat-response', from: raft.id, to: message.from, term: raft.term })
@@ -249,12 +284,14 @@ export class RaftNode {
     switch (message.type) {
       case 'append':
       case 'heartbeat':
+      case 'snapshot':
         assert(
           this.role !== 'leader',
           `raft: node ${message.from} leads term ${message.term}, as this one does`,
         )
         if (this.role !== 'follower') becomeFollower(raft, { term: raft.term, leader: message.from })
-        stepFollower(raft, message)
+        if (message.type === 'snapshot') stepSnapshot(raft, message)
+        else stepFollower(raft, message)
         break
       case 'pre-vote-response':
       case 'vote-response':
@@ -262,6 +299,7 @@ export class RaftNode {
         break
       case 'append-response':
       case 'heartbeat-response':
+      case 'snapshot-response':
         if (this.role === 'leader') stepLeader(raft, message)
         break
       default:
@@ -274,4 +312,9 @@ export class RaftNode {
     const { term, votedFor, log } = this.#raft
     return { term, votedFor, lastIndex: log.last.index, lastTerm: log.last.term }
   }
+}
+
+/** Whether only the leader of its term sends such messages. */
+function isOfLeader({ type }: Message): boolean {
+  return type === 'append' || type === 'heartbeat' || type === 'snapshot'
 }

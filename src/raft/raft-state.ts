@@ -6,6 +6,7 @@ import type { RaftConfig } from './config.ts'
 import type { Message } from './messages.ts'
 import type { Progress } from './progress.ts'
 import type { RaftLog } from './raft-log.ts'
+import type { IncomingSnapshot } from './step-snapshot.ts'
 import type { HardState } from './types.ts'
 
 export interface Leadership {
@@ -55,6 +56,8 @@ export class RaftState {
   electionDueMs: number
   /** Until then a refused candidacy is tried again soon, because the link to the leader closed. */
   hintUntilMs = Number.NEGATIVE_INFINITY
+  /** A snapshot of the leader of this term, as far as it has arrived. */
+  incoming: IncomingSnapshot | null = null
   /** What the disk is known to hold. */
   durableHardState: HardState
   /** What the disk was asked to hold. */
@@ -79,6 +82,14 @@ export class RaftState {
 
   get isVoter(): boolean {
     return this.voters.includes(this.id)
+  }
+
+  /**
+   * Whether this node may ask for votes. Not while a snapshot is being installed: its log then begins behind what its
+   * disk holds (RAFT-18).
+   */
+  get mayCampaign(): boolean {
+    return this.isVoter && !this.log.isInstalling
   }
 
   /** The other voters. */

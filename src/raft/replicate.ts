@@ -1,10 +1,18 @@
 // What a leader sends. Appends are made when a Ready is taken: so everything proposed in between travels together.
+import type { Progress } from './progress.ts'
 import type { RaftState } from './raft-state.ts'
 
 /** Sends every follower what it lacks and may get now. */
 export function replicate(raft: RaftState): void {
   for (const [peer, progress] of raft.leadership.followers) {
     while (!progress.paused) {
+      if (needsSnapshot(raft, progress)) {
+        progress.startSnapshot(raft.log.snapshot!)
+      }
+      if (progress.state === 'snapshot') {
+        sendPart(raft, peer)
+        continue
+      }
       const lacksEntries = progress.nextIndex <= raft.log.last.index
       const probes = progress.state === 'probe'
       if (!lacksEntries && !probes && !progress.lacksCommit(raft.log.commitIndex)) break
@@ -18,7 +26,10 @@ export function replicate(raft: RaftState): void {
  * otherwise appends that were lost while nothing new is proposed, or that fill the window, would never be sent again.
  */
 export function sendPositionCheck(raft: RaftState, peer: number): void {
-  if (raft.leadership.followers.get(peer)!.state === 'replicate') sendAppend(raft, { peer, bytesMax: 0 })
+  const progress = raft.leadership.followers.get(peer)!
+  if (progress.state !== 'replicate') return
+  if (needsSnapshot(raft, progress)) progress.startSnapshot(raft.log.snapshot!)
+  else sendAppend(raft, { peer, bytesMax: 0 })
 }
 
 /** The commit index they carry is what the follower is known to hold, for its own log may differ beyond. */
@@ -28,6 +39,22 @@ export function sendHeartbeats(raft: RaftState): void {
     const commitIndex = Math.min(progress.matchIndex, log.commitIndex)
     raft.send({ type: 'heartbeat', from, to, term, commitIndex })
   }
+}
+
+/** Whether the next append would follow an entry that this log has dropped. */
+function needsSnapshot({ log }: RaftState, progress: Progress): boolean {
+  return progress.state !== 'snapshot' && progress.nextIndex <= log.base.index
+}
+
+function sendPart(raft: RaftState, to: number): void {
+  const { id: from, term, config, nowMs } = raft
+  const progress = raft.leadership.followers.get(to)!
+  const { snapshot, position } = progress.transfer
+  const { index: snapshotIndex, term: snapshotTerm, data } = snapshot
+  const part = data.subarray(position, position + config.snapshotChunkBytes)
+  const envelope = { type: 'snapshot', from, to, term } as const
+  raft.send({ ...envelope, snapshotIndex, snapshotTerm, sizeBytes: data.length, position, part })
+  progress.partSent(nowMs)
 }
 
 function sendAppend(raft: RaftState, options: { peer: number; bytesMax: number }): void {

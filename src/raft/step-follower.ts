@@ -14,6 +14,11 @@ function onAppend(raft: RaftState, message: MessageOf<'append'>): void {
   const { log } = raft
   const reply = { type: 'append-response', from: raft.id, to: message.from, term: raft.term } as const
   const prev = { index: message.prevIndex, term: message.prevTerm }
+  if (prev.index < log.base.index) {
+    // A late one. All that a snapshot covers is committed, so the leader has it too, and more than this is committed.
+    raft.send({ ...reply, index: log.commitIndex, conflict: null })
+    return
+  }
   if (!log.holds(prev)) {
     assert(
       prev.index > log.commitIndex,

@@ -12,15 +12,17 @@ const SILENT_QUORUM_TIMEOUTS = 1.5
 /** Answers of the current term. Answers of nodes that are no followers mean nothing. */
 export function stepLeader(
   raft: RaftState,
-  message: MessageOf<'append-response' | 'heartbeat-response'>,
+  message: MessageOf<'append-response' | 'heartbeat-response' | 'snapshot-response'>,
 ): void {
   const progress = raft.leadership.followers.get(message.from)
   if (progress === undefined) return
   progress.heardAtMs = raft.nowMs
   if (message.type === 'append-response') {
     onAppendResponse(raft, message)
+  } else if (message.type === 'snapshot-response') {
+    progress.partArrived(message.snapshotIndex, message.position)
   } else {
-    progress.resumeProbe()
+    progress.resumeProbe(raft.nowMs - raft.config.electionTimeoutMs)
     if (progress.matchIndex < raft.log.last.index) sendPositionCheck(raft, message.from)
   }
 }

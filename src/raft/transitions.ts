@@ -11,6 +11,7 @@ export function becomeFollower(raft: RaftState, next: { term: number; leader: nu
     raft.term = next.term
     raft.votedFor = null
     raft.leader = null
+    raft.incoming = null
   }
   // Leaders have no election timer; all others keep theirs, see resetElectionTimer.
   if (raft.roleState.role === 'leader') {
@@ -27,7 +28,7 @@ export function becomeFollower(raft: RaftState, next: { term: number; leader: nu
  * living leader by a term it raised alone.
  */
 export function startPreVote(raft: RaftState): void {
-  assert(raft.isVoter, 'raft: only a voter campaigns')
+  assert(raft.mayCampaign, 'raft: only a voter whose log is on its disk campaigns')
   raft.roleState = { role: 'pre-candidate', votes: new Map() }
   raft.leader = null
   raft.resetElectionTimer()

@@ -6,9 +6,9 @@ import { seededRandom } from '../../src/base/random.ts'
 import { RAFT_DEFAULTS, type RaftConfig } from '../../src/raft/config.ts'
 import type { Message } from '../../src/raft/messages.ts'
 import { RaftNode } from '../../src/raft/raft-node.ts'
-import type { Entry, HardState, ProposeResult, Ready } from '../../src/raft/types.ts'
+import type { Entry, HardState, ProposeResult, Ready, Snapshot } from '../../src/raft/types.ts'
 import { Invariants, type NodeDisk, type NodeView } from './invariants.ts'
-import { showEntries, showEntry, showHardState, showMessage, toData } from './show.ts'
+import { showEntries, showEntry, showHardState, showMessage, showSnapshot, stateOf, toData } from './show.ts'
 
 export interface ClusterOptions {
   readonly voters: readonly number[]
@@ -19,8 +19,13 @@ export interface ClusterOptions {
   readonly trace?: (line: string, kind: 'fact' | 'detail') => void
 }
 
+/**
+ * `entries` always has all of them from index 1, also those that a snapshot stands for: the node gets none of these
+ * back, but the invariants go on to count who holds what.
+ */
 export interface Disk {
   hardState: HardState
+  snapshot: Snapshot | null
   entries: Entry[]
 }
 
@@ -29,6 +34,8 @@ interface RunningNode extends NodeView {
   readonly log: Entry[]
   readonly writes: Ready[]
   readonly applied: Entry[]
+  /** Own snapshots that are being written. */
+  readonly snapshots: Snapshot[]
   /** As last handed out. */
   hardState: HardState
   roleShown: string
@@ -38,6 +45,8 @@ interface RunningNode extends NodeView {
 export interface CrashOptions {
   readonly writes?: number
   readonly entriesOfNext?: number
+  /** Of the next write the snapshot, if it has one, reaches the disk, and nothing behind it. */
+  readonly snapshotOfNext?: boolean
 }
 
 export class Cluster {
@@ -63,7 +72,7 @@ export class Cluster {
     this.#seed = options.seed ?? 1
     this.#trace = options.trace ?? (() => {})
     for (const id of this.ids) {
-      this.#disks.set(id, { hardState: { term: 0, votedFor: null }, entries: [] })
+      this.#disks.set(id, { hardState: { term: 0, votedFor: null }, snapshot: null, entries: [] })
       this.restart(id)
     }
   }
@@ -107,7 +116,7 @@ export class Cluster {
       disk.terms?.map((term, i) => ({ index: i + 1, term, data: toData(`${i + 1}/${term}`) })) ?? kept.entries
     const hardState = disk.hardState ?? { term: entries.at(-1)?.term ?? 0, votedFor: null }
     this.#running.delete(id)
-    this.#disks.set(id, { hardState, entries })
+    this.#disks.set(id, { hardState, snapshot: null, entries })
     this.restart(id)
   }
 
@@ -115,11 +124,17 @@ export class Cluster {
     assert(!this.isUp(id), `node ${id} is up`)
     const disk = this.#disks.get(id)!
     this.#starts += 1
+    const { snapshot } = disk
+    if (snapshot !== null && disk.entries[snapshot.index - 1]?.term !== snapshot.term) {
+      // It was stored, but the log was not dropped yet.
+      disk.entries = this.#covered(snapshot)
+    }
     const raft = new RaftNode({
       id,
       voters: this.voters,
       hardState: disk.hardState,
-      entries: [...disk.entries],
+      snapshot,
+      entries: disk.entries.slice(snapshot?.index ?? 0),
       config: this.config,
       random: seededRandom(this.#seed * 1_000 + this.#starts),
       nowMs: this.nowMs,
@@ -130,21 +145,28 @@ export class Cluster {
       log: [...disk.entries],
       disk,
       writes: [],
-      applied: [],
+      applied: snapshot === null ? [] : this.#covered(snapshot),
+      snapshots: [],
       hardState: disk.hardState,
       roleShown: `${raft.role} of term ${raft.term}`,
     }
     this.#running.set(id, node)
-    this.#trace(`${id} starts with ${showHardState(disk.hardState)} ${showEntries(disk.entries)}`, 'detail')
+    if (snapshot !== null) this.invariants.restored(node, snapshot)
+    const base = snapshot === null ? '' : `${showSnapshot(snapshot)} `
+    const kept = showEntries(disk.entries.slice(snapshot?.index ?? 0))
+    this.#trace(`${id} starts with ${showHardState(disk.hardState)} ${base}${kept}`, 'detail')
   }
 
   crash(id: number, survive: CrashOptions = {}): void {
     const { writes, disk } = this.#node(id)
     const whole = survive.writes ?? 0
-    for (const ready of writes.slice(0, whole)) store(disk, ready)
+    for (const ready of writes.slice(0, whole)) this.#store(disk, ready)
     const torn = writes[whole]
-    if (torn !== undefined && survive.entriesOfNext !== undefined) {
-      store(disk, torn, survive.entriesOfNext)
+    if (torn?.snapshot != null && survive.snapshotOfNext === true) {
+      if (torn.hardState !== null) disk.hardState = torn.hardState
+      disk.snapshot = torn.snapshot
+    } else if (torn !== undefined && survive.entriesOfNext !== undefined) {
+      this.#store(disk, torn, survive.entriesOfNext)
     }
     this.#running.delete(id)
     this.#trace(`${id} crashes`, 'detail')
@@ -160,6 +182,30 @@ export class Cluster {
       result = raft.propose(toData(text), this.nowMs)
     })
     return result!
+  }
+
+  /** Begins to write a snapshot of what the node has applied; does nothing when there is nothing new. */
+  takeSnapshot(id: number): void {
+    const { applied, raft, snapshots } = this.#node(id)
+    const last = applied.at(-1)
+    if (last === undefined || last.index <= (snapshots.at(-1)?.index ?? raft.snapshotIndex)) return
+    snapshots.push({ index: last.index, term: last.term, data: stateOf(applied) })
+  }
+
+  snapshotsUnderWay(id: number): number {
+    return this.#running.get(id)?.snapshots.length ?? 0
+  }
+
+  /** The oldest own snapshot is durable; a crash may follow before the node is told. */
+  completeSnapshot(id: number, told = true): void {
+    const { snapshots, disk, raft } = this.#node(id)
+    const snapshot = snapshots.shift()
+    assert(snapshot !== undefined, `node ${id} writes no snapshot`)
+    if (snapshot.index > (disk.snapshot?.index ?? 0)) disk.snapshot = snapshot
+    if (!told) return
+    raft.compact(snapshot)
+    this.#trace(`${id} has a ${showSnapshot(snapshot)} and keeps entries from ${raft.firstIndex} on`, 'fact')
+    this.#act(id, () => {})
   }
 
   linkClosed(id: number, peer: number): void {
@@ -188,7 +234,7 @@ export class Cluster {
     const ready = node.writes.shift()
     const token = ready?.persistToken
     assert(ready !== undefined && token != null, `node ${id} has no write under way`)
-    store(node.disk, ready)
+    this.#store(node.disk, ready)
     const late = token.term < node.raft.term ? `, begun in term ${token.term}` : ''
     this.#trace(`${id} has written${showWrite(ready)}${late}`, 'detail')
     if (order === 'sent-first') this.#send(node, ready.messagesAfterPersist)
@@ -285,6 +331,10 @@ export class Cluster {
     this.invariants.readyTaken(node, ready, node.hardState)
     if (ready.hardState !== null) node.hardState = ready.hardState
     const first = ready.entries[0]
+    if (ready.snapshot !== null) {
+      this.#trace(`${node.id} installs ${showSnapshot(ready.snapshot)}`, 'fact')
+      node.log.splice(0, node.log.length, ...this.#covered(ready.snapshot))
+    }
     if (first !== undefined) {
       if (first.index <= node.log.length) this.#trace(`${node.id} truncates from ${first.index}`, 'fact')
       node.log.splice(first.index - 1, node.log.length, ...ready.entries)
@@ -293,6 +343,12 @@ export class Cluster {
     if (ready.persistToken !== null) this.#trace(`${node.id} writes${showWrite(ready)}`, 'detail')
     node.writes.push(ready)
     this.invariants.nodeMoved(node, this.#disksOfAll)
+    if (ready.restored !== null) {
+      this.#trace(`${node.id} takes the state of ${showSnapshot(ready.restored)}`, 'fact')
+      this.invariants.restored(node, ready.restored)
+      assert(node.disk.snapshot === ready.restored, `node ${node.id} uses a snapshot its disk does not hold`)
+      node.applied.splice(0, node.applied.length, ...this.#covered(ready.restored))
+    }
     if (ready.committed.length > 0) {
       this.#trace(`${node.id} applies ${ready.committed.map(showEntry).join(', ')}`, 'fact')
       this.invariants.entriesApplied(node, ready.committed)
@@ -324,21 +380,31 @@ export class Cluster {
     this.#trace(`${node.id} becomes ${shown}`, 'fact')
   }
 
+  /** Hard state first, then the snapshot or the truncation, then the entries, of which only so many may be reached. */
+  #store(disk: Disk, ready: Ready, entriesMax = Number.POSITIVE_INFINITY): void {
+    if (ready.hardState !== null) disk.hardState = ready.hardState
+    if (ready.snapshot !== null) {
+      disk.snapshot = ready.snapshot
+      disk.entries = this.#covered(ready.snapshot)
+    }
+    const first = ready.entries[0]
+    if (first === undefined) return
+    disk.entries.splice(first.index - 1, disk.entries.length, ...ready.entries.slice(0, entriesMax))
+  }
+
+  /** The entries that a snapshot stands for. */
+  #covered(snapshot: Snapshot): Entry[] {
+    return this.invariants.committed.slice(0, snapshot.index)
+  }
+
   /** Of all nodes: what a stopped one has on disk counts as held. */
   get #disksOfAll(): readonly NodeDisk[] {
     return this.ids.map((id) => ({ id, disk: this.#disks.get(id)! }))
   }
 }
 
-/** Hard state first, then truncation, then the entries, of which only so many may be reached. */
-function store(disk: Disk, ready: Ready, entriesMax = Number.POSITIVE_INFINITY): void {
-  if (ready.hardState !== null) disk.hardState = ready.hardState
-  const first = ready.entries[0]
-  if (first === undefined) return
-  disk.entries.splice(first.index - 1, disk.entries.length, ...ready.entries.slice(0, entriesMax))
-}
-
 function showWrite(ready: Ready): string {
   const hardState = ready.hardState === null ? '' : ` ${showHardState(ready.hardState)}`
-  return hardState + (ready.entries.length === 0 ? '' : ` ${showEntries(ready.entries)}`)
+  const snapshot = ready.snapshot === null ? '' : ` ${showSnapshot(ready.snapshot)}`
+  return hardState + snapshot + (ready.entries.length === 0 ? '' : ` ${showEntries(ready.entries)}`)
 }

@@ -5,8 +5,8 @@ import { equalBytes } from '../../src/base/bytes.ts'
 import type { Message } from '../../src/raft/messages.ts'
 import { majority } from '../../src/raft/quorum.ts'
 import type { RaftNode } from '../../src/raft/raft-node.ts'
-import type { Entry, HardState, Ready } from '../../src/raft/types.ts'
-import { showEntry, showHardState, showMessage } from './show.ts'
+import type { Entry, HardState, Ready, Snapshot } from '../../src/raft/types.ts'
+import { showEntry, showHardState, showMessage, showSnapshot, stateOf } from './show.ts'
 
 /** What survives of a node. */
 export interface NodeDisk {
@@ -50,9 +50,11 @@ export class Invariants {
       assert(first.index > node.log.length, `leader ${node.id} overwrites its own entry ${first.index}`)
     }
     assert(
-      ready.persistToken !== null || (ready.hardState === null && ready.entries.length === 0),
+      ready.persistToken !== null ||
+        (ready.hardState === null && ready.snapshot === null && ready.entries.length === 0),
       `node ${node.id} has something to persist but gives no token`,
     )
+    if (ready.snapshot !== null) this.#checkSnapshot(node, ready.snapshot)
     let previousTerm = first === undefined ? 0 : (node.log[first.index - 2]?.term ?? 0)
     for (const entry of ready.entries) {
       this.#checkLogMatching(node, entry, previousTerm)
@@ -64,6 +66,35 @@ export class Invariants {
   nodeMoved(node: NodeView, disks: readonly NodeDisk[]): void {
     if (node.raft.role === 'leader') this.#checkLeader(node)
     this.#checkCommit(node, disks)
+    const { firstIndex, snapshotIndex } = node.raft
+    assert(
+      firstIndex <= snapshotIndex + 1,
+      `INV-20: the log of node ${node.id} begins at ${firstIndex}, its snapshot ends at ${snapshotIndex}`,
+    )
+  }
+
+  /** The state of a node becomes that of a snapshot, at its start or because its leader has sent one. */
+  restored(node: NodeView, snapshot: Snapshot): void {
+    this.#checkSnapshot(node, snapshot)
+    const applied = this.#appliedIndexes.get(node.raft) ?? 0
+    assert(
+      snapshot.index > applied,
+      `node ${node.id} goes back from index ${applied} to ${showSnapshot(snapshot)}`,
+    )
+    this.#appliedIndexes.set(node.raft, snapshot.index)
+  }
+
+  #checkSnapshot(node: NodeView, snapshot: Snapshot): void {
+    assert(node.raft.role !== 'leader', `INV-21: leader ${node.id} loads a ${showSnapshot(snapshot)}`)
+    const covered = this.committed.slice(0, snapshot.index)
+    assert(
+      covered.length === snapshot.index && covered.at(-1)!.term === snapshot.term,
+      `node ${node.id} has a ${showSnapshot(snapshot)} of what is not committed`,
+    )
+    assert(
+      equalBytes(snapshot.data, stateOf(covered)),
+      `node ${node.id} has another state in its ${showSnapshot(snapshot)} than follows from the entries`,
+    )
   }
 
   entriesApplied(node: NodeView, entries: readonly Entry[]): void {

@@ -18,7 +18,7 @@ describe('Progress', () => {
     expect(progress.paused).toBe(false)
     progress.sent(7, 0)
     expect(progress).toMatchObject({ paused: true, nextIndex: 5, matchIndex: 0 })
-    progress.resumeProbe()
+    progress.resumeProbe(0)
     expect(progress.paused).toBe(false)
   })
 
@@ -107,5 +107,58 @@ describe('Progress', () => {
     expect(progress.lacksCommit(4)).toBe(false)
     progress.linkClosed()
     expect(progress.lacksCommit(9)).toBe(true)
+  })
+
+  describe('snapshot', () => {
+    const snapshot = { index: 20, term: 3, data: new Uint8Array(100) }
+
+    function sending(): Progress {
+      const progress = replicating(4)
+      progress.startSnapshot(snapshot)
+      progress.partSent(1_000)
+      return progress
+    }
+
+    it('a part went out -> paused until the follower says how much it has', () => {
+      const progress = sending()
+      expect(progress).toMatchObject({ state: 'snapshot', paused: true })
+      progress.partArrived(20, 40)
+      expect(progress.paused).toBe(false)
+      expect(progress.transfer.position).toBe(40)
+    })
+
+    it('an answer of another snapshot, without news, or beyond its end -> ignored', () => {
+      const progress = sending()
+      progress.partArrived(19, 40)
+      progress.partArrived(20, 0)
+      progress.partArrived(20, 101)
+      expect(progress.paused).toBe(true)
+    })
+
+    it('a sign of life -> sends the part again, but not one that may only be slow', () => {
+      const progress = sending()
+      progress.resumeProbe(999)
+      expect(progress.paused).toBe(true)
+      progress.resumeProbe(1_000)
+      expect(progress.paused).toBe(false)
+    })
+
+    it('an acknowledgement below it -> goes on; of it or beyond -> replicates from there', () => {
+      const progress = sending()
+      expect(progress.accepted(10)).toBe(true)
+      expect(progress).toMatchObject({ state: 'snapshot', matchIndex: 10, paused: true })
+      expect(progress.accepted(21)).toBe(true)
+      expect(progress).toMatchObject({ state: 'replicate', matchIndex: 21, nextIndex: 22 })
+    })
+
+    it('a refusal of an append from before -> ignored; the link closed -> probes', () => {
+      const progress = sending()
+      progress.refused(12, 8)
+      expect(progress.state).toBe('snapshot')
+      progress.linkClosed()
+      expect(progress).toMatchObject({ state: 'probe', nextIndex: 5, paused: false })
+      progress.partArrived(20, 40)
+      expect(progress.state).toBe('probe')
+    })
   })
 })

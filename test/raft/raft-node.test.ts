@@ -56,6 +56,8 @@ describe('ready', () => {
       entries: [],
       messages: [],
       messagesAfterPersist: [],
+      snapshot: null,
+      restored: null,
       committed: [],
       persistToken: { term: 1, votedFor: 1, lastIndex: 0, lastTerm: 0 },
     })

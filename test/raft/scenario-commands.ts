@@ -71,6 +71,22 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       entries: named.get('entries')!.split(',').filter(Boolean).map(parseEntry),
     })
   },
+  /** inject-snapshot from=1 to=3 state-of=1: the whole snapshot that a node has on disk, once more. */
+  'inject-snapshot': ({ cluster }, { named }) => {
+    const [from, to, of] = ['from', 'to', 'state-of'].map((name) => Number(named.get(name)))
+    const { index, term, data } = cluster.disk(of!).snapshot!
+    cluster.inFlight.push({
+      type: 'snapshot',
+      from: from!,
+      to: to!,
+      term: cluster.raft(from!).term,
+      snapshotIndex: index,
+      snapshotTerm: term,
+      sizeBytes: data.length,
+      position: 0,
+      part: data,
+    })
+  },
   /** persist 1 [2 ...] [count=1]: writes under way become durable; count limits how many of each node. */
   persist: ({ cluster }, { words, named }) => {
     for (const id of words.map(Number)) {
@@ -79,6 +95,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
         cluster.writesUnderWay(id),
       )
       for (let i = 0; i < count; i++) cluster.completeWrite(id)
+    }
+  },
+  /** snapshot 1 [2 ...]: the node has a durable snapshot of what it has applied, and drops entries from its log. */
+  snapshot: ({ cluster }, { words }) => {
+    for (const id of words.map(Number)) {
+      cluster.takeSnapshot(id)
+      cluster.completeSnapshot(id)
     }
   },
   /** settle: everything is delivered and durable; only facts are printed. */
@@ -96,9 +119,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       if (cluster.isUp(id)) cluster.tick(id)
     }
   },
-  /** crash 1 [writes=1]: stops a node; so many of its writes under way still reach the disk. */
+  /**
+   * crash 1 [writes=1] [snapshot=stored]: stops a node; so many of its writes under way still reach the disk, and of the
+   * next the snapshot alone.
+   */
   crash: ({ cluster }, { words, named }) =>
-    cluster.crash(Number(words[0]), { writes: Number(named.get('writes') ?? 0) }),
+    cluster.crash(Number(words[0]), {
+      writes: Number(named.get('writes') ?? 0),
+      snapshotOfNext: named.get('snapshot') === 'stored',
+    }),
   restart: ({ cluster }, { words }) => {
     for (const id of words.map(Number)) cluster.restart(id)
   },
@@ -127,7 +156,10 @@ function parseEntry(text: string): Entry {
 function showStatus(cluster: Cluster, id: number): string {
   if (!cluster.isUp(id)) return `${id} down, disk ${showEntries(cluster.disk(id).entries)}`
   const { role, term, leader, commitIndex } = cluster.raft(id)
-  return `${id} ${role} term=${term} leader=${leader ?? 'none'} commit=${commitIndex} ${showEntries(cluster.log(id))}`
+  const { firstIndex, snapshotIndex } = cluster.raft(id)
+  const snapshot = snapshotIndex === 0 ? '' : `snapshot=${snapshotIndex} `
+  const kept = showEntries(cluster.log(id).slice(firstIndex - 1))
+  return `${id} ${role} term=${term} leader=${leader ?? 'none'} commit=${commitIndex} ${snapshot}${kept}`
 }
 
 function numbers(text: string | undefined): number[] {

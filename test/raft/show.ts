@@ -1,7 +1,7 @@
 // How traces and scenarios write messages and entries. An entry is index/term and its data: 3/2 "x", 4/2 empty.
 import { unreachable } from '../../src/base/assert.ts'
 import type { Message } from '../../src/raft/messages.ts'
-import type { Entry, HardState } from '../../src/raft/types.ts'
+import type { Entry, HardState, Snapshot } from '../../src/raft/types.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -24,6 +24,15 @@ export function showEntries(entries: readonly Entry[]): string {
 
 export function showHardState(hardState: HardState): string {
   return `term=${hardState.term} vote=${hardState.votedFor ?? 'none'}`
+}
+
+/** The state of the machine under test: all that was applied, so that two different histories never give the same one. */
+export function stateOf(applied: readonly Entry[]): Uint8Array {
+  return encoder.encode(applied.map(showEntry).join('\n'))
+}
+
+export function showSnapshot({ index, term }: Snapshot): string {
+  return `snapshot ${index}/${term}`
 }
 
 export function showMessage(message: Message): string {
@@ -50,6 +59,10 @@ function showBody(message: Message): string {
       return ` commit=${message.commitIndex}`
     case 'heartbeat-response':
       return ''
+    case 'snapshot':
+      return ` up-to=${message.snapshotIndex}/${message.snapshotTerm} bytes=${message.position}..${message.position + message.part.length} of ${message.sizeBytes}`
+    case 'snapshot-response':
+      return ` up-to=${message.snapshotIndex} has=${message.position}`
     default:
       return unreachable(message)
   }

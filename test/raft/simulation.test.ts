@@ -41,6 +41,8 @@ describe('simulation', () => {
       expect(coverage.refusals).toBeGreaterThan(10 * RUNS)
       expect(coverage.lostWrites).toBeGreaterThan(RUNS)
       expect(coverage.lateWrites).toBeGreaterThan(RUNS)
+      expect(coverage.snapshots).toBeGreaterThan(5 * RUNS)
+      expect(coverage.installs).toBeGreaterThan(RUNS)
     },
   )
 

@@ -23,6 +23,10 @@ export interface Coverage {
   lostWrites: number
   /** Writes that completed after the term they began in. */
   lateWrites: number
+  /** Own snapshots. */
+  snapshots: number
+  /** Snapshots of a leader that were installed. */
+  installs: number
 }
 
 export const NO_COVERAGE: Coverage = {
@@ -32,6 +36,8 @@ export const NO_COVERAGE: Coverage = {
   refusals: 0,
   lostWrites: 0,
   lateWrites: 0,
+  snapshots: 0,
+  installs: 0,
 }
 
 const CONFIG = {
@@ -45,6 +51,8 @@ const CONFIG = {
   appendMaxBytes: 40,
   inflightAppendsMax: 2,
   uncommittedMaxBytes: 400,
+  trailingEntries: 3,
+  snapshotChunkBytes: 300,
 } as const
 
 /** @throws when an invariant breaks or the healed cluster does not converge; the message says how to replay it. */
@@ -72,6 +80,7 @@ interface Rates {
   readonly partition: number
   readonly closeLink: number
   readonly resign: number
+  readonly snapshot: number
   readonly lossPercent: number
   readonly repeatPercent: number
   readonly reorderPercent: number
@@ -98,6 +107,7 @@ class Simulation {
       partition: oneOf(0, 1, 4),
       closeLink: oneOf(0, 1, 4),
       resign: oneOf(0, 0.5, 3),
+      snapshot: oneOf(0, 1, 4),
       lossPercent: oneOf(0, 3, 15),
       repeatPercent: oneOf(0, 5, 20),
       reorderPercent: oneOf(0, 20, 80),
@@ -123,6 +133,8 @@ class Simulation {
   #count(line: string): void {
     if (line.includes('becomes leader')) this.#coverage.elections++
     if (line.includes('begun in term')) this.#coverage.lateWrites++
+    if (line.includes(' and keeps entries from')) this.#coverage.snapshots++
+    if (line.includes('takes the state of')) this.#coverage.installs++
     if (line.includes('truncates')) this.#coverage.truncations++
     if (line.startsWith('  ') && line.includes('refused=')) this.#coverage.refusals++
   }
@@ -142,6 +154,7 @@ class Simulation {
       [rates.partition * 2, () => cluster.heal()],
       [rates.closeLink, () => this.#closeLink()],
       [rates.resign, () => this.#resign()],
+      [rates.snapshot, () => this.#snapshot()],
     ]
     const total = weights.reduce((sum, [weight]) => sum + weight, 0)
     let drawn = (this.#random.u32() / 2 ** 32) * total
@@ -200,8 +213,22 @@ class Simulation {
     this.#cluster.crash(id, {
       writes: this.#random.below(writes + 1),
       ...(this.#chance(50) ? { entriesOfNext: this.#random.below(3) } : {}),
+      snapshotOfNext: this.#chance(50),
     })
     for (const peer of this.#up()) if (this.#chance(50)) this.#cluster.linkClosed(peer, id)
+  }
+
+  /** Begins one or completes one; the node may die before it hears of that. */
+  #snapshot(): void {
+    const id = this.#pick(this.#up())
+    if (id === undefined) return
+    if (this.#cluster.snapshotsUnderWay(id) === 0) {
+      this.#cluster.takeSnapshot(id)
+      return
+    }
+    const told = !this.#chance(10)
+    this.#cluster.completeSnapshot(id, told)
+    if (!told) this.#cluster.crash(id)
   }
 
   #restart(): void {
