@@ -139,8 +139,8 @@ export class BrokerNode {
     this.#metadata = new MetadataFollower({
       environment,
       link: this.#link,
-      onImage: ({ after, records }) => {
-        for (const record of records) if (record.type === 'topic-deleted') this.#topicDeleted(record.topicId)
+      onImage: ({ after, deletedTopics }) => {
+        for (const topicId of deletedTopics) this.#topicDeleted(topicId)
         this.#registry.apply(after)
       },
     })

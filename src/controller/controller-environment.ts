@@ -18,7 +18,7 @@ export interface ControllerEnvironment {
   readonly process: Process
 }
 
-/** Settings of a controller, in milliseconds; server/config-table.ts has their names, ranges and documentation. */
+/** Settings of a controller, in milliseconds but for one; server/config-table.ts has their names, ranges and documentation. */
 export interface ControllerSettings {
   /** broker.session.timeout.ms */
   readonly sessionTimeoutMs: number
@@ -28,6 +28,10 @@ export interface ControllerSettings {
   readonly electionTimeoutMs: number
   /** controller.quorum.heartbeat.interval.ms */
   readonly quorumHeartbeatIntervalMs: number
+  /** metadata.log.max.record.bytes.between.snapshots, in bytes */
+  readonly bytesBetweenSnapshots: number
+  /** metadata.log.max.snapshot.interval.ms; 0 for no limit */
+  readonly snapshotIntervalMs: number
 }
 
 export const CONTROLLER_DEFAULTS: ControllerSettings = {
@@ -35,6 +39,8 @@ export const CONTROLLER_DEFAULTS: ControllerSettings = {
   disconnectGraceMs: 250,
   electionTimeoutMs: 1_000,
   quorumHeartbeatIntervalMs: 100,
+  bytesBetweenSnapshots: 20 * 1024 * 1024,
+  snapshotIntervalMs: 3_600_000,
 }
 
 /** The data directory of the node as a controller uses it. */

@@ -14,11 +14,17 @@ import type { PeerIdentity } from '../net/exchange.ts'
 import type { Call } from '../net/router.ts'
 import type { alterPartition } from '../protocol/alter-partition.ts'
 import type { ResponseOf } from '../protocol/api.ts'
-import type { brokerHeartbeat, fetchMetadata, registerBroker } from '../protocol/broker-lifecycle.ts'
+import type {
+  brokerHeartbeat,
+  fetchMetadata,
+  fetchSnapshot,
+  registerBroker,
+} from '../protocol/broker-lifecycle.ts'
 import { wireError } from '../protocol/error-schema.ts'
 import type { raftMessage } from '../protocol/quorum.ts'
 import type { createTopic, deleteTopic } from '../protocol/topics.ts'
 import { type Message, raftMessageSchema } from '../raft/messages.ts'
+import type { Snapshot } from '../raft/types.ts'
 import { SchemaError } from '../schema/schema.ts'
 import type { Controller, Decide } from './controller.ts'
 import type { RaftDriver } from './raft-driver.ts'
@@ -106,14 +112,39 @@ export class ControllerFlows {
     }
     await committedLog.waitFor(fromOffset, body.maxWaitMs)
     if (controller.activeTerm !== activeTerm) throw controller.notController()
+    const isGone = fromOffset < committedLog.startOffset
     return {
       body: {
         controllerId: nodeId,
         controllerTerm: activeTerm,
         committedOffset: committedLog.endOffset,
-        entries: committedLog.read(body),
+        entries: isGone ? [] : committedLog.read(body),
+        snapshot: isGone ? wireSnapshotOf(committedLog.snapshot!) : null,
       },
     }
+  }
+
+  /** Answers at once, from memory. */
+  fetchSnapshot({ body, connection }: Call<typeof fetchSnapshot>): {
+    body: ResponseOf<typeof fetchSnapshot>
+  } {
+    const { controller } = this.#options
+    if (controller.activeTerm === null) throw controller.notController()
+    controller.sessions?.heardOver(identityOf(connection).nodeId, connection)
+    const { snapshot } = controller.committedLog
+    const { metadataOffset, term, position, maxBytes } = body
+    if (snapshot === null || snapshot.index !== metadataOffset || snapshot.term !== term) {
+      const shown = snapshot === null ? 'none' : `one up to ${snapshot.index}`
+      throw new VltavaError(
+        'SNAPSHOT_NOT_FOUND',
+        `The snapshot up to metadata offset ${metadataOffset} of term ${term} is not here, there is ${shown}. Fetch again.`,
+      )
+    }
+    const { length } = snapshot.data
+    if (position > length) {
+      throw new VltavaError('POSITION_OUT_OF_RANGE', `Position ${position} of a snapshot of ${length} bytes.`)
+    }
+    return { body: { part: snapshot.data.subarray(position, position + maxBytes) } }
   }
 
   /** A Raft message is taken only from the voter that it names as its sender. */
@@ -154,9 +185,18 @@ function identityOf({ identity }: Connection): PeerIdentity {
   throw new VltavaError('CLUSTER_AUTHORIZATION_FAILED')
 }
 
+function wireSnapshotOf({
+  index,
+  term,
+  data,
+}: Snapshot): NonNullable<ResponseOf<typeof fetchMetadata>['snapshot']> {
+  return { metadataOffset: index, term, sizeBytes: data.length }
+}
+
 function decodeMessage(wire: unknown): Message {
   try {
     const message = raftMessageSchema.decode(wire, 'message')
+    if (message.type === 'snapshot') return { ...message, part: new Uint8Array(message.part) }
     if (message.type !== 'append' || message.entries.length === 0) return message
     // The log keeps them, and views would keep the whole frame they came in.
     const entries = message.entries.map((entry) =>

@@ -8,7 +8,12 @@ import type { ClusterId, IncarnationId, NodeId } from '../model/ids.ts'
 import type { Call, Router } from '../net/router.ts'
 import { alterPartition } from '../protocol/alter-partition.ts'
 import type { ResponseOf } from '../protocol/api.ts'
-import { brokerHeartbeat, fetchMetadata, registerBroker } from '../protocol/broker-lifecycle.ts'
+import {
+  brokerHeartbeat,
+  fetchMetadata,
+  fetchSnapshot,
+  registerBroker,
+} from '../protocol/broker-lifecycle.ts'
 import { findController, quorumProbe, raftMessage } from '../protocol/quorum.ts'
 import type { createTopic, deleteTopic } from '../protocol/topics.ts'
 import { makeDurableDirectory } from '../storage/file-io.ts'
@@ -23,7 +28,8 @@ import type { ControllerFlows } from './controller-flows.ts'
 import { ClusterFormation } from './formation.ts'
 import { type Formation, type Membership, voterIdsOf } from './formation-file.ts'
 import { HardStateFile } from './hard-state-file.ts'
-import { RaftLogStore } from './raft-log-store.ts'
+import { RaftLogStore, type StoredLog, segmentBytesFor } from './raft-log-store.ts'
+import { SnapshotFiles } from './snapshot-files.ts'
 import { Voter } from './voter.ts'
 
 export interface ControllerNodeOptions extends ControllerEnvironment {
@@ -135,6 +141,7 @@ export class ControllerNode {
     router.handle(brokerHeartbeat, (call) => this.#flows().brokerHeartbeat(call))
     router.handle(alterPartition, (call) => this.#flows().alterPartition(call))
     router.handle(fetchMetadata, (call) => this.#flows().fetchMetadata(call))
+    router.handle(fetchSnapshot, (call) => this.#flows().fetchSnapshot(call))
     router.handle(raftMessage, (call) => this.#voter?.flows.raftMessage(call) ?? null)
     router.handle(findController, () => ({
       body: { controllerId: this.controllerId, term: this.#voter?.driver.term ?? 0 },
@@ -180,11 +187,18 @@ export class ControllerNode {
   async #enter({ formation, isVoter }: Membership): Promise<void> {
     this.#checkVoters(formation)
     if (isVoter) {
-      const { directory } = this.#options
-      const store = new RaftLogStore({ environment: this.#options, directory, hardState: this.#hardState })
+      const { directory, settings } = this.#options
+      const snapshotFiles = new SnapshotFiles({ ...this.#options, path: metadataPathOf(directory) })
+      const store = new RaftLogStore({
+        environment: this.#options,
+        directory,
+        hardState: this.#hardState,
+        snapshots: snapshotFiles,
+        segmentBytes: segmentBytesFor(settings.bytesBetweenSnapshots),
+      })
       const stored = await store.open()
       if (this.#stopped) return
-      this.#voter = this.#newVoter({ formation, store, stored })
+      this.#voter = this.#newVoter({ formation, store, stored, snapshotFiles })
       this.#voter.start()
     }
     this.#formed.resolve(formation.clusterId)
@@ -193,7 +207,8 @@ export class ControllerNode {
   #newVoter(parts: {
     readonly formation: Formation
     readonly store: RaftLogStore
-    readonly stored: Awaited<ReturnType<RaftLogStore['open']>>
+    readonly stored: StoredLog
+    readonly snapshotFiles: SnapshotFiles
   }): Voter {
     const { nodeId, incarnationId, settings, connectPeer } = this.#options
     const voter = new Voter({

@@ -12,7 +12,7 @@ import { SpeculativeImage } from '../metadata/speculative-image.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { MetadataOffset, NodeId } from '../model/ids.ts'
 import { decodeWire, encodeWire } from '../protocol/codec.ts'
-import type { Entry } from '../raft/types.ts'
+import type { Entry, Snapshot } from '../raft/types.ts'
 import { BrokerSessions } from './broker-sessions.ts'
 import { CommittedLog } from './committed-log.ts'
 import {
@@ -20,8 +20,11 @@ import {
   type ControllerEnvironment,
   type ControllerSettings,
 } from './controller-environment.ts'
+import { decodeSnapshot } from './metadata-snapshot.ts'
 import { PendingCommands } from './pending-commands.ts'
 import type { RaftDriver } from './raft-driver.ts'
+import type { LoadedSnapshot, SnapshotFiles } from './snapshot-files.ts'
+import { SnapshotMaker } from './snapshot-maker.ts'
 
 export interface ControllerOptions {
   readonly environment: ControllerEnvironment
@@ -32,6 +35,9 @@ export interface ControllerOptions {
   readonly entryMaxBytes: number
   /** Whether this node's own link to that run of a broker closed or was refused. */
   readonly isLinkDown: (broker: BrokerImage) => boolean
+  /** The snapshot that this directory holds; null when the log is whole. */
+  readonly loaded: LoadedSnapshot | null
+  readonly snapshotFiles: SnapshotFiles
 }
 
 /** What there is only while this node leads the quorum. */
@@ -48,6 +54,7 @@ export class Controller {
   readonly committedLog: CommittedLog
   readonly #options: ControllerOptions
   readonly #driver: () => RaftDriver
+  readonly #maker: SnapshotMaker
   readonly #imageListeners = new Set<(image: ClusterImage) => void>()
   #image: ClusterImage = EMPTY_IMAGE
   #active: ActiveTerm | null = null
@@ -57,6 +64,20 @@ export class Controller {
     this.#options = options
     this.#driver = driver
     this.committedLog = new CommittedLog(options.environment.clock)
+    if (options.loaded !== null) {
+      this.#image = options.loaded.image
+      this.committedLog.restore(options.loaded.snapshot)
+      this.#checkCluster()
+    }
+    this.#maker = new SnapshotMaker({
+      ...options.environment,
+      ...options.settings,
+      files: options.snapshotFiles,
+      onMade: (snapshot) => {
+        const lastDropped = driver().compact(snapshot)
+        if (lastDropped !== null) this.committedLog.compact(snapshot, lastDropped)
+      },
+    })
   }
 
   /** The image of everything that is committed here. */
@@ -80,6 +101,17 @@ export class Controller {
     return () => this.#imageListeners.delete(listener)
   }
 
+  /** For the driver: the state of the leader takes the place of the own one, which is older. */
+  restored(snapshot: Snapshot): void {
+    assert(this.#active === null, 'INV-21: the active controller loads a snapshot')
+    const { environment } = this.#options
+    this.#image = decodeSnapshot(snapshot, environment.cpu)
+    this.committedLog.restore(snapshot)
+    this.#maker.restored()
+    environment.log.info('metadata-snapshot-installed', { index: snapshot.index, term: snapshot.term })
+    this.#show()
+  }
+
   /** For the driver: committed entries, in order. */
   committed(entries: readonly Entry[]): void {
     for (const entry of entries) {
@@ -87,19 +119,14 @@ export class Controller {
       this.#image = applyBatch(this.#image, records, entry.index)
       this.committedLog.append(entry)
     }
-    const { clusterId } = this.#image
-    const expected = this.#options.formation.clusterId
-    assert(
-      clusterId === null || clusterId === expected,
-      `the metadata log is of cluster ${clusterId}, this directory of ${expected}`,
-    )
+    this.#checkCluster()
+    this.#maker.committed(entries, { image: this.#image, term: entries.at(-1)!.term })
     const active = this.#active
     if (active !== null) {
       for (const { index, term } of entries) active.pending.committed(index, term)
       active.sessions.follow(this.#image)
     }
-    this.committedLog.wakeAll()
-    for (const listener of [...this.#imageListeners]) listener(this.#image)
+    this.#show()
   }
 
   /** For the driver: role, term or leader may have changed, and everything committed was handed over. */
@@ -151,9 +178,26 @@ export class Controller {
     return new VltavaError('NOT_CONTROLLER', `Node ${nodeId} is not the active controller; ${where}.`)
   }
 
-  stop(): void {
+  /** Resolves when nothing is written any more. */
+  async stop(): Promise<void> {
     if (this.#active !== null) this.#stepDown()
     this.#imageListeners.clear()
+    await this.#maker.stop()
+  }
+
+  #show(): void {
+    this.#checkCluster()
+    this.committedLog.wakeAll()
+    for (const listener of [...this.#imageListeners]) listener(this.#image)
+  }
+
+  #checkCluster(): void {
+    const { clusterId } = this.#image
+    const expected = this.#options.formation.clusterId
+    assert(
+      clusterId === null || clusterId === expected,
+      `the metadata log is of cluster ${clusterId}, this directory of ${expected}`,
+    )
   }
 
   #contextOf(speculative: SpeculativeImage): DecisionContext {

@@ -7,19 +7,29 @@ import type { Log } from '../base/log.ts'
 import type { Process } from '../base/process.ts'
 import type { Message } from '../raft/messages.ts'
 import type { RaftNode } from '../raft/raft-node.ts'
-import type { Entry, HardState, ProposeResult, Ready } from '../raft/types.ts'
+import type { Entry, HardState, ProposeResult, Ready, Snapshot } from '../raft/types.ts'
 import { isPassingFailure } from '../storage/storage-failure.ts'
 
 /** Before a write is tried again that found no room on the disk, or no free descriptor. */
 const WRITE_RETRY_MS = 500
 
-/** Makes term, vote and entries durable. */
+/** What one write makes durable. */
+export interface PersistedState {
+  readonly hardState: HardState | null
+  /** Comes in the place of the whole log. */
+  readonly snapshot: Snapshot | null
+  readonly entries: readonly Entry[]
+}
+
+/** Makes term, vote, snapshots and entries durable. Its calls are made one at a time. */
 export interface RaftStore {
   /**
-   * Called one at a time. Durable when it resolves, the hard state not after the entries. Where the first entry's index
-   * is stored already, the stored log ends before it first.
+   * Durable when it resolves, the hard state not after the rest. A snapshot drops the log, which then begins behind it.
+   * Where the first entry's index is stored already, the stored log ends before it first.
    */
-  persist(state: { readonly hardState: HardState | null; readonly entries: readonly Entry[] }): Promise<void>
+  persist(state: PersistedState): Promise<void>
+  /** Drops what the snapshots on disk stand for. */
+  compact(): Promise<void>
 }
 
 export interface RaftDriverOptions {
@@ -32,6 +42,8 @@ export interface RaftDriverOptions {
   /** A leader whose own disk has not finished a write for so long gives up its place. */
   readonly diskStallMs: number
   readonly send: (message: Message) => void
+  /** A snapshot of the leader, durable here: it replaces what was handed out before. */
+  readonly onRestored: (snapshot: Snapshot) => void
   /** Committed and durable here, in order, each once per run. */
   readonly onCommitted: (entries: readonly Entry[]) => void
   /** Called after everything that was committed was handed out, whenever role, term or leader may have changed. */
@@ -43,6 +55,8 @@ export class RaftDriver {
   readonly #node: RaftNode
   /** Readys that have to be persisted, or have messages that wait for those before them. */
   #unwritten: Ready[] = []
+  /** There is a new snapshot, and the stored log is to be made shorter. */
+  #compacts = false
   #writing: Promise<void> | null = null
   readonly #sleeper: Sleeper
   /** Whether the last write failed; it is tried again. */
@@ -110,6 +124,18 @@ export class RaftDriver {
     return this.#node.propose(data, this.#nowMs())
   }
 
+  /**
+   * A snapshot of everything handed out up to its index is durable: what it stands for may be forgotten.
+   * @returns the index up to which the log in memory has forgotten it; null when this node has a newer one, or stopped
+   */
+  compact(snapshot: Snapshot): number | null {
+    if (this.#stopped || snapshot.index <= this.#node.snapshotIndex) return null
+    const index = this.#node.compact(snapshot)
+    this.#compacts = true
+    this.#writing ??= this.#write()
+    return index
+  }
+
   /** Carries out what the core has to do. Called within itself it leaves the work to the outer call. */
   flush(): void {
     if (this.#flushing || this.#stopped) return
@@ -174,6 +200,7 @@ export class RaftDriver {
       this.#unwritten.push(ready)
       this.#writing ??= this.#write()
     }
+    if (ready.restored !== null) this.#options.onRestored(ready.restored)
     if (ready.committed.length > 0) this.#options.onCommitted(ready.committed)
   }
 
@@ -181,9 +208,11 @@ export class RaftDriver {
   async #write(): Promise<void> {
     // The caller is about to assign `#writing`; what follows runs after that.
     await Promise.resolve()
-    while (this.#unwritten.length > 0 && !this.#stopped) {
+    while ((this.#unwritten.length > 0 || this.#compacts) && !this.#stopped) {
       const readys = this.#unwritten
+      const compacts = this.#compacts
       this.#unwritten = []
+      this.#compacts = false
       this.#writingSinceMs = this.#nowMs()
       try {
         const state = mergedState(readys)
@@ -194,6 +223,7 @@ export class RaftDriver {
           return
         }
         this.#unwritten.unshift(withoutMessages(readys))
+        this.#compacts ||= compacts
         this.#becomeStuck(error)
         await this.#sleeper.sleep(WRITE_RETRY_MS)
         continue
@@ -201,8 +231,27 @@ export class RaftDriver {
       if (this.#stopped) return
       this.#isStuck = false
       this.#written(readys)
+      if (compacts && !(await this.#compact())) return
     }
     this.#writing = null
+  }
+
+  /**
+   * Makes the stored log shorter. What a full disk leaves undone is done with the next snapshot.
+   * @returns false when the node has failed.
+   */
+  async #compact(): Promise<boolean> {
+    if (this.#stopped) return true
+    try {
+      await this.#options.store.compact()
+    } catch (error) {
+      if (!isPassingFailure(error)) {
+        this.#fail('the metadata log could not be made shorter', error)
+        return false
+      }
+      this.#options.log.warn('metadata-log-not-compacted', { error })
+    }
+    return true
   }
 
   /**
@@ -248,24 +297,32 @@ function withoutMessages(readys: readonly Ready[]): Ready {
   const state = mergedState(readys)
   return {
     hardState: state?.hardState ?? null,
+    snapshot: state?.snapshot ?? null,
     entries: state?.entries ?? [],
     messages: [],
     messagesAfterPersist: [],
+    restored: null,
     committed: [],
     persistToken: readys.findLast(({ persistToken }) => persistToken !== null)?.persistToken ?? null,
   }
 }
 
-/** Several readys as one write: the newest hard state, and the entries with the overwritten ones left out. */
-function mergedState(readys: readonly Ready[]): Parameters<RaftStore['persist']>[0] | null {
+/** Several readys as one write: the newest hard state, the newest snapshot, and the entries without what was overwritten. */
+function mergedState(readys: readonly Ready[]): PersistedState | null {
   let hardState: HardState | null = null
+  let snapshot: Snapshot | null = null
   const entries: Entry[] = []
   for (const ready of readys) {
     hardState = ready.hardState ?? hardState
+    if (ready.snapshot !== null) {
+      snapshot = ready.snapshot
+      entries.length = 0
+    }
     const first = ready.entries[0]
     if (first === undefined) continue
     while (entries.length > 0 && entries.at(-1)!.index >= first.index) entries.pop()
     entries.push(...ready.entries)
   }
-  return hardState === null && entries.length === 0 ? null : { hardState, entries }
+  if (hardState === null && snapshot === null && entries.length === 0) return null
+  return { hardState, snapshot, entries }
 }

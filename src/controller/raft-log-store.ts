@@ -1,13 +1,13 @@
 // The durable Raft log. It is a log of record batches like any other and shares recovery and checksums with them: entry
 // i is the one record of the batch at offset i - 1, with the term as its leader epoch and the entry's data as its value
-// (null for the empty entry of a new leader). One batch per entry, not per write: a log can only be cut between
+// (null for the empty entry of a new leader). Its beginning is dropped once two snapshots stand for it. One batch per entry, not per write: a log can only be cut between
 // batches, and cutting off more than the conflicting entries would, until they are written again, lose acknowledged
 // ones.
 import { assert } from '../base/assert.ts'
 import { concatBytes } from '../base/bytes.ts'
 import { VltavaError } from '../model/errors.ts'
 import { BATCH_ABSOLUTE_MAX_BYTES } from '../model/limits.ts'
-import type { Entry, HardState } from '../raft/types.ts'
+import type { Entry, HardState, Snapshot } from '../raft/types.ts'
 import { BatchBuilder } from '../record/batch-builder.ts'
 import { leaderEpochOf } from '../record/batch-format.ts'
 import { forEachBatch, readRecords } from '../record/batch-reader.ts'
@@ -16,21 +16,28 @@ import { LOG_SETTINGS_DEFAULT, type LogSettings } from '../storage/log-settings.
 import type { PartitionLog } from '../storage/partition-log.ts'
 import type { ControllerDirectory, ControllerEnvironment } from './controller-environment.ts'
 import type { HardStateFile } from './hard-state-file.ts'
-import type { RaftStore } from './raft-driver.ts'
+import { decodeSnapshot } from './metadata-snapshot.ts'
+import type { PersistedState, RaftStore } from './raft-driver.ts'
+import type { LoadedSnapshot, SnapshotFiles } from './snapshot-files.ts'
 
 const SEGMENT_BYTES_DEFAULT = 64 * 1024 * 1024
-/** No record goes by age or size, ever: the log is the state of the cluster. */
+/** No record goes by age or size, ever: the log is the state of the cluster, and only a snapshot takes its place. */
 const METADATA_LOG_SETTINGS: LogSettings = {
   ...LOG_SETTINGS_DEFAULT,
   cleanupDeletes: false,
   retentionMs: null,
   segmentMs: Number.MAX_SAFE_INTEGER,
+  fileDeleteDelayMs: 0,
 }
+const SEGMENT_BYTES_MIN = 1024
 const READ_BYTES = 1024 * 1024
 const BATCH_HEADER_BYTES = 128
 
 export interface StoredLog {
   readonly hardState: HardState
+  /** The newest intact one; null while the log is whole. */
+  readonly loaded: LoadedSnapshot | null
+  /** Those behind the snapshot. */
   readonly entries: readonly Entry[]
 }
 
@@ -38,6 +45,7 @@ export interface RaftLogStoreOptions {
   readonly environment: ControllerEnvironment
   readonly directory: Pick<ControllerDirectory, 'openMetadataLog'>
   readonly hardState: HardStateFile
+  readonly snapshots: SnapshotFiles
   /** Default 64 MiB. */
   readonly segmentBytes?: number
 }
@@ -51,24 +59,35 @@ export class RaftLogStore implements RaftStore {
   }
 
   /**
-   * Recovers the log and reads all of it; what it returns is durable.
-   * @throws VltavaError STORAGE_ERROR when term and vote cannot be read, CORRUPT_MESSAGE or CorruptLogError when entries
+   * Recovers the log and reads what is behind the newest snapshot; what it returns is durable.
+   * @throws VltavaError STORAGE_ERROR when term and vote cannot be read, or no snapshot that the log continues; CORRUPT_MESSAGE or CorruptLogError when entries
    *   are damaged that may have been acknowledged
    */
   async open(): Promise<StoredLog> {
     const { directory, segmentBytes = SEGMENT_BYTES_DEFAULT } = this.#options
     const hardState = await this.#options.hardState.read()
-    this.#log = await directory.openMetadataLog({ settings: { ...METADATA_LOG_SETTINGS, segmentBytes } })
-    return { hardState, entries: await this.#readEntries(this.#log) }
+    const loaded = await this.#options.snapshots.loadNewest()
+    const log = await directory.openMetadataLog({ settings: { ...METADATA_LOG_SETTINGS, segmentBytes } })
+    this.#log = log
+    const baseIndex = loaded?.snapshot.index ?? 0
+    if (log.logStartOffset > baseIndex) throw this.#gap(log.logStartOffset, baseIndex)
+    // A snapshot of a leader was stored, but a crash came before the log could be dropped.
+    if (loaded !== null && !holds(log, loaded.snapshot)) await log.truncateFullyAndStartAt(baseIndex)
+    return { hardState, loaded, entries: await this.#readEntries(log, baseIndex) }
   }
 
-  /** Durable when it resolves: the hard state first, then what the entries replace is cut off, then the entries. */
-  async persist(state: {
-    readonly hardState: HardState | null
-    readonly entries: readonly Entry[]
-  }): Promise<void> {
-    const { hardState, entries } = state
+  /**
+   * Durable when it resolves: the hard state first; then a snapshot of the leader, and only then the log in whose place it
+   * comes is dropped; then what the entries replace is cut off, then the entries.
+   */
+  async persist({ hardState, snapshot, entries }: PersistedState): Promise<void> {
     if (hardState !== null) await this.#options.hardState.write(hardState)
+    if (snapshot !== null) {
+      // Before the log is gone that it replaces: one that was damaged on the way is asked for again after a restart.
+      decodeSnapshot(snapshot, this.#options.environment.cpu)
+      await this.#options.snapshots.write(snapshot, [snapshot.data])
+      await this.#opened().truncateFullyAndStartAt(snapshot.index)
+    }
     if (entries.length === 0) return
     const log = this.#opened()
     const startOffset = entries[0]!.index - 1
@@ -77,6 +96,26 @@ export class RaftLogStore implements RaftStore {
     const { written } = log.appendAsFollower(concatBytes(entries.map((entry) => this.#batchOf(entry))))
     await written
     await log.flush()
+  }
+
+  /**
+   * Drops what neither of the newest two snapshots needs: older snapshots, and whole segments of the log. Not to be called
+   * while `persist` is under way.
+   */
+  async compact(): Promise<void> {
+    const index = await this.#options.snapshots.removeOld()
+    await this.#opened().trimSegmentsTo(index)
+  }
+
+  #gap(logStart: number, snapshotIndex: number): VltavaError {
+    const detail =
+      `The metadata log begins behind offset ${logStart}, but ` +
+      (snapshotIndex === 0
+        ? 'there is no intact snapshot'
+        : `the newest intact snapshot ends at ${snapshotIndex}`) +
+      '. This node cannot tell the state of the cluster from that, so it does not start. Restore the directory, or ' +
+      'start with an empty one: the node then comes back without a vote.'
+    return new VltavaError('STORAGE_ERROR', detail, { definite: true, retriable: false })
   }
 
   #opened(): PartitionLog {
@@ -95,10 +134,11 @@ export class RaftLogStore implements RaftStore {
     return builder.build({ baseOffset: index - 1, leaderEpoch: term })
   }
 
-  async #readEntries(log: PartitionLog): Promise<readonly Entry[]> {
+  async #readEntries(log: PartitionLog, baseIndex: number): Promise<readonly Entry[]> {
     const entries: Entry[] = []
-    while (entries.length < log.logEndOffset) {
-      const range = { offset: entries.length, endOffset: log.logEndOffset, maxBytes: READ_BYTES }
+    while (baseIndex + entries.length < log.logEndOffset) {
+      const offset = baseIndex + entries.length
+      const range = { offset, endOffset: log.logEndOffset, maxBytes: READ_BYTES }
       const parts = await log.read({ ...range, atLeastOneBatch: true })
       for (const bytes of parts) {
         forEachBatch(bytes, (position) => entries.push(this.#entryOf(bytes, position)))
@@ -122,4 +162,15 @@ export class RaftLogStore implements RaftStore {
     }
     return { index: offset + 1, term: leaderEpochOf(batch, 0), data: value }
   }
+}
+
+/** A segment goes as a whole, so a few of them lie between two snapshots; 64 MiB at most. */
+export function segmentBytesFor(bytesBetweenSnapshots: number): number {
+  return Math.max(SEGMENT_BYTES_MIN, Math.min(SEGMENT_BYTES_DEFAULT, Math.floor(bytesBetweenSnapshots / 4)))
+}
+
+/** Whether the log continues the snapshot: it holds the last entry that this stands for, or begins right behind it. */
+function holds(log: PartitionLog, { index, term }: Snapshot): boolean {
+  if (log.logStartOffset === index) return true
+  return index <= log.logEndOffset && log.epochs.epochAt(index - 1) === term
 }

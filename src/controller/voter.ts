@@ -11,9 +11,13 @@ import { type Formation, voterIdsOf } from './formation-file.ts'
 import { RaftDriver, type RaftStore } from './raft-driver.ts'
 import type { StoredLog } from './raft-log-store.ts'
 import { RaftPeers } from './raft-peers.ts'
+import type { SnapshotFiles } from './snapshot-files.ts'
 
 /** A disk that has not finished a write for so many election timeouts is not fit to lead. */
 const DISK_STALL_ELECTIONS = 5
+
+/** Bytes an entry has, more or less: a record or two with their causes, and now and then a big one. */
+const TRAILING_ENTRY_BYTES = 1_024
 
 export interface VoterOptions {
   readonly environment: ControllerEnvironment
@@ -24,6 +28,7 @@ export interface VoterOptions {
   readonly connectPeer: ConnectPeer
   readonly store: RaftStore
   readonly stored: StoredLog
+  readonly snapshotFiles: SnapshotFiles
 }
 
 export class Voter {
@@ -41,7 +46,8 @@ export class Voter {
       formation,
       connectPeer,
       store,
-      stored,
+      stored: { hardState, loaded, entries },
+      snapshotFiles,
     } = options
     const { clock, random, log } = environment
     const voters = voterIdsOf(formation)
@@ -65,16 +71,28 @@ export class Voter {
         // There is no link to this node itself, but it knows which run of its broker is its own.
         isLinkDown: ({ brokerId, incarnationId }) =>
           brokerId === nodeId ? incarnationId !== own : this.#peers.isDown(brokerId, incarnationId),
+        loaded,
+        snapshotFiles,
       },
       () => this.driver,
     )
     this.driver = new RaftDriver({
       ...environment,
-      node: new RaftNode({ id: nodeId, voters, ...stored, config, random, nowMs: clock.monotonicMs() }),
+      node: new RaftNode({
+        id: nodeId,
+        voters,
+        hardState,
+        snapshot: loaded?.snapshot ?? null,
+        entries,
+        config,
+        random,
+        nowMs: clock.monotonicMs(),
+      }),
       store,
       tickMs: config.tickMs,
       diskStallMs: settings.electionTimeoutMs * DISK_STALL_ELECTIONS,
       send: (message) => this.#peers.send(message),
+      onRestored: (snapshot) => this.controller.restored(snapshot),
       onCommitted: (entries) => this.controller.committed(entries),
       onProgress: () => this.controller.progressed(),
     })
@@ -96,9 +114,10 @@ export class Voter {
   /** Gives up leadership, and resolves when nothing is written any more. */
   async stop(): Promise<void> {
     const stopped = this.driver.stop()
-    this.controller.stop()
+    const written = this.controller.stop()
     this.#peers.stop()
     await stopped
+    await written
   }
 }
 
@@ -112,5 +131,10 @@ function raftConfigOf(settings: ControllerSettings): RaftConfig {
     // The largest batches, those that fence a broker with many replicas, must fit.
     entryMaxBytes: ENTRY_ABSOLUTE_MAX_BYTES,
     appendMaxBytes: APPEND_ABSOLUTE_MAX_BYTES,
+    // Not much more than what is between two snapshots, or small settings would have no effect.
+    trailingEntries: Math.min(
+      RAFT_DEFAULTS.trailingEntries,
+      Math.floor(settings.bytesBetweenSnapshots / TRAILING_ENTRY_BYTES),
+    ),
   }
 }

@@ -77,6 +77,12 @@ export interface ClusterImage {
   readonly brokers: ReadonlyMap<NodeId, BrokerImage>
   readonly topics: ReadonlyMap<TopicId, TopicImage>
   readonly topicIds: ReadonlyMap<TopicName, TopicId>
+  /**
+   * Topics that were deleted, with the offset of the batch that did it, in that order; the oldest are dropped beyond
+   * DELETED_TOPICS_MAX. A broker deletes data only because of a committed deletion, and one that comes back after a
+   * snapshot has taken the place of the record finds it here.
+   */
+  readonly deletedTopics: ReadonlyMap<TopicId, MetadataOffset>
 }
 
 export const EMPTY_IMAGE: ClusterImage = {
@@ -86,6 +92,7 @@ export const EMPTY_IMAGE: ClusterImage = {
   brokers: new Map(),
   topics: new Map(),
   topicIds: new Map(),
+  deletedTopics: new Map(),
 }
 
 /** Whether a broker may be elected and may join an ISR. */

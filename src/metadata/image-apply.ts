@@ -69,7 +69,7 @@ export function applyRecord(draft: ImageDraft, record: MetadataRecord, metadataO
     case 'topic-deleted': {
       const topic = draft.topic(record.topicId)
       assert(topic !== undefined, `deleted topic ${record.topicId} does not exist`)
-      draft.removeTopic(topic)
+      draft.removeTopic(topic, metadataOffset)
       return
     }
     case 'partition-created':

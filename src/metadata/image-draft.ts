@@ -2,6 +2,7 @@
 // copied when it is first changed, so that a batch of 10,000 partition changes copies each list once.
 import { assert } from '../base/assert.ts'
 import type { MetadataOffset, NodeId, TopicId, TopicName, TopicPartition } from '../model/ids.ts'
+import { DELETED_TOPICS_MAX } from '../model/limits.ts'
 import type { BrokerImage, ClusterImage, PartitionImage, TopicImage } from './cluster-image.ts'
 
 type Mutable<T> = { -readonly [Field in keyof T]: T[Field] }
@@ -12,6 +13,7 @@ export class ImageDraft {
   #brokers: Map<NodeId, BrokerImage> | null = null
   #topics: Map<TopicId, TopicImage> | null = null
   #topicIds: Map<TopicName, TopicId> | null = null
+  #deletedTopics: Map<TopicId, MetadataOffset> | null = null
   /** The partition lists that are copies of this draft already. */
   readonly #ownPartitions = new Map<TopicId, PartitionImage[]>()
   readonly #touched = new Map<TopicId, Set<number>>()
@@ -55,7 +57,13 @@ export class ImageDraft {
     this.#writableTopicIds().set(topic.name, topic.topicId)
   }
 
-  removeTopic(topic: TopicImage): void {
+  removeTopic(topic: TopicImage, metadataOffset: MetadataOffset): void {
+    this.#deletedTopics ??= new Map(this.#base.deletedTopics)
+    this.#deletedTopics.set(topic.topicId, metadataOffset)
+    if (this.#deletedTopics.size > DELETED_TOPICS_MAX) {
+      const [oldest] = this.#deletedTopics.keys()
+      this.#deletedTopics.delete(oldest!)
+    }
     this.#ownPartitions.delete(topic.topicId)
     this.#touched.delete(topic.topicId)
     this.#writableTopics().delete(topic.topicId)
@@ -99,6 +107,7 @@ export class ImageDraft {
       brokers: this.#brokers ?? this.#base.brokers,
       topics: this.#topics ?? this.#base.topics,
       topicIds: this.#topicIds ?? this.#base.topicIds,
+      deletedTopics: this.#deletedTopics ?? this.#base.deletedTopics,
     }
   }
 

@@ -91,6 +91,8 @@ export const ERRORS = {
   OFFSET_NOT_AVAILABLE: row(78, true, true, 'The offset is not committed yet; try again.'),
   INVALID_RECORD: row(87, false, true, 'A record batch breaks a rule of the format.'),
   INVALID_UPDATE_VERSION: row(95, false, true, 'The partition epoch in the request is not the current one.'),
+  SNAPSHOT_NOT_FOUND: row(98, true, true, 'The controller has a newer snapshot of the metadata.'),
+  POSITION_OUT_OF_RANGE: row(99, false, true, 'The position is beyond the end of the snapshot.'),
   UNKNOWN_TOPIC_ID: row(100, true, true, 'This broker does not know the topic id.'),
   DUPLICATE_BROKER_REGISTRATION: row(
     101,

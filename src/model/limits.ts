@@ -51,6 +51,13 @@ export const PARTITIONS_PER_TOPIC_MAX = 10_000
  * 2 MiB: about 100 bytes each with a replication factor of 3.
  */
 export const REPLICAS_PER_BROKER_MAX = 10_000
+/**
+ * Deleted topics that the metadata remembers, 1 MB of them. A broker that stays away while more topics than that are
+ * deleted keeps the files of the oldest.
+ */
+export const DELETED_TOPICS_MAX = 10_000
+/** Bytes of a snapshot of the metadata: what a node collects before it looks inside. 200 for each of 2 million partitions. */
+export const METADATA_SNAPSHOT_MAX_BYTES = 512 * 1024 * 1024
 /** Replicas of one partition. */
 export const REPLICAS_MAX = 64
 /** Voters of the controller quorum. */

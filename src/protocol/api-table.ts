@@ -1,7 +1,7 @@
 // Every API of the wire protocol. PROTOCOL.md is checked against this table.
 import { alterPartition } from './alter-partition.ts'
 import type { AnyApi } from './api.ts'
-import { brokerHeartbeat, fetchMetadata, registerBroker } from './broker-lifecycle.ts'
+import { brokerHeartbeat, fetchMetadata, fetchSnapshot, registerBroker } from './broker-lifecycle.ts'
 import { clusterMetadata, metadataChanged } from './cluster-metadata.ts'
 import { deleteRecords } from './delete-records.ts'
 import { fetch } from './fetch.ts'
@@ -31,6 +31,7 @@ export const APIS: readonly AnyApi[] = [
   registerBroker,
   brokerHeartbeat,
   fetchMetadata,
+  fetchSnapshot,
   quorumProbe,
   findController,
   raftMessage,

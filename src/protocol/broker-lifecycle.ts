@@ -7,7 +7,7 @@ import {
   partitionIndexSchema,
   topicIdSchema,
 } from '../model/id-schemas.ts'
-import { PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
+import { METADATA_SNAPSHOT_MAX_BYTES, PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
 import { boolean, bytes, integer, list, nullable, struct, text, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 
@@ -90,6 +90,37 @@ export const fetchMetadata = defineApi({
     committedOffset: metadataOffsetSchema,
     /** Entries from fromOffset on, without gaps; null for an empty leader-change entry. */
     entries: list(nullable(bytes(0, 4 * 1024 * 1024)), 100_000),
+    /** Where the log begins behind fromOffset: the snapshot to begin with, and no entries. */
+    snapshot: withFallback(
+      nullable(
+        struct({
+          /** The last metadata offset it stands for; the log goes on behind it. */
+          metadataOffset: metadataOffsetSchema,
+          term: integer(0, Number.MAX_SAFE_INTEGER),
+          sizeBytes: integer(1, METADATA_SNAPSHOT_MAX_BYTES),
+        }),
+      ),
+      null,
+    ),
   }),
   errors: ['NOT_CONTROLLER', 'OFFSET_OUT_OF_RANGE'],
+})
+
+export const fetchSnapshot = defineApi({
+  key: 59,
+  name: 'fetch-snapshot',
+  version: 0,
+  caller: 'peer',
+  servedBy: 'controller',
+  oneWay: false,
+  doc: 'Reads a part of the snapshot that fetch-metadata named: record batches, each record a piece of the metadata.',
+  request: struct({
+    metadataOffset: metadataOffsetSchema,
+    term: integer(0, Number.MAX_SAFE_INTEGER),
+    /** Bytes of the snapshot before the part that is wanted. */
+    position: integer(0, METADATA_SNAPSHOT_MAX_BYTES),
+    maxBytes: integer(1, 1024 * 1024),
+  }),
+  response: struct({ part: bytes(0, 1024 * 1024) }),
+  errors: ['NOT_CONTROLLER', 'SNAPSHOT_NOT_FOUND', 'POSITION_OUT_OF_RANGE'],
 })

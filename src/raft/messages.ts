@@ -24,7 +24,7 @@ export const ENTRY_OVERHEAD_BYTES = 24
 
 /** Bytes of a snapshot in one message that no setting can exceed. */
 export const SNAPSHOT_CHUNK_ABSOLUTE_MAX_BYTES = 1024 * 1024
-/** Bytes of a whole snapshot: what a leader can make a node collect. Two hundred bytes for each of 2 million partitions. */
+/** Bytes of a whole snapshot: what a leader can make a node collect. The same as METADATA_SNAPSHOT_MAX_BYTES. */
 export const SNAPSHOT_MAX_BYTES = 512 * 1024 * 1024
 
 const nodeId = integer(0, 2 ** 31 - 1)

@@ -133,6 +133,16 @@ export const CONFIG_TABLE = {
     { fallback: 100, min: 5, max: 10_000 },
     'How often the leader of the quorum shows that it lives.',
   ),
+  'metadata.log.max.record.bytes.between.snapshots': integer(
+    'bytes',
+    { fallback: 20 * MIB, min: 1_024, max: 1_024 * MIB },
+    'Bytes of new metadata records after which a controller makes a snapshot and drops the log before the one before it.',
+  ),
+  'metadata.log.max.snapshot.interval.ms': integer(
+    'ms',
+    { fallback: 3_600_000, min: 0, max: 365 * DAY_MS },
+    'Time after which the next committed change makes a snapshot due whatever its size; 0 for never.',
+  ),
   'replica.lag.time.max.ms': integer(
     'ms',
     { fallback: 30_000, min: 100, max: DAY_MS },

@@ -37,6 +37,8 @@ export function controllerSettingsOf({ integers }: NodeConfig): ControllerSettin
     disconnectGraceMs: integers['broker.disconnect.grace.ms'],
     electionTimeoutMs: integers['controller.quorum.election.timeout.ms'],
     quorumHeartbeatIntervalMs: integers['controller.quorum.heartbeat.interval.ms'],
+    bytesBetweenSnapshots: integers['metadata.log.max.record.bytes.between.snapshots'],
+    snapshotIntervalMs: integers['metadata.log.max.snapshot.interval.ms'],
   }
 }
 

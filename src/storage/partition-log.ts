@@ -250,6 +250,11 @@ export class PartitionLog {
     return this.#exclusively(() => this.#writer.rollIfOld())
   }
 
+  /** As `trimTo`, but only whole segments go: the log starts at the offset or, as a rule, before it. */
+  trimSegmentsTo(offset: Offset): Promise<void> {
+    return this.#exclusively(() => this.#trim.trimTo(this.#segments.floor(offset)?.baseOffset ?? 0))
+  }
+
   /** Takes effect with the next append. */
   updateSettings(settings: LogSettings): void {
     this.#writer.settings = settings

@@ -8,7 +8,7 @@ import { RaftDriver, type RaftStore } from '../../src/controller/raft-driver.ts'
 import { RAFT_DEFAULTS } from '../../src/raft/config.ts'
 import type { Message } from '../../src/raft/messages.ts'
 import { RaftNode } from '../../src/raft/raft-node.ts'
-import type { Entry, HardState } from '../../src/raft/types.ts'
+import type { Entry, HardState, Snapshot } from '../../src/raft/types.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { MemoryProcess } from '../../src/testing/memory-process.ts'
 import { StallingClock } from './stalling-clock.ts'
@@ -25,6 +25,13 @@ class HeldStore implements RaftStore {
     const write = deferred<void>()
     this.#writes.push(write)
     return write.promise
+  }
+
+  compactions = 0
+
+  compact(): Promise<void> {
+    this.compactions++
+    return Promise.resolve()
   }
 
   get underWay(): number {
@@ -49,6 +56,7 @@ interface Fixture<C extends Clock> {
   readonly process: MemoryProcess
   readonly sent: Message[]
   readonly committed: Entry[]
+  readonly restored: Snapshot[]
   readonly node: RaftNode
 }
 
@@ -67,6 +75,7 @@ function driverOf(options: DriverFixtureOptions & { readonly clock?: Clock }): F
   const process = new MemoryProcess()
   const sent: Message[] = []
   const committed: Entry[] = []
+  const restored: Snapshot[] = []
   const node = new RaftNode({
     id: 1,
     voters: options.voters,
@@ -85,10 +94,11 @@ function driverOf(options: DriverFixtureOptions & { readonly clock?: Clock }): F
     tickMs: RAFT_DEFAULTS.tickMs,
     diskStallMs: 5_000,
     send: (message) => sent.push(message),
+    onRestored: (snapshot) => restored.push(snapshot),
     onCommitted: (entries) => committed.push(...entries),
     onProgress: options.onProgress ?? (() => {}),
   })
-  return { driver, store, clock, process, sent, committed, node }
+  return { driver, store, clock, process, sent, committed, restored, node }
 }
 
 async function pass(clock: ManualClock, ms: number): Promise<void> {
@@ -109,7 +119,7 @@ describe('the Raft driver', () => {
     const { driver, store, sent } = driverOf({ voters: [1, 2, 3] })
     driver.step(VOTE)
     await setImmediate()
-    expect(store.begun).toEqual([{ hardState: { term: 5, votedFor: 2 }, entries: [] }])
+    expect(store.begun).toEqual([{ hardState: { term: 5, votedFor: 2 }, snapshot: null, entries: [] }])
     expect(sent).toEqual([])
     await store.finish()
     expect(sent).toEqual([{ type: 'vote-response', from: 1, to: 2, term: 5, granted: true }])
@@ -204,6 +214,7 @@ describe('the Raft driver', () => {
     expect(store.begun.length).toBe(2)
     expect(store.begun[1]).toEqual({
       hardState: { term: 2, votedFor: null },
+      snapshot: null,
       entries: [{ index: 2, term: 2, data: bytesOf('2.2') }],
     })
   })

@@ -153,8 +153,8 @@ describe('a heartbeat that reports a log of which a part is damaged', () => {
     const decision = beat(image, { brokerId: 1, damagedLogs })
     const next = decided(image, decision)
     expect([0, 1, 2, 3].map((index) => show(partition(next, index)))).toEqual([
-      'leader 2 isr 2 epochs 1/1',
-      'leader 2 isr 2 epochs 0/1',
+      'leader 2 isr 2 elr 1 epochs 1/1',
+      'leader 2 isr 2 elr 1 epochs 0/1',
       'leader 1 isr 1 epochs 0/0',
       'leader 1 isr 1,2 epochs 0/0',
     ])

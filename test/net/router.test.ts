@@ -348,10 +348,12 @@ describe('router', () => {
       accept('peer')
       router.handle(fetchMetadata, ({ connection: caller }) => {
         expect(caller.identity).toEqual(IDENTITY)
-        return { body: { controllerId: 1, controllerTerm: 1, committedOffset: 0, entries: [] } }
+        return {
+          body: { controllerId: 1, controllerTerm: 1, committedOffset: 0, entries: [], snapshot: null },
+        }
       })
       channel.deliver({ apiKey: fetchMetadata.key, correlationId: 4, body: [1, 0, 1] })
-      expect(answers()).toEqual([[4, 0, [1, 1, 0, []]]])
+      expect(answers()).toEqual([[4, 0, [1, 1, 0, [], null]]])
     })
   })
 })

@@ -23,7 +23,7 @@ interface MetadataState {
 
 export class MetadataInvariants {
   /** CRC of each committed entry by index - 1; null for the empty ones. */
-  readonly #entries: (number | null)[] = []
+  readonly #entries = new Map<number, number | null>()
   /** The picture that follows from the entries up to an offset, as text. */
   readonly #images = new Map<number, string>()
   readonly #leaders = new Map<number, number>()
@@ -76,15 +76,30 @@ export class MetadataInvariants {
 
   #checkEntries(node: ObservedNode, state: MetadataState): void {
     const log = node.server.controller!.voter!.controller.committedLog
+    demand(
+      log.startOffset <= (log.snapshot?.index ?? 0) + 1,
+      'INV-20',
+      () =>
+        `the log of node ${node.id} begins at ${log.startOffset}, its snapshot ends at ${log.snapshot?.index ?? 0}`,
+    )
+    demand(
+      log.startOffset <= state.compared + 1 || !node.server.controller!.voter!.driver.isLeader,
+      'INV-21',
+      () =>
+        `node ${node.id} leads, and goes from offset ${state.compared} to a snapshot up to ${log.startOffset - 1}`,
+    )
+    // What a snapshot stands for cannot be compared by entries; its image is.
+    state.compared = Math.max(state.compared, log.startOffset - 1)
     while (state.compared < log.endOffset) {
       const entries = log.read({ fromOffset: state.compared + 1, maxBytes: READ_MAX_BYTES })
       for (const entry of entries) {
         const crc = entry === null ? null : crc32c(entry)
         const at = state.compared++
-        if (at === this.#entries.length) this.#entries.push(crc)
+        const known = this.#entries.get(at)
+        if (known === undefined) this.#entries.set(at, crc)
         else
           demand(
-            this.#entries[at] === crc,
+            known === crc,
             'INV-22',
             () => `node ${node.id} has committed another entry ${at + 1} than a node before it`,
           )
@@ -215,10 +230,15 @@ function checkForward(before: ClusterImage, after: ClusterImage, who: string): v
   }
 }
 
+/** In one order, whatever the order in which fields and maps were filled: an image may come from a snapshot. */
 function showImage(image: ClusterImage): string {
-  return JSON.stringify(image, (_, value: unknown) =>
-    value instanceof Map
-      ? [...(value as Map<string, unknown>)].sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))
-      : value,
-  )
+  return JSON.stringify(image, (_, value: unknown) => {
+    if (value instanceof Map) return [...(value as Map<string, unknown>)].sort(byName)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+    return Object.fromEntries(Object.entries(value).sort(byName))
+  })
+}
+
+function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return String(a) < String(b) ? -1 : 1
 }

@@ -127,6 +127,9 @@ interface FakeController {
   isLeader: boolean
   /** What it has committed; null is the empty entry of a term. */
   entries: (Uint8Array | null)[]
+  /** Offset of the first entry, when others are in a snapshot. */
+  startOffset?: number
+  snapshotIndex?: number
 }
 
 export class FakeNode {
@@ -164,7 +167,14 @@ export class FakeNode {
   }
 }
 
-function observedController({ image, term, isLeader, entries }: FakeController): object {
+function observedController({
+  image,
+  term,
+  isLeader,
+  entries,
+  startOffset = 1,
+  snapshotIndex = startOffset - 1,
+}: FakeController): object {
   return {
     image,
     isActive: isLeader,
@@ -172,10 +182,12 @@ function observedController({ image, term, isLeader, entries }: FakeController):
       driver: { term, isLeader },
       controller: {
         committedLog: {
-          endOffset: entries.length,
+          startOffset,
+          snapshot: snapshotIndex === 0 ? null : { index: snapshotIndex },
+          endOffset: startOffset - 1 + entries.length,
           // Two at a time, so that reading goes on where it ended.
           read: ({ fromOffset }: { readonly fromOffset: number }) =>
-            entries.slice(fromOffset - 1, fromOffset + 1),
+            entries.slice(fromOffset - startOffset, fromOffset - startOffset + 2),
         },
       },
     },
@@ -236,6 +248,7 @@ export function clusterImage(change: ImageChange = {}): ClusterImage {
       ],
     ]),
     topicIds: new Map([['orders', TOPIC_ID]]),
+    deletedTopics: new Map(),
   }
 }
 

@@ -1,0 +1,85 @@
+// The records of a metadata snapshot: each is a piece of the image as it stands, not a change. The shapes are those of
+// the image, and the compiler compares them: a field that is new in the image has to be appended here, with a fallback.
+import {
+  brokerEpochSchema,
+  clusterIdSchema,
+  directoryIdSchema,
+  incarnationIdSchema,
+  leaderEpochSchema,
+  metadataOffsetSchema,
+  nodeIdSchema,
+  partitionEpochSchema,
+  partitionIndexSchema,
+  topicIdSchema,
+} from '../model/id-schemas.ts'
+import type { BrokerEpoch } from '../model/ids.ts'
+import { REPLICAS_MAX, TOPIC_NAME_MAX_CHARACTERS, VOTERS_MAX } from '../model/limits.ts'
+import {
+  boolean,
+  type Infer,
+  integer,
+  list,
+  nullable,
+  type Schema,
+  struct,
+  text,
+  union,
+  withFallback,
+} from '../schema/schema.ts'
+import type { BrokerImage, PartitionImage, VoterImage } from './cluster-image.ts'
+
+type FieldsOf<T> = { readonly [Field in keyof T]-?: Schema<T[Field]> }
+
+const replicas = list(nodeIdSchema, REPLICAS_MAX)
+
+const voterFields = { nodeId: nodeIdSchema, directoryId: directoryIdSchema } satisfies FieldsOf<VoterImage>
+
+const brokerFields = {
+  brokerId: nodeIdSchema,
+  brokerEpoch: brokerEpochSchema,
+  incarnationId: incarnationIdSchema,
+  directoryId: directoryIdSchema,
+  url: text(500),
+  fenced: boolean(),
+  shuttingDown: boolean(),
+  /** -1 for never. */
+  unfencedEpoch: integer<BrokerEpoch>(-1, Number.MAX_SAFE_INTEGER),
+  stateOffset: metadataOffsetSchema,
+} satisfies FieldsOf<BrokerImage>
+
+const partitionFields = {
+  partition: partitionIndexSchema,
+  replicas,
+  isr: replicas,
+  leader: nullable(nodeIdSchema),
+  leaderEpoch: leaderEpochSchema,
+  partitionEpoch: partitionEpochSchema,
+  elr: withFallback(replicas, []),
+  lastKnownElr: withFallback(replicas, []),
+  synced: withFallback(boolean(), true),
+} satisfies FieldsOf<PartitionImage>
+
+export const snapshotRecordSchema = union({
+  /** The first record: what was applied, and what there is once. */
+  snapshot: struct({
+    metadataOffset: metadataOffsetSchema,
+    clusterId: nullable(clusterIdSchema),
+    voters: list(struct(voterFields), VOTERS_MAX),
+  }),
+  broker: struct(brokerFields),
+  /** Its partitions follow it, in order. */
+  topic: struct({
+    topicId: topicIdSchema,
+    name: text(TOPIC_NAME_MAX_CHARACTERS),
+    configs: list(struct({ name: text(200), value: text(1_000) }), 100),
+  }),
+  partition: struct(partitionFields),
+  'deleted-topic': struct({ topicId: topicIdSchema, metadataOffset: metadataOffsetSchema }),
+  /** The last record, without which a snapshot is not whole. */
+  end: struct({
+    /** Those before this one. */
+    recordsCount: integer(1, Number.MAX_SAFE_INTEGER),
+  }),
+})
+
+export type SnapshotRecord = Infer<typeof snapshotRecordSchema>
