@@ -32,9 +32,9 @@ type FieldsOf<T> = { readonly [Field in keyof T]-?: Schema<T[Field]> }
 
 const replicas = list(nodeIdSchema, REPLICAS_MAX)
 
-const voterFields = { nodeId: nodeIdSchema, directoryId: directoryIdSchema } satisfies FieldsOf<VoterImage>
+const voterFields: FieldsOf<VoterImage> = { nodeId: nodeIdSchema, directoryId: directoryIdSchema }
 
-const brokerFields = {
+const brokerFields: FieldsOf<BrokerImage> = {
   brokerId: nodeIdSchema,
   brokerEpoch: brokerEpochSchema,
   incarnationId: incarnationIdSchema,
@@ -45,9 +45,9 @@ const brokerFields = {
   /** -1 for never. */
   unfencedEpoch: integer<BrokerEpoch>(-1, Number.MAX_SAFE_INTEGER),
   stateOffset: metadataOffsetSchema,
-} satisfies FieldsOf<BrokerImage>
+}
 
-const partitionFields = {
+const partitionFields: FieldsOf<PartitionImage> = {
   partition: partitionIndexSchema,
   replicas,
   isr: replicas,
@@ -57,7 +57,7 @@ const partitionFields = {
   elr: withFallback(replicas, []),
   lastKnownElr: withFallback(replicas, []),
   synced: withFallback(boolean(), true),
-} satisfies FieldsOf<PartitionImage>
+}
 
 export const snapshotRecordSchema = union({
   /** The first record: what was applied, and what there is once. */

@@ -96,7 +96,9 @@ export const fetchMetadata = defineApi({
         struct({
           /** The last metadata offset it stands for; the log goes on behind it. */
           metadataOffset: metadataOffsetSchema,
+          /** The Raft term of that entry. */
           term: integer(0, Number.MAX_SAFE_INTEGER),
+          /** Bytes of the whole snapshot. */
           sizeBytes: integer(1, METADATA_SNAPSHOT_MAX_BYTES),
         }),
       ),
@@ -115,12 +117,18 @@ export const fetchSnapshot = defineApi({
   oneWay: false,
   doc: 'Reads a part of the snapshot that fetch-metadata named: record batches, each record a piece of the metadata.',
   request: struct({
+    /** Of the snapshot, as fetch-metadata named it. */
     metadataOffset: metadataOffsetSchema,
+    /** As fetch-metadata named it. */
     term: integer(0, Number.MAX_SAFE_INTEGER),
     /** Bytes of the snapshot before the part that is wanted. */
     position: integer(0, METADATA_SNAPSHOT_MAX_BYTES),
+    /** Bytes of the part at most. */
     maxBytes: integer(1, 1024 * 1024),
   }),
-  response: struct({ part: bytes(0, 1024 * 1024) }),
+  response: struct({
+    /** The bytes from the position on; none at the end. */
+    part: bytes(0, 1024 * 1024),
+  }),
   errors: ['NOT_CONTROLLER', 'SNAPSHOT_NOT_FOUND', 'POSITION_OUT_OF_RANGE'],
 })

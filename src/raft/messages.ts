@@ -82,17 +82,21 @@ const variants = union({
     ...electedEnvelope,
     /** Of the last entry that the snapshot stands for. */
     snapshotIndex: integer(1, Number.MAX_SAFE_INTEGER),
+    /** Of that entry. */
     snapshotTerm: electionTerm,
     /** Bytes of the whole snapshot. */
     sizeBytes: integer(1, SNAPSHOT_MAX_BYTES),
     /** Bytes before this part. */
     position: integer(0, SNAPSHOT_MAX_BYTES),
+    /** The bytes from there on. */
     part: bytes(0, SNAPSHOT_CHUNK_ABSOLUTE_MAX_BYTES),
   }),
   /** How much of it has arrived. That it is durable says an append-response, as for entries. */
   'snapshot-response': struct({
     ...envelope,
+    /** Names the snapshot that is meant. */
     snapshotIndex: integer(1, Number.MAX_SAFE_INTEGER),
+    /** Bytes that have arrived. */
     position: integer(0, SNAPSHOT_MAX_BYTES),
   }),
 })

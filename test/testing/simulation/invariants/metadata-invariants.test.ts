@@ -228,3 +228,41 @@ describe('INV-23: epochs never go back on any node', () => {
     expect(check()).toBe(null)
   })
 })
+
+describe('a metadata log that begins behind a snapshot', () => {
+  beforeEach(() => {
+    for (const node of nodes) node.controller!.isLeader = false
+  })
+
+  it('INV-20: the snapshot ends where the log begins, or later -> none', () => {
+    nodes[0].controller!.startOffset = 4
+    expect(check()).toBe(null)
+    nodes[0].controller!.snapshotIndex = 5
+    expect(check()).toBe(null)
+  })
+
+  it('INV-20: no snapshot, or one that ends before -> violation', () => {
+    nodes[0].controller!.startOffset = 4
+    nodes[0].controller!.snapshotIndex = 2
+    expect(check()).toBe('INV-20')
+    nodes[0].controller!.snapshotIndex = 0
+    expect(check()).toBe('INV-20')
+  })
+
+  it('INV-21: a follower goes on from a snapshot -> none; a leader -> violation', () => {
+    expect(check()).toBe(null)
+    nodes[0].controller!.startOffset = 6
+    expect(check()).toBe(null)
+    nodes[1].controller!.isLeader = true
+    nodes[1].controller!.startOffset = 6
+    expect(check()).toBe('INV-21')
+  })
+
+  it('INV-22: entries behind the snapshot that differ -> violation', () => {
+    for (const node of nodes) node.controller!.startOffset = 4
+    expect(check()).toBe(null)
+    nodes[2].run = 2
+    nodes[2].controller!.entries = [null, utf8('other')]
+    expect(check()).toBe('INV-22')
+  })
+})
