@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest'
 import { type HealthOptions, healthHandler } from '../../src/server/health.ts'
 
 async function answers(options: Partial<HealthOptions>, path: string): Promise<string | null> {
-  const handler = healthHandler({ whyNotReady: () => null, readOnlyReason: () => null, ...options })
+  const handler = healthHandler({
+    whyNotReady: () => null,
+    readOnlyReason: () => null,
+    metrics: () => Promise.resolve({ status: 200, body: 'metrics', contentType: 'text/plain' }),
+    ...options,
+  })
   const answer = await handler({ path, method: 'GET' })
   return answer === null ? null : `${answer.status} ${answer.body}`
 }
@@ -16,6 +21,7 @@ describe('health', () => {
     ['/readyz', {}, '200 ready\n'],
     ['/readyz', { whyNotReady: starting }, '503 starting\n'],
     ['/healthz', { whyNotReady: starting }, '200 ok\n'],
+    ['/metrics', {}, '200 metrics'],
     ['/other', {}, null],
   ] as const)('%s with %j -> what it says', async (path, options, expected) => {
     expect(await answers(options, path)).toBe(expected)
