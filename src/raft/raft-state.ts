@@ -6,7 +6,6 @@ import type { RaftConfig } from './config.ts'
 import type { Message } from './messages.ts'
 import type { Progress } from './progress.ts'
 import type { RaftLog } from './raft-log.ts'
-import type { IncomingSnapshot } from './step-snapshot.ts'
 import type { HardState } from './types.ts'
 
 export interface Leadership {
@@ -24,6 +23,17 @@ export type RoleState =
   | { readonly role: 'follower' }
   | { readonly role: 'pre-candidate' | 'candidate'; readonly votes: Map<number, boolean> }
   | Leadership
+
+/** A snapshot of the leader, as far as its parts have arrived. */
+export interface IncomingSnapshot {
+  /** The term of the leader that sends it: another leader may have made other bytes of the same state. */
+  readonly leaderTerm: number
+  readonly index: number
+  readonly sizeBytes: number
+  readonly parts: Uint8Array[]
+  /** Bytes of the parts. */
+  position: number
+}
 
 export interface RaftStateOptions {
   readonly id: number

@@ -2,17 +2,7 @@
 // the place of the log, which is made durable and applied through a Ready (RAFT-28).
 import { concatBytes } from '../base/bytes.ts'
 import type { MessageOf } from './messages.ts'
-import type { RaftState } from './raft-state.ts'
-
-export interface IncomingSnapshot {
-  /** The term of the leader that sends it: another leader may have made other bytes of the same state. */
-  readonly leaderTerm: number
-  readonly index: number
-  readonly sizeBytes: number
-  readonly parts: Uint8Array[]
-  /** Bytes of the parts. */
-  position: number
-}
+import type { IncomingSnapshot, RaftState } from './raft-state.ts'
 
 /** A part of the current term. */
 export function stepSnapshot(raft: RaftState, message: MessageOf<'snapshot'>): void {

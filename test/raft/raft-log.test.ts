@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { AssertionError } from '../../src/base/assert.ts'
 import { ENTRY_OVERHEAD_BYTES } from '../../src/raft/messages.ts'
 import { entryBytes, RaftLog } from '../../src/raft/raft-log.ts'
-import type { Entry } from '../../src/raft/types.ts'
+import type { Entry, Snapshot } from '../../src/raft/types.ts'
 import { entriesOf } from './lone-node.ts'
 
 const termsArbitrary = fc.array(fc.integer({ min: 0, max: 2 }), { maxLength: 30 }).map((steps) => {
@@ -150,6 +150,99 @@ describe('RaftLog', () => {
     const log = new RaftLog([])
     log.append({ index: 1, term: 1, data: null })
     expect(() => log.persistedTo({ index: 1, term: 1 })).toThrow('cannot be durable before it is written')
+  })
+})
+
+describe('RaftLog with a snapshot', () => {
+  const snapshotAt = (index: number, term: number): Snapshot => ({ index, term, data: new Uint8Array(1) })
+
+  /** Entries 1 to 6 of terms 1, 1, 2, 2, 3, 3, the first five applied. */
+  function applied(): RaftLog {
+    const log = new RaftLog(entriesOf([1, 1, 2, 2, 3, 3]))
+    log.commitTo(5)
+    log.takeCommitted()
+    return log
+  }
+
+  it('RAFT-38: compact -> keeps the last few entries before it, and all behind it', () => {
+    const log = applied()
+    expect(log.compact(snapshotAt(5, 3), 1)).toBe(true)
+    expect(log.base).toEqual({ index: 4, term: 2 })
+    expect(log.entriesFrom(5, 1_000).map(({ index }) => index)).toEqual([5, 6])
+    expect(log.last).toMatchObject({ index: 6, term: 3 })
+    expect([3, 4, 5, 7].map((index) => log.termAt(index))).toEqual([null, 2, 3, null])
+    expect(() => log.entriesFrom(4, 1_000)).toThrow('entry 4 is not kept, the log begins at 5')
+    log.commitTo(6)
+    expect(log.takeCommitted().map(({ index }) => index)).toEqual([6])
+  })
+
+  it('compact: more trailing entries than there are -> keeps all; an older snapshot -> changes nothing', () => {
+    const log = applied()
+    expect(log.compact(snapshotAt(3, 2), 10)).toBe(true)
+    expect(log.base.index).toBe(0)
+    log.compact(snapshotAt(5, 3), 0)
+    expect(log.compact(snapshotAt(4, 2), 0)).toBe(false)
+    expect(log.snapshot?.index).toBe(5)
+  })
+
+  it('RAFT-29: compact beyond what was applied, or of another entry -> fatal', () => {
+    expect(() => applied().compact(snapshotAt(6, 3), 0)).toThrow('only 5 is applied')
+    expect(() => applied().compact(snapshotAt(5, 2), 0)).toThrow(AssertionError)
+  })
+
+  it('lastAtMost: below what is kept -> the bound itself, which no entry contradicts', () => {
+    const log = applied()
+    log.compact(snapshotAt(5, 3), 1)
+    expect(log.lastAtMost({ index: 2, term: 9 })).toEqual({ index: 2, term: 9 })
+    expect(log.lastAtMost({ index: 6, term: 1 })).toEqual({ index: 3, term: 1 })
+    expect(log.lastAtMost({ index: 6, term: 2 })).toMatchObject({ index: 4, term: 2 })
+    expect(log.lastAtMost({ index: 6, term: 3 })).toMatchObject({ index: 6, term: 3 })
+  })
+
+  it('a recovered snapshot -> the log begins behind it, and it counts as applied', () => {
+    const log = new RaftLog(entriesOf([4, 4], 8), snapshotAt(7, 3))
+    expect(log).toMatchObject({ commitIndex: 7, appliedIndex: 7, durableIndex: 9, isInstalling: false })
+    expect(log.takeUnwritten()).toEqual([])
+    expect(new RaftLog([], snapshotAt(7, 3)).last).toEqual({ index: 7, term: 3 })
+    expect(() => new RaftLog(entriesOf([4], 9), snapshotAt(7, 3))).toThrow('entry 9 cannot follow entry 7')
+  })
+
+  it('RAFT-28: restore -> replaces the log; handed out once it is durable, and before what follows', () => {
+    const log = applied()
+    const snapshot = snapshotAt(9, 4)
+    log.restore(snapshot)
+    expect(log).toMatchObject({ commitIndex: 9, durableIndex: 5, isInstalling: true })
+    log.merge(entriesOf([4], 10))
+    log.commitTo(10)
+    expect(log.takeUnwrittenSnapshot()).toBe(snapshot)
+    expect(log.takeUnwritten().map(({ index }) => index)).toEqual([10])
+    expect(log.takeRestored()).toBeNull()
+    expect(log.takeCommitted()).toEqual([])
+    // A write that began before says nothing about it.
+    log.persistedTo({ index: 6, term: 3 })
+    expect(log.isInstalling).toBe(true)
+    log.persistedTo({ index: 10, term: 4 })
+    expect(log.takeRestored()).toBe(snapshot)
+    expect(log.takeCommitted().map(({ index }) => index)).toEqual([10])
+    expect(log.takeUnwrittenSnapshot()).toBeNull()
+  })
+
+  it('RAFT-28: two snapshots in quick succession -> the newer one counts', () => {
+    const log = applied()
+    log.restore(snapshotAt(9, 4))
+    const newer = snapshotAt(12, 5)
+    log.takeUnwrittenSnapshot()
+    log.restore(newer)
+    log.persistedTo({ index: 9, term: 4 })
+    expect(log.takeRestored()).toBeNull()
+    expect(log.takeUnwrittenSnapshot()).toBe(newer)
+    log.persistedTo({ index: 12, term: 5 })
+    expect(log.takeRestored()).toBe(newer)
+    expect(log.appliedIndex).toBe(12)
+  })
+
+  it('RAFT-28: restore to or below the commit index -> fatal', () => {
+    expect(() => applied().restore(snapshotAt(5, 3))).toThrow('everything up to 5 is committed')
   })
 })
 

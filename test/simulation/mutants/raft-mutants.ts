@@ -95,4 +95,22 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
         'a stale completion counts for something only while the same entry is overwritten, put back and written again, within one write to the disk',
     },
   },
+  {
+    id: 'M25',
+    name: 'the applied index is not stored with the state',
+    item: 'RAFT-29',
+    edit: {
+      file: 'src/controller/snapshot-maker.ts',
+      text: 'this.#making = this.#make(state).finally(',
+      replacement:
+        'this.#making = this.#make({ ...state, image: { ...state.image, metadataOffset: state.image.metadataOffset - 1 } }).finally(',
+    },
+    killer: {
+      kind: 'tests',
+      files: ['test/controller/snapshots.test.ts'],
+      expected: /RAFT-29/,
+      reason:
+        'not looked for: whole clusters are likely to find it as well (INV-10), once seeds are recorded',
+    },
+  },
 ]

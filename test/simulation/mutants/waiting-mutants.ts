@@ -27,12 +27,6 @@ export const WAITING_MUTANTS: readonly WaitingMutant[] = [
     waitsFor: 'changes of the voters',
   },
   {
-    id: 'M25',
-    name: 'the applied index is not stored with the state',
-    item: 'RAFT-29',
-    waitsFor: 'snapshots of the metadata',
-  },
-  {
     id: 'M26',
     name: 'a read without a round of the quorum',
     item: 'RAFT-31',
