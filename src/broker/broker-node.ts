@@ -8,6 +8,7 @@ import type { Call, Router } from '../net/router.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import { clusterMetadata } from '../protocol/cluster-metadata.ts'
 import { deleteRecords } from '../protocol/delete-records.ts'
+import type { electLeaders } from '../protocol/elect-leaders.ts'
 import { fetch } from '../protocol/fetch.ts'
 import { listOffsets } from '../protocol/list-offsets.ts'
 import { produce } from '../protocol/produce.ts'
@@ -227,6 +228,13 @@ export class BrokerNode {
     body,
   }: Call<typeof deleteTopic>): Promise<{ readonly body: ResponseOf<typeof deleteTopic> }> {
     return { body: await this.#topics.delete(body) }
+  }
+
+  /** Passes the request on as well. */
+  async electLeaders({
+    body,
+  }: Call<typeof electLeaders>): Promise<{ readonly body: ResponseOf<typeof electLeaders> }> {
+    return { body: await this.#topics.electLeaders(body) }
   }
 
   /** Registers the handlers of this role, but for those that a combined node shares with its controller. */

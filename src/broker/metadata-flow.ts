@@ -15,13 +15,15 @@ function topicMetadataOf(topic: TopicImage): TopicMetadata {
     name: topic.name,
     topicId: topic.topicId,
     configs: [...topic.configs].map(([name, value]) => ({ name, value })),
-    partitions: topic.partitions.map(({ partition, leader, leaderEpoch, partitionEpoch, replicas, isr }) => ({
-      partition,
-      leader,
-      leaderEpoch,
-      partitionEpoch,
-      replicas,
-      isr,
+    partitions: topic.partitions.map((partition) => ({
+      partition: partition.partition,
+      leader: partition.leader,
+      leaderEpoch: partition.leaderEpoch,
+      partitionEpoch: partition.partitionEpoch,
+      replicas: partition.replicas,
+      isr: partition.isr,
+      elr: partition.elr,
+      lastKnownElr: partition.lastKnownElr,
     })),
   }
 }

@@ -7,6 +7,7 @@ import { addClusterCommands } from './cluster.ts'
 import { addConsumeCommand } from './consume.ts'
 import { addDemoCommand } from './demo.ts'
 import { addLogCommands } from './log.ts'
+import { addPartitionCommands } from './partition.ts'
 import { addProduceCommand } from './produce.ts'
 import { addServeCommand } from './serve.ts'
 import { EXIT, processTerminal, type RunAction, say, type Terminal, UsageError } from './terminal.ts'
@@ -28,6 +29,7 @@ function buildProgram(terminal: Terminal, setExitCode: (code: number) => void): 
   addServeCommand(program, terminal, run)
   addClusterCommands(program, terminal, run)
   addTopicCommands(program, terminal, run)
+  addPartitionCommands(program, terminal, run)
   addProduceCommand(program, terminal, run)
   addConsumeCommand(program, terminal, run)
   addDemoCommand(program, terminal, run)

@@ -1,5 +1,6 @@
 // vltava topic create | list | describe | delete | delete-records
 import type { Command } from 'commander'
+import { whyOffline } from '../client/cluster-view.ts'
 import { type BootstrapOptions, withBootstrap, withClient } from './client-options.ts'
 import { columns, plural } from './output.ts'
 import { EXIT, type RunAction, say, type Terminal, UsageError } from './terminal.ts'
@@ -115,6 +116,8 @@ async function describe(
       leaderEpoch: partition.leaderEpoch,
       replicas: partition.replicas,
       isr: partition.isr,
+      elr: partition.elr,
+      lastKnownElr: partition.lastKnownElr,
       logStartOffset: partition.logStartOffset,
       highWatermark: partition.highWatermark,
       logEndOffset: partition.logEndOffset,
@@ -122,19 +125,34 @@ async function describe(
     terminal.stdout.write(`${JSON.stringify({ name: topic.name, id: topic.id, partitions })}\n`)
     return EXIT.done
   }
-  const header = ['PARTITION', 'LEADER', 'EPOCH', 'REPLICAS', 'ISR', 'LOG-START', 'HIGH-WATERMARK', 'LOG-END']
+  const header = [
+    'PARTITION',
+    'LEADER',
+    'EPOCH',
+    'REPLICAS',
+    'ISR',
+    'ELR',
+    'LOG-START',
+    'HIGH-WATERMARK',
+    'LOG-END',
+  ]
   const shown = (value: number | null): string => (value === null ? '-' : String(value))
   const rows = topic.partitions.map((partition) => [
     String(partition.partition),
     shown(partition.leader),
     String(partition.leaderEpoch),
     partition.replicas.join(','),
-    partition.isr.join(','),
+    partition.isr.join(',') || '-',
+    partition.elr.join(',') || '-',
     shown(partition.logStartOffset),
     shown(partition.highWatermark),
     shown(partition.logEndOffset),
   ])
   terminal.stdout.write(`topic ${topic.name}, id ${topic.id}\n${columns([header, ...rows])}\n`)
+  for (const partition of topic.partitions) {
+    if (partition.leader === null)
+      terminal.stdout.write(`partition ${partition.partition}: ${whyOffline(partition)}\n`)
+  }
   return EXIT.done
 }
 

@@ -1,6 +1,6 @@
 // What the admin calls take, and the checks of it.
 import { VltavaError } from '../model/errors.ts'
-import type { Offset, PartitionIndex } from '../model/ids.ts'
+import type { NodeId, Offset, PartitionIndex } from '../model/ids.ts'
 import { customOption, type Given, integerOption, resolveOptions, showValue } from './options.ts'
 import type { OffsetSpec } from './start-position.ts'
 
@@ -58,6 +58,60 @@ export function resolveTimeoutMs(given: TimeoutOptions, call: string): number {
   return resolveOptions(TIMEOUT_OPTIONS, given, call).timeoutMs
 }
 
+/**
+ * Whom to elect: the first replica of each partition, one that is in sync, or, for a partition without a leader, one that may lack
+ * acknowledged records (`replica` null: the first that is alive).
+ */
+export type LeaderElection =
+  | { readonly kind: 'preferred' }
+  | { readonly kind: 'replica'; readonly replica: NodeId }
+  | { readonly kind: 'unclean'; readonly replica: NodeId | null }
+
+const isNodeId = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+
+const isElection = (value: unknown): boolean => {
+  if (typeof value !== 'object' || value === null) return false
+  const { kind, replica } = value as { readonly kind?: unknown; readonly replica?: unknown }
+  if (kind === 'preferred') return true
+  return kind === 'replica'
+    ? isNodeId(replica)
+    : kind === 'unclean' && (replica === null || isNodeId(replica))
+}
+
+const isPartitionList = (value: unknown): boolean =>
+  value === null ||
+  (Array.isArray(value) && value.every((partition) => Number.isSafeInteger(partition) && partition >= 0))
+
+const ELECT_LEADERS_OPTIONS = {
+  election: customOption<LeaderElection>({
+    fallback: { kind: 'preferred' },
+    allowed:
+      '{ kind: "preferred" }, { kind: "replica", replica } or { kind: "unclean", replica } with a broker id or null',
+    check: isElection,
+  }),
+  /** Which partitions. Default (null): all. */
+  partitions: customOption<readonly PartitionIndex[] | null>({
+    fallback: null,
+    allowed: 'a list of partition numbers from 0, or null for all',
+    check: isPartitionList,
+  }),
+  /** Milliseconds for the whole call. 100 to 300,000, default 30,000. */
+  timeoutMs,
+} as const
+
+export type ElectLeadersOptions = Given<typeof ELECT_LEADERS_OPTIONS> & { readonly topic: string }
+
+export function resolveElectLeaders(given: ElectLeadersOptions) {
+  const { topic, ...rest } = given
+  if (typeof topic !== 'string') {
+    throw new VltavaError(
+      'INVALID_ARGUMENT',
+      `electLeaders: the topic must be text, got ${showValue(topic)}.`,
+    )
+  }
+  return { topic, ...resolveOptions(ELECT_LEADERS_OPTIONS, rest, 'electLeaders') }
+}
+
 /** `'beginning'`: the log start offset. `'end'`: the high watermark. A time: the first record at or after it. */
 export type OffsetAt = 'beginning' | 'end' | { readonly timestampMs: number }
 
@@ -78,9 +132,7 @@ const LIST_OFFSETS_OPTIONS = {
   partitions: customOption<readonly PartitionIndex[] | null>({
     fallback: null,
     allowed: 'a list of partition numbers from 0, or null for all',
-    check: (value) =>
-      value === null ||
-      (Array.isArray(value) && value.every((partition) => Number.isSafeInteger(partition) && partition >= 0)),
+    check: isPartitionList,
   }),
   /** Milliseconds for the whole call. 100 to 300,000, default 30,000. */
   timeoutMs,

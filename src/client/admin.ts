@@ -1,16 +1,28 @@
 // The admin calls of the public API.
 import { toVltavaError, VltavaError } from '../model/errors.ts'
-import type { ClusterId, MetadataOffset, NodeId, Offset, PartitionIndex, TopicId } from '../model/ids.ts'
+import type {
+  ClusterId,
+  LeaderEpoch,
+  MetadataOffset,
+  NodeId,
+  Offset,
+  PartitionIndex,
+  TopicId,
+} from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import { clusterMetadata } from '../protocol/cluster-metadata.ts'
+import { electLeaders } from '../protocol/elect-leaders.ts'
+import { errorOfWire } from '../protocol/error-schema.ts'
 import { createTopic, deleteTopic } from '../protocol/topics.ts'
 import {
   type CreateTopicOptions,
   type DeleteRecordsOptions,
+  type ElectLeadersOptions,
   type ListOffsetsOptions,
   resolveCreateTopic,
   resolveDeleteRecords,
+  resolveElectLeaders,
   resolveListOffsets,
   resolveTimeoutMs,
   specOf,
@@ -65,6 +77,20 @@ export interface CreatedTopic {
   readonly replicationFactor: number
 }
 
+/** What became of the election of one partition. */
+export interface LeaderElected {
+  readonly partition: PartitionIndex
+  /** The leader after the call; null when there is none. */
+  readonly leader: NodeId | null
+  readonly leaderEpoch: LeaderEpoch
+  /** Whether it was elected uncleanly: acknowledged records may be lost. */
+  readonly unclean: boolean
+  /** Why nothing was changed; null when the wanted replica leads. */
+  readonly error: VltavaError | null
+}
+
+export type { LeaderElection } from './admin-options.ts'
+
 /** What is known of the offsets of one partition, by its leader. */
 export type { PartitionOffsets }
 
@@ -117,6 +143,25 @@ export class Admin {
       doneBefore: 'UNKNOWN_TOPIC_OR_PARTITION',
     })
     await this.#whenVisible({ name, isDeleted: true, metadataOffset, deadlineMs })
+  }
+
+  /**
+   * Chooses the leader of partitions of a topic, by default of all of them the preferred one. What could not be done stands in the
+   * result of each partition.
+   * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC, INVALID_ARGUMENT
+   */
+  async electLeaders(options: ElectLeadersOptions): Promise<readonly LeaderElected[]> {
+    const { topic, partitions, election, timeoutMs } = resolveElectLeaders(options)
+    const replica = election.kind === 'preferred' ? null : election.replica
+    const { partitions: results } = await this.#context.calls.ask(async (connection, ownTimeoutMs) => {
+      const brokerTimeoutMs = Math.floor(ownTimeoutMs * BROKER_TIMEOUT_PART)
+      const body = { topic, partitions, election: election.kind, replica, timeoutMs: brokerTimeoutMs }
+      return (await connection.request(electLeaders, body, { timeoutMs: ownTimeoutMs })).body
+    }, this.#context.calls.deadlineMs(timeoutMs))
+    return results.map(({ error, ...result }) => ({
+      ...result,
+      error: error === null ? null : errorOfWire(error),
+    }))
   }
 
   /** All topics, sorted by name. */

@@ -38,6 +38,20 @@ export interface PartitionView {
   readonly partitionEpoch: PartitionEpoch
   readonly replicas: readonly NodeId[]
   readonly isr: readonly NodeId[]
+  /** Eligible leader replicas: outside of the ISR, and they hold every acknowledged record. */
+  readonly elr: readonly NodeId[]
+  /** Who was in the ISR or the ELR since the ISR became too small, and may lack records since. */
+  readonly lastKnownElr: readonly NodeId[]
+}
+
+/** What a partition without a leader waits for, in words. */
+export function whyOffline({ isr, elr, lastKnownElr }: PartitionView): string {
+  const eligible = [...isr, ...elr]
+  if (eligible.length > 0) return `offline partition: waiting for brokers [${eligible.join(', ')}] (ELR)`
+  return (
+    `offline partition: no replica is known to hold all acknowledged records. Brokers [${lastKnownElr.join(', ')}] were the last ` +
+    'that did; an operator can have one of the replicas elected (vltava partition elect --unclean), and what it lacks is lost'
+  )
 }
 
 export interface TopicView {

@@ -5,6 +5,7 @@ import type { Random } from '../base/random.ts'
 import { type AlterPartitionAnswer, decideAlterPartition } from '../metadata/decide-alter-partition.ts'
 import { decideCreateTopic, type TopicCreated } from '../metadata/decide-create-topic.ts'
 import { decideDeleteTopic, type TopicDeleted } from '../metadata/decide-delete-topic.ts'
+import { decideElectLeaders, type LeadersElected } from '../metadata/decide-elect-leader.ts'
 import { decideHeartbeat } from '../metadata/decide-heartbeat.ts'
 import { decideRegisterBroker } from '../metadata/decide-register-broker.ts'
 import { VltavaError } from '../model/errors.ts'
@@ -20,6 +21,7 @@ import type {
   fetchSnapshot,
   registerBroker,
 } from '../protocol/broker-lifecycle.ts'
+import type { electLeaders } from '../protocol/elect-leaders.ts'
 import { wireError } from '../protocol/error-schema.ts'
 import type { raftMessage } from '../protocol/quorum.ts'
 import type { createTopic, deleteTopic } from '../protocol/topics.ts'
@@ -56,6 +58,23 @@ export class ControllerFlows {
   async deleteTopic({ body: request }: Call<typeof deleteTopic>): Answer<typeof deleteTopic> {
     const decide: Decide<TopicDeleted> = (context) => decideDeleteTopic(context, request)
     return { body: await this.#runOnce(decide, request.timeoutMs) }
+  }
+
+  async electLeaders({ body: request }: Call<typeof electLeaders>): Answer<typeof electLeaders> {
+    const decide: Decide<LeadersElected> = (context) => decideElectLeaders(context, request)
+    const { metadataOffset, partitions } = await this.#runOnce(decide, request.timeoutMs)
+    for (const { partition, leader, unclean } of partitions) {
+      if (unclean) this.#options.log.warn('unclean-election', { topic: request.topic, partition, leader })
+    }
+    return {
+      body: {
+        metadataOffset,
+        partitions: partitions.map(({ error, ...elected }) => ({
+          ...elected,
+          error: error === null ? null : wireError(error.code, error.detail),
+        })),
+      },
+    }
   }
 
   async registerBroker({ body, connection }: Call<typeof registerBroker>): Answer<typeof registerBroker> {

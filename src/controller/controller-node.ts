@@ -14,6 +14,7 @@ import {
   fetchSnapshot,
   registerBroker,
 } from '../protocol/broker-lifecycle.ts'
+import type { electLeaders } from '../protocol/elect-leaders.ts'
 import { findController, quorumProbe, raftMessage } from '../protocol/quorum.ts'
 import type { createTopic, deleteTopic } from '../protocol/topics.ts'
 import { makeDurableDirectory } from '../storage/file-io.ts'
@@ -161,6 +162,13 @@ export class ControllerNode {
     call: Call<typeof deleteTopic>,
   ): Promise<{ readonly body: ResponseOf<typeof deleteTopic> }> {
     return await this.#flows().deleteTopic(call)
+  }
+
+  /** @throws VltavaError what decideElectLeaders throws, NOT_CONTROLLER, REQUEST_TIMED_OUT, SERVER_BUSY */
+  async electLeaders(
+    call: Call<typeof electLeaders>,
+  ): Promise<{ readonly body: ResponseOf<typeof electLeaders> }> {
+    return await this.#flows().electLeaders(call)
   }
 
   #flows(): ControllerFlows {

@@ -4,6 +4,7 @@ import type { AnyApi } from './api.ts'
 import { brokerHeartbeat, fetchMetadata, fetchSnapshot, registerBroker } from './broker-lifecycle.ts'
 import { clusterMetadata, metadataChanged } from './cluster-metadata.ts'
 import { deleteRecords } from './delete-records.ts'
+import { electLeaders } from './elect-leaders.ts'
 import { fetch } from './fetch.ts'
 import { authenticate, hello } from './hello.ts'
 import { listOffsets } from './list-offsets.ts'
@@ -24,6 +25,7 @@ export const APIS: readonly AnyApi[] = [
   deleteTopic,
   deleteRecords,
   authenticate,
+  electLeaders,
   replicaFetch,
   flushedNote,
   highWatermarkNote,

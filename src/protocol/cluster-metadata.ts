@@ -14,7 +14,7 @@ import {
   TOPIC_NAME_MAX_CHARACTERS,
   TOPICS_PER_REQUEST_MAX,
 } from '../model/limits.ts'
-import { boolean, list, nullable, struct, text } from '../schema/schema.ts'
+import { boolean, list, nullable, struct, text, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 import { errorOrNoneSchema } from './error-schema.ts'
 
@@ -28,6 +28,10 @@ export const partitionMetadataSchema = struct({
   partitionEpoch: partitionEpochSchema,
   replicas: nodeListSchema,
   isr: nodeListSchema,
+  /** Outside of the ISR and known to hold every committed record; elected when no member of the ISR is alive. */
+  elr: withFallback(nodeListSchema, []),
+  /** Who was in the ISR or the ELR since the ISR became too small, and may lack records since. */
+  lastKnownElr: withFallback(nodeListSchema, []),
 })
 
 export const topicMetadataSchema = struct({

@@ -18,7 +18,16 @@ function topicOf(
   topicId = ID,
 ): Answer['topics'][number] {
   const partitions = leaders.map(([leader, leaderEpoch], partition) => {
-    return { partition, leader, leaderEpoch, partitionEpoch: 0, replicas: [1, 2], isr: [1, 2] }
+    return {
+      partition,
+      leader,
+      leaderEpoch,
+      partitionEpoch: 0,
+      replicas: [1, 2],
+      isr: [1, 2],
+      elr: [],
+      lastKnownElr: [],
+    }
   })
   return { error: null, name: 'orders', topicId, configs: [], partitions }
 }

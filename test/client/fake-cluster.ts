@@ -378,7 +378,16 @@ export class FakeCluster {
     const replicas = [...this.brokers.keys()]
     const partitions = topic.partitions.map(({ leader, leaderEpoch }, partition) => {
       const isr = leader === null ? [] : replicas
-      return { partition, leader, leaderEpoch, partitionEpoch: leaderEpoch, replicas, isr }
+      return {
+        partition,
+        leader,
+        leaderEpoch,
+        partitionEpoch: leaderEpoch,
+        replicas,
+        isr,
+        elr: [],
+        lastKnownElr: [],
+      }
     })
     return { error: null, name, topicId: topic.id, configs: topic.configs, partitions }
   }

@@ -30,7 +30,16 @@ function viewOf(leaders: readonly (number | null)[]): ClusterView {
           topicId: 'topic00000000000000001',
           configs: [],
           partitions: leaders.map((leader, partition) => {
-            return { partition, leader, leaderEpoch: 5, partitionEpoch: 0, replicas: [], isr: [] }
+            return {
+              partition,
+              leader,
+              leaderEpoch: 5,
+              partitionEpoch: 0,
+              replicas: [],
+              isr: [],
+              elr: [],
+              lastKnownElr: [],
+            }
           }),
         },
       ],

@@ -19,6 +19,7 @@ const BY_NAME: Readonly<Record<string, string>> = {
   detail: 'What was seen, in words.',
   directoryId: 'The id of the data directory.',
   endOffset: 'Where the epoch ends in the log of the leader, exclusive.',
+  elr: 'Eligible leader replicas: outside of the ISR, and they hold every committed record.',
   entries: 'Entries from prevIndex + 1 on, without gaps.',
   epoch: 'The largest epoch of the leader that is not above the one of the follower.',
   fenced: 'Whether the broker may neither lead nor serve clients.',
@@ -91,6 +92,8 @@ const BY_PLACE: Readonly<Record<string, string>> = {
   'create-topic name': 'The name wanted.',
   'create-topic partitions': 'How many partitions the topic has.',
   'cluster-metadata topics[].configs[].name': 'The name of a topic setting.',
+  'elect-leaders leader': 'The leader after the call; null when there is none.',
+  'elect-leaders topic': 'The name of the topic.',
   'delete-topic name': 'The name of the topic to delete.',
   'topic-created configs[].name': 'The name of a topic setting.',
   'fetch partitions[].maxBytes':
