@@ -74,6 +74,8 @@ export class BrokerNode {
   readonly #waiters: ImageWaiters
   readonly #topics: TopicAdminFlow
   readonly #retention: RetentionCheck
+  /** Whether the run before had flushed every log when it ended. */
+  readonly #wasClean: boolean
   readonly #running: Promise<void>[] = []
   #lagTimer: Timer | null = null
   #checkpointTimer: Timer | null = null
@@ -84,6 +86,8 @@ export class BrokerNode {
     this.#options = options
     const { environment, settings, identity, directory, connectPeer } = options
     const brokerEpoch = (): number | null => this.#lifecycle.brokerEpoch
+    this.#wasClean =
+      directory.lastBrokerEpoch !== null && directory.cleanShutdownBrokerEpoch === directory.lastBrokerEpoch
     this.#sleeper = new Sleeper(environment.clock)
     this.#proposerSleeper = new Sleeper(environment.clock)
     this.#waiters = new ImageWaiters(environment.clock)
@@ -154,9 +158,7 @@ export class BrokerNode {
       previousRun: {
         directoryId: directory.directoryId,
         brokerEpoch: directory.lastBrokerEpoch,
-        cleanShutdown:
-          directory.lastBrokerEpoch !== null &&
-          directory.cleanShutdownBrokerEpoch === directory.lastBrokerEpoch,
+        cleanShutdown: this.#wasClean,
       },
       saveBrokerEpoch: (epoch) => directory.setBrokerEpoch(epoch),
       onRegistered: () => this.#registry.resume(),
@@ -175,9 +177,13 @@ export class BrokerNode {
     return this.#lifecycle.brokerEpoch
   }
 
-  /** The broker epoch for the clean-shutdown marker; null while not all logs were opened: their state is not known. */
+  /**
+   * The broker epoch for the clean-shutdown marker; null while not all logs were opened and the run before did not stop cleanly:
+   * their state is not known.
+   */
   get cleanBrokerEpoch(): number | null {
-    return this.#registry.offlineLogs === null ? null : this.#lifecycle.brokerEpoch
+    if (this.#registry.offlineLogs === null && !this.#wasClean) return null
+    return this.#lifecycle.brokerEpoch ?? (this.#wasClean ? this.#options.directory.lastBrokerEpoch : null)
   }
 
   get registry(): PartitionRegistry {

@@ -72,7 +72,7 @@ export class World {
       onFault: (name) => this.countFault(name),
       mayWipe: () => false,
       onWiped: () => {},
-      hasLeftIsrs: () => true,
+      mayStrikeAfterWipe: () => true,
       flipBit: () => false,
     })
     this.story.add(`seed ${scenario.seed} ${JSON.stringify(this.plan)}`)

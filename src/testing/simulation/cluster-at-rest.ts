@@ -1,6 +1,7 @@
 // What must be so once all faults are over: everybody back, every replica equal, nothing forgotten (SIM-12, SIM-14).
 import type { Partition } from '../../broker/partition.ts'
 import type { ClusterImage } from '../../metadata/cluster-image.ts'
+import { topicConfigOf } from '../../metadata/topic-configs.ts'
 import type { NodeId } from '../../model/ids.ts'
 import { ReplicaLog, type StoredBatch } from './invariants/replica-log.ts'
 import { InvariantViolation } from './invariants/violation.ts'
@@ -85,7 +86,7 @@ export class ClusterAtRest {
       const ends = new Set(
         replicas.flatMap(({ partition }) => [
           partition.log.logEndOffset,
-          partition.log.flushedOffset,
+          this.#isWrittenEnough(partition) ? partition.log.logEndOffset : partition.log.flushedOffset,
           partition.highWatermark,
         ]),
       )
@@ -93,6 +94,12 @@ export class ClusterAtRest {
         return `${key}: ${replicas.map(({ id, partition }) => `node ${id} ends at ${partition.log.logEndOffset}, fsynced ${partition.log.flushedOffset}, high watermark ${partition.highWatermark}`).join('; ')}`
     }
     return null
+  }
+
+  /** Whether records of the partition count before they are fsynced. */
+  #isWrittenEnough({ options }: Partition): boolean {
+    const topic = this.#image?.topics.get(options.topicId)
+    return topic !== undefined && topicConfigOf(topic.configs).flushMessages > 1
   }
 
   /** @throws InvariantViolation where two replicas differ, or hold another number of copies than placed. */

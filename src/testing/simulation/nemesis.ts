@@ -21,11 +21,11 @@ export interface NemesisOptions {
   readonly mayWipe: (id: NodeId) => boolean
   readonly onWiped: (id: NodeId) => void
   /**
-   * Whether no ISR holds the run of this node from before its disk was replaced any more. Until then no other fault strikes:
-   * where all others are fenced meanwhile, the last member of the ISR is the one without data, and only the ELR, which does
-   * not exist yet, would remember who has them.
+   * Whether other faults may strike after the disk of this node was replaced. With min.insync.replicas of 1 not before it has
+   * registered again: where all others are fenced meanwhile, the last member of the ISR is the one without data. With 2 the ELR
+   * remembers who has them.
    */
-  readonly hasLeftIsrs: (id: NodeId) => boolean
+  readonly mayStrikeAfterWipe: (id: NodeId) => boolean
   /** Flips a bit on the disk of the node. @returns whether there was one that others can mend. */
   readonly flipBit: (node: SimulatedNode) => boolean
 }
@@ -33,6 +33,7 @@ export interface NemesisOptions {
 export class Nemesis {
   readonly #options: NemesisOptions
   #isOver = false
+  /** The last one. */
   #wiped: NodeId | null = null
 
   constructor(options: NemesisOptions) {
@@ -64,7 +65,7 @@ export class Nemesis {
     const { kernel, random, plan } = this.#options
     kernel.schedule(kernel.nowMs + plan.faultEveryMs * exponential(random), () => {
       if (this.#isOver) return
-      if (this.#wiped === null || this.#options.hasLeftIsrs(this.#wiped))
+      if (this.#wiped === null || this.#options.mayStrikeAfterWipe(this.#wiped))
         this.#strike(oneOf(random, plan.faults))
       this.#scheduleNext()
     })
@@ -229,9 +230,8 @@ export class Nemesis {
     return true
   }
 
-  /** Once in a run: a voter with an empty disk does not vote any more, and voters cannot be replaced yet. */
   #wipe(node: SimulatedNode): boolean {
-    if (this.#wiped !== null || !this.#options.mayWipe(node.id)) return false
+    if (!this.#options.mayWipe(node.id)) return false
     this.#wiped = node.id
     if (node.run !== null) node.kill()
     node.wipe()

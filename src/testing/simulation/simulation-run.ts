@@ -4,7 +4,8 @@
 import { checkHistory } from '../../history/check-history.ts'
 import type { HistoryKey } from '../../history/history.ts'
 import { parseHistoryKey } from '../../history/history-key.ts'
-import type { NodeId } from '../../model/ids.ts'
+import { minIsrOf } from '../../metadata/eligible-replicas.ts'
+import type { BrokerEpoch, NodeId } from '../../model/ids.ts'
 import { createNodeCpu } from '../../platform/node/node-cpu.ts'
 import { createNodeDigest } from '../../platform/node/node-digest.ts'
 import { createNodeFence } from '../../platform/node/node-fence.ts'
@@ -81,7 +82,8 @@ class SimulationRun {
   readonly #marks = new Map<string, number>()
   readonly #lastDiskFaultMs = new Map<NodeId, number>()
   #acknowledged = 0
-  #epochBeforeWipe = 0
+  /** Each with its broker epoch before its disk was last replaced. */
+  readonly #wiped = new Map<NodeId, BrokerEpoch>()
   /** The first thing that must not happen; looked at after each event. */
   #problem: Error | null = null
 
@@ -257,7 +259,8 @@ class SimulationRun {
     if (!plan.leavesOneDead || this.#bitFlips.left.length > 0) return null
     const random = this.#streams.stream('dead')
     const id = 1 + random.below(plan.nodes)
-    const votersLeft = plan.voters - (id <= plan.voters ? 1 : 0) - (this.#marks.has('fault wipe') ? 1 : 0)
+    const votersLeft =
+      plan.voters - new Set([id, ...this.#wiped.keys()].filter((node) => node <= plan.voters)).size
     if (2 * votersLeft <= plan.voters) return null
     const fits =
       plan.topics.every(({ replicationFactor }) => replicationFactor > 1) && this.#hasAllWithout(id)
@@ -284,10 +287,29 @@ class SimulationRun {
 
   #mayWipe(id: NodeId): boolean {
     const { voters, nodes } = this.#plan
-    const isNeededVoter = id <= voters && voters < 3
+    // A voter with an empty disk does not vote any more, and voters cannot be replaced yet.
+    const lostVoters = new Set([id, ...this.#wiped.keys()].filter((node) => node <= voters))
+    const isNeededVoter = 2 * (voters - lostVoters.size) <= voters
+    const haveAllRegistered = [...this.#wiped.keys()].every((node) => this.#hasRegisteredSinceWipe(node))
     const areAllThere = this.#cluster.nodes.every((node) => node.isReady)
     const isWhole = this.#bitFlips.left.length === 0
-    return nodes > 1 && !isNeededVoter && areAllThere && isWhole && this.#hasAllWithout(id)
+    const mayGo = nodes > 1 && !isNeededVoter && haveAllRegistered && areAllThere && isWhole
+    return mayGo && this.#hasAllWithout(id)
+  }
+
+  #hasRegisteredSinceWipe(id: NodeId): boolean {
+    const brokerEpoch = this.#invariants.newestMetadata?.brokers.get(id)?.brokerEpoch ?? 0
+    return brokerEpoch > (this.#wiped.get(id) ?? 0)
+  }
+
+  /** Whether below min.insync.replicas somebody else than this node is always remembered, in every partition it has. */
+  #isOthersEligible(id: NodeId): boolean {
+    const topics = [...(this.#invariants.newestMetadata?.topics.values() ?? [])]
+    return topics.every((topic) =>
+      topic.partitions.every(
+        (partition) => !partition.replicas.includes(id) || minIsrOf(topic, partition) > 1,
+      ),
+    )
   }
 
   /** Does something as an event, so that all it sets off is part of the run. */
@@ -397,11 +419,10 @@ class SimulationRun {
       mayWipe: (id) => this.#mayWipe(id),
       onWiped: (id) => {
         this.#invariants.diskReplaced(id)
-        this.#epochBeforeWipe = this.#invariants.newestMetadata?.brokers.get(id)?.brokerEpoch ?? 0
+        this.#wiped.set(id, this.#invariants.newestMetadata?.brokers.get(id)?.brokerEpoch ?? 0)
       },
       flipBit: (node) => this.#bitFlips.strike(node),
-      hasLeftIsrs: (id) =>
-        (this.#invariants.newestMetadata?.brokers.get(id)?.brokerEpoch ?? 0) > this.#epochBeforeWipe,
+      mayStrikeAfterWipe: (id) => this.#hasRegisteredSinceWipe(id) || this.#isOthersEligible(id),
     })
   }
 

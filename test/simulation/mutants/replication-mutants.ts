@@ -202,7 +202,25 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
       files: ['test/metadata/decide-register-broker.test.ts'],
       expected: /REP-(24|29)/,
       reason:
-        'before a broker registers again it was fenced, and so is in no ISR but as the last member; a disk whose loss would cost records is not wiped',
+        'a broker with an empty disk is elected only where it returns before all others that are eligible; at most one in a hundred seeds has that',
+    },
+  },
+  {
+    id: 'M12b',
+    name: 'only the last member of an ISR is eligible',
+    item: 'REP-28',
+    edit: {
+      file: 'src/metadata/eligible-replicas.ts',
+      text: 'const elr = partition.replicas.filter(',
+      replacement:
+        'const elr = (isr.length > 0 ? [] : partition.isr.length > 0 ? partition.isr.slice(-1) : partition.elr).filter(',
+    },
+    killer: {
+      kind: 'tests',
+      files: ['test/metadata/partition-change.test.ts'],
+      expected: /REP-28/,
+      reason:
+        'it costs records only where the last member loses its disk; where it merely stays away, a simulated node is started again',
     },
   },
   {

@@ -3,12 +3,6 @@ import type { WaitingMutant } from './mutant.ts'
 /** Entries of the catalogue that have nothing to break yet. Who builds what they wait for makes mutants of them. */
 export const WAITING_MUTANTS: readonly WaitingMutant[] = [
   {
-    id: 'M12b',
-    name: 'no eligible leader replicas',
-    item: 'REP-28',
-    waitsFor: 'eligible leader replicas (KIP-966)',
-  },
-  {
     id: 'M17',
     name: 'deduplication state is not replicated',
     item: 'TXN-03',

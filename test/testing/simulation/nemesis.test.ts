@@ -24,7 +24,7 @@ class Afflicted {
   readonly wiped: number[] = []
   /** What became of links: `from>to` to the last of each setting. */
   readonly links = new Map<string, Record<string, unknown>>()
-  hasLeftIsrs = true
+  mayStrikeAfterWipe = true
 
   constructor(
     faults: readonly FaultName[],
@@ -63,9 +63,9 @@ class Afflicted {
       plan: { faults, faultEveryMs: 300, faultLastsMs: 200, ...LINK },
       onTrace,
       onFault: (name) => this.struck.push(name),
-      mayWipe: () => true,
+      mayWipe: () => this.wiped.length === 0,
       onWiped: (id) => this.wiped.push(id),
-      hasLeftIsrs: () => this.hasLeftIsrs,
+      mayStrikeAfterWipe: () => this.mayStrikeAfterWipe,
       flipBit: (node) => this.flipped.push(node.id) > 0,
       ...rest,
     })
@@ -195,7 +195,7 @@ describe('Nemesis faults', () => {
     expect(node.run!.number).toBe(2)
   })
 
-  it('wipe: may not -> does not; may -> once in a run, on an empty disk', async () => {
+  it('wipe: may not -> does not; may -> once, on an empty disk', async () => {
     const refused = await afflicted(['wipe'], { mayWipe: () => false })
     await refused.advance(5_000)
     expect([refused.struck, refused.wiped]).toEqual([[], []])
@@ -208,15 +208,15 @@ describe('Nemesis faults', () => {
     expect([of.struck, of.wiped.length, node.run !== null]).toEqual([['wipe'], 1, true])
   })
 
-  it('wipe: the node is still in an ISR with what it lost -> no other fault until it is not', async () => {
+  it('wipe: the loss of another could cost records now -> no other fault until it cannot', async () => {
     const of = new Afflicted(['wipe', 'kill'])
-    of.hasLeftIsrs = false
+    of.mayStrikeAfterWipe = false
     await of.start()
     await of.until(() => of.wiped.length > 0)
     const struck = of.struck.length
     await of.advance(10_000)
     expect(of.struck).toHaveLength(struck)
-    of.hasLeftIsrs = true
+    of.mayStrikeAfterWipe = true
     await of.untilStruck(struck + 1)
   })
 })

@@ -64,7 +64,11 @@ export class IsrInvariants {
 
   /** The disk of a node was replaced by an empty one. */
   diskReplaced(id: NodeId): void {
-    this.#lost.set(id, new Map([...this.#holders].map(([key, { counted }]) => [key, counted.get(id) ?? 0])))
+    const before = this.#lost.get(id)
+    const held = [...this.#holders].map(
+      ([key, { counted }]) => [key, Math.max(counted.get(id) ?? 0, before?.get(key) ?? 0)] as const,
+    )
+    this.#lost.set(id, new Map(held))
   }
 
   /** What a leader takes for committed is what was committed (INV-6): a proposal counts toward nothing before. */
