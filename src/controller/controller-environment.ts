@@ -32,6 +32,8 @@ export interface ControllerSettings {
   readonly bytesBetweenSnapshots: number
   /** metadata.log.max.snapshot.interval.ms; 0 for no limit */
   readonly snapshotIntervalMs: number
+  /** leader.imbalance.check.interval.seconds; 0: never */
+  readonly balanceIntervalMs: number
 }
 
 export const CONTROLLER_DEFAULTS: ControllerSettings = {
@@ -41,6 +43,7 @@ export const CONTROLLER_DEFAULTS: ControllerSettings = {
   quorumHeartbeatIntervalMs: 100,
   bytesBetweenSnapshots: 20 * 1024 * 1024,
   snapshotIntervalMs: 3_600_000,
+  balanceIntervalMs: 300_000,
 }
 
 /** The data directory of the node as a controller uses it. */

@@ -3,6 +3,7 @@
 import { assert } from '../base/assert.ts'
 import type { DueBroker } from '../metadata/broker-liveness.ts'
 import { type BrokerImage, type ClusterImage, EMPTY_IMAGE } from '../metadata/cluster-image.ts'
+import { decidePreferredLeaders } from '../metadata/decide-elect-leader.ts'
 import { decideFenceBroker } from '../metadata/decide-fence-broker.ts'
 import { decideFormCluster, type Formation } from '../metadata/decide-form-cluster.ts'
 import type { Decision, DecisionContext } from '../metadata/decision.ts'
@@ -21,6 +22,7 @@ import {
   type ControllerSettings,
 } from './controller-environment.ts'
 import { decodeSnapshot } from './metadata-snapshot.ts'
+import { LeaderBalancer } from './leader-balancer.ts'
 import { PendingCommands } from './pending-commands.ts'
 import type { RaftDriver } from './raft-driver.ts'
 import type { LoadedSnapshot, SnapshotFiles } from './snapshot-files.ts'
@@ -46,6 +48,7 @@ interface ActiveTerm {
   readonly speculative: SpeculativeImage
   readonly pending: PendingCommands
   readonly sessions: BrokerSessions
+  readonly balancer: LeaderBalancer
 }
 
 export type Decide<Response> = (context: DecisionContext) => Decision<Response>
@@ -247,6 +250,13 @@ export class Controller {
       speculative: new SpeculativeImage(this.#image),
       pending: new PendingCommands(environment.clock, term),
       sessions: new BrokerSessions({ clock: environment.clock, settings, isLinkDown, fence }, this.#image),
+      balancer: new LeaderBalancer({
+        clock: environment.clock,
+        intervalMs: settings.balanceIntervalMs,
+        balance: () => {
+          this.#runOwn('balance-leaders', decidePreferredLeaders).catch(this.#fail)
+        },
+      }),
     }
     environment.log.info('controller-active', { term, metadataOffset: lastIndex })
     if (this.#image.clusterId === null) {
@@ -255,9 +265,10 @@ export class Controller {
   }
 
   #stepDown(): void {
-    const { term, pending, sessions } = this.#active!
+    const { term, pending, sessions, balancer } = this.#active!
     this.#active = null
     sessions.stop()
+    balancer.stop()
     this.#options.environment.log.info('controller-standby', { term, leader: this.#driver().leader })
     pending.failAll()
     this.committedLog.wakeAll()

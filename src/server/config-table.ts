@@ -12,7 +12,7 @@ export interface IntegerRow extends RowBase {
   readonly fallback: number
   readonly min: number
   readonly max: number
-  readonly unit: 'ms' | 'bytes' | 'percent' | 'count'
+  readonly unit: 'ms' | 's' | 'bytes' | 'percent' | 'count'
 }
 
 export interface TextRow extends RowBase {
@@ -142,6 +142,11 @@ export const CONFIG_TABLE = {
     'ms',
     { fallback: 3_600_000, min: 0, max: 365 * DAY_MS },
     'Time after which the next committed change makes a snapshot due whatever its size; 0 for never.',
+  ),
+  'leader.imbalance.check.interval.seconds': integer(
+    's',
+    { fallback: 300, min: 0, max: DAY_MS / 1_000 },
+    'How often the active controller moves leaderships back to preferred replicas that are in sync; 0: never.',
   ),
   'replica.lag.time.max.ms': integer(
     'ms',

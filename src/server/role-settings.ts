@@ -39,6 +39,7 @@ export function controllerSettingsOf({ integers }: NodeConfig): ControllerSettin
     quorumHeartbeatIntervalMs: integers['controller.quorum.heartbeat.interval.ms'],
     bytesBetweenSnapshots: integers['metadata.log.max.record.bytes.between.snapshots'],
     snapshotIntervalMs: integers['metadata.log.max.snapshot.interval.ms'],
+    balanceIntervalMs: 1_000 * integers['leader.imbalance.check.interval.seconds'],
   }
 }
 
