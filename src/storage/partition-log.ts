@@ -18,6 +18,7 @@ import { LogWriter } from './log-writer.ts'
 import { RELATIVE_OFFSET_MAX } from './offset-index.ts'
 import type { PartitionLogOptions } from './partition-log-options.ts'
 import { RetainedSegments } from './retained-segments.ts'
+import type { Segment } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
 import type { DroppedTail } from './segment-recovery.ts'
 import { type StorageFailure, storageError } from './storage-failure.ts'
@@ -202,8 +203,9 @@ export class PartitionLog {
    * @throws VltavaError CORRUPT_MESSAGE, STORAGE_ERROR
    */
   offsetForTimestamp(search: TimestampSearch): Promise<TimestampAndOffset | null> {
+    const lookup = { segments: this.#segments, onDamage: (segment: Segment) => this.health.check(segment) }
     return this.#retrying(search.endOffset, (endOffset) =>
-      findTimestamp(this.#segments, { ...search, endOffset, startOffset: this.#trim.readableFrom }),
+      findTimestamp(lookup, { ...search, endOffset, startOffset: this.#trim.readableFrom }),
     )
   }
 

@@ -7,6 +7,7 @@ import { RecordCursor } from '../record/record-cursor.ts'
 import { type ScannedBatch, scanBatches } from './batch-scan.ts'
 import { readFully } from './file-io.ts'
 import type { OpenSegment } from './open-segment.ts'
+import type { Segment } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
 
 export interface TimestampAndOffset {
@@ -24,6 +25,12 @@ export interface TimestampSearch {
 /** With the first offset that counts: the records before it in its segment, or in its batch, were deleted. */
 type KeptSearch = TimestampSearch & { readonly startOffset: Offset }
 
+export interface TimestampLookup {
+  readonly segments: SegmentList
+  /** Called with a segment in which the search came upon damage, before it fails. */
+  readonly onDamage: (segment: Segment) => Promise<unknown>
+}
+
 /**
  * The first record with this time or a later one. The records of a compressed batch are not looked at: its first one
  * stands for them, with the time it has, which may be earlier.
@@ -31,13 +38,18 @@ type KeptSearch = TimestampSearch & { readonly startOffset: Offset }
  * @throws VltavaError CORRUPT_MESSAGE
  */
 export async function findTimestamp(
-  segments: SegmentList,
+  { segments, onDamage }: TimestampLookup,
   search: KeptSearch,
 ): Promise<TimestampAndOffset | null> {
   for (const segment of [...segments.all]) {
     if (segment.baseOffset >= search.endOffset) return null
-    const found = await segment.use((open) => findInSegment(open, search))
-    if (found !== null) return found
+    try {
+      const found = await segment.use((open) => findInSegment(open, search))
+      if (found !== null) return found
+    } catch (error) {
+      if (error instanceof VltavaError && error.code === 'CORRUPT_MESSAGE') await onDamage(segment)
+      throw error
+    }
   }
   return null
 }

@@ -8,6 +8,7 @@ import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
 import type { PartitionLog } from '../../src/storage/partition-log.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { RecordingLog } from '../../src/testing/recording-log.ts'
+import { sweepCrashes } from './crash-sweep.ts'
 import {
   batchOf,
   LOG_PATH,
@@ -34,8 +35,7 @@ const OPTIONS: TestLogOptions = {
 const SEGMENTS = [0, 2, 4, 6]
 
 /** A log of four segments, closed in order, in two leader epochs. */
-async function writtenLog(): Promise<MemoryFileSystem> {
-  const disk = new MemoryFileSystem()
+async function writtenLog(disk = new MemoryFileSystem()): Promise<MemoryFileSystem> {
   const { log } = await openTestLog(disk, { settings: { segmentBytes: 160 } })
   for (const [i, text] of TEXTS.entries()) {
     await log.appendAsLeader(batchOf({ text, timestampMs: 1000 + i }), i < 3 ? 1 : 4).written
@@ -360,6 +360,76 @@ describe('the end of a log', () => {
     const { log } = await openTestLog(disk, OPTIONS)
     expect(log.health.isEndLost).toBe(false)
     expect(log.logEndOffset).toBe(END)
+  })
+})
+
+describe('a crash at any moment', () => {
+  const lossless = { randomLosses: 2 }
+
+  it.each([
+    ['written over the damage', (disk: MemoryFileSystem) => flip(disk, segmentPath(2), 20, 1)],
+    [
+      'a segment written anew',
+      async (disk: MemoryFileSystem) => {
+        await disk.remove(segmentPath(2))
+        await disk.syncDirectory(LOG_PATH)
+      },
+    ],
+  ])(
+    'STO-27: of a repair, %s -> never a wrong record, and the next repair ends it',
+    async (_name, damage) => {
+      const source = await copySource()
+      const operations = await sweepCrashes<null>({
+        ...lossless,
+        async prepare(disk) {
+          await writtenLog(disk)
+          await damage(disk)
+        },
+        state: () => null,
+        async run(disk) {
+          const { log } = await openTestLog(disk, OPTIONS)
+          await readEach(log)
+          for (const range of log.health.damagedRanges) await log.repair.repair(range, source)
+          await log.close()
+        },
+        async check(disk) {
+          const { log } = await openTestLog(disk, { ...OPTIONS, endIsKnown: false })
+          expect(log.logEndOffset).toBe(END)
+          for (const [i, text] of (await readEach(log)).entries()) {
+            expect(['CORRUPT_MESSAGE', TEXTS[i]]).toContain(text)
+          }
+          await repairAll(log, source)
+          await log.health.scrub(noPause)
+          expect(log.health.damagedRanges).toEqual([])
+          expect(await textsOf(log)).toEqual(TEXTS)
+        },
+      })
+      expect(operations).toBeGreaterThan(20)
+    },
+  )
+
+  it('STO-27: of a start that finds the end damaged -> it is still known to be lost', async () => {
+    const source = await copySource()
+    await sweepCrashes<null>({
+      ...lossless,
+      async prepare(disk) {
+        await writtenLog(disk)
+        await flip(disk, segmentPath(6), 9, 6)
+      },
+      state: () => null,
+      async run(disk) {
+        const { log } = await openTestLog(disk, { ...OPTIONS, endIsKnown: false })
+        await log.close()
+      },
+      async check(disk) {
+        const { log } = await openTestLog(disk, { ...OPTIONS, endIsKnown: false })
+        expect(log.health.isEndLost).toBe(true)
+        expect(log.logEndOffset).toBe(END)
+        expect(await readEach(log)).toEqual([...TEXTS.slice(0, 6), 'CORRUPT_MESSAGE'])
+        await repairAll(log, source)
+        expect(await textsOf(log)).toEqual(TEXTS)
+      },
+    })
   })
 })
 
