@@ -151,8 +151,6 @@ function drawSettings(random: Random, isFast: boolean): Record<string, number> {
     'replica.high.watermark.checkpoint.interval.ms': oneOf(random, [200, 1_000, 5_000]),
     'log.tail.cache.bytes': oneOf(random, [0, 4_096, 64 * 1024 * 1024]),
     'controlled.shutdown.timeout.ms': oneOf(random, [100, 2_000]),
-    'log.scrub.interval.ms': 3_000,
-    'log.scrub.bytes.per.second': 16 * 1024 * 1024,
     // Small ones, so that voters and brokers that were away find the log gone and begin with a snapshot.
     'metadata.log.max.record.bytes.between.snapshots': oneOf(random, [1_024, 2_048, 8_192, 20 * 1024 * 1024]),
   }

@@ -11,14 +11,14 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     item: 'STO-05, JEP-18',
     edit: {
       file: 'src/storage/segment-recovery.ts',
-      text: 'if (laterOffset === null) return',
-      replacement: 'if (laterOffset === null || laterOffset >= 0) return',
+      text: 'if (later === null) return',
+      replacement: 'if (later === null || later.baseOffset >= 0) return',
     },
     killer: {
       kind: 'tests',
       files: ['test/storage/recovery.test.ts'],
       expected: /damage, not a torn tail/,
-      reason: 'the simulated disk flips no bits yet',
+      reason: 'flips of the simulated disk are found by the scrub as a rule, before recovery comes upon them',
     },
   },
   {
