@@ -16,7 +16,6 @@ import { flushedNote, highWatermarkNote, replicaFetch } from '../protocol/replic
 import { replicaRead } from '../protocol/replica-read.ts'
 import type { createTopic, deleteTopic } from '../protocol/topics.ts'
 import type { LogDirectory } from '../storage/log-directory.ts'
-import { LogScrub } from '../storage/log-scrub.ts'
 import { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerIdentity, BrokerSettings, ConnectPeer } from './broker-environment.ts'
 import { BrokerLifecycle } from './broker-lifecycle.ts'
@@ -26,16 +25,15 @@ import { FetchFlow } from './fetch-flow.ts'
 import { ImageWaiters } from './image-waiters.ts'
 import { IsrProposer } from './isr-proposer.ts'
 import { ListOffsetsFlow } from './list-offsets-flow.ts'
+import { LogCare } from './log-care.ts'
 import { describeCluster } from './metadata-flow.ts'
 import { MetadataFollower } from './metadata-follower.ts'
 import { MetadataHints } from './metadata-hints.ts'
-import type { Partition } from './partition.ts'
 import { PartitionRegistry } from './partition-registry.ts'
 import { ProduceFlow } from './produce-flow.ts'
 import { ReplicaFetchFlow } from './replica-fetch-flow.ts'
 import { ReplicaFetchers } from './replica-fetchers.ts'
 import { ReplicaReadFlow } from './replica-read-flow.ts'
-import { ReplicaRepairer } from './replica-repairer.ts'
 import { RetentionCheck } from './retention-check.ts'
 import { TopicAdminFlow } from './topic-admin-flow.ts'
 
@@ -68,8 +66,7 @@ export class BrokerNode {
   readonly #metadata: MetadataFollower
   readonly #registry: PartitionRegistry
   readonly #fetchers: ReplicaFetchers
-  readonly #repairer: ReplicaRepairer
-  readonly #scrub: LogScrub
+  readonly #care: LogCare
   readonly #hints = new MetadataHints()
   readonly #waiters: ImageWaiters
   readonly #topics: TopicAdminFlow
@@ -128,13 +125,11 @@ export class BrokerNode {
       onApplied: (before, after) => this.#applied(before, after),
       onDamaged: () => this.#damaged(),
     })
-    const hosted = (): Iterable<Partition> => this.#registry.hosted
-    const image = (): ClusterImage => this.#registry.applied
-    this.#repairer = new ReplicaRepairer({ environment, nodeId: identity.nodeId, connectPeer, image, hosted })
-    this.#scrub = new LogScrub({
-      ...environment,
-      settings: settings.scrub,
-      logs: () => [...this.#registry.hosted].map(({ log }) => log),
+    this.#care = new LogCare({
+      ...options,
+      nodeId: identity.nodeId,
+      image: () => this.#registry.applied,
+      hosted: () => this.#registry.hosted,
     })
     this.#retention = new RetentionCheck({
       environment,
@@ -204,8 +199,7 @@ export class BrokerNode {
     const { environment, settings } = this.#options
     const died = (what: string) => (error: unknown) => environment.process.fail(`${what} stopped`, error)
     this.#running.push(this.#lifecycle.run().catch(died('the broker session')))
-    this.#running.push(this.#repairer.run().catch(died('the repair of damaged logs')))
-    this.#running.push(this.#scrub.run().catch(died('the scrub')))
+    this.#running.push(this.#care.run().catch(died('the care for damaged logs')))
     this.#running.push(this.#metadata.run().catch(died('following the metadata')))
     const checkLag = (): void => {
       for (const partition of this.#registry.hosted) partition.tick()
@@ -297,8 +291,7 @@ export class BrokerNode {
     this.#link.close()
     this.#waiters.close()
     this.#fetchers.stop()
-    this.#repairer.stop()
-    this.#scrub.stop()
+    this.#care.stop()
     await Promise.all(this.#running)
     await this.#retention.stop()
     await this.#checkpointing
@@ -327,14 +320,14 @@ export class BrokerNode {
   /** The controller hears of it at once, and whoever has the records is asked for them. */
   #damaged(): void {
     this.#lifecycle.hurry()
-    this.#repairer.wake()
+    this.#care.wake()
   }
 
   #applied(before: ClusterImage, after: ClusterImage): void {
     this.#adoptCluster(after)
     this.#hints.publish(this.#options.identity.nodeId, { before, after })
     this.#waiters.reached(after.metadataOffset)
-    if (this.#registry.damagedLogs.length > 0) this.#repairer.wake()
+    if (this.#registry.damagedLogs.length > 0) this.#care.wake()
     if (!this.isReady) this.#lifecycle.hurry()
   }
 

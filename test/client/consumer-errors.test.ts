@@ -165,6 +165,31 @@ describe('consumer: errors', () => {
     await expectCleanClose(harness)
   })
 
+  it('STO-05: a broker says that its copy is damaged: asked again, the records come; for too long, it fails', async () => {
+    const harness = await withTopic([1])
+    const { clock, client, cluster, topic } = harness
+    append(topic.partitions[0]!, numbers(0, 3))
+    const error = wireError('CORRUPT_MESSAGE', 'offsets 0 to 3 are damaged')
+    let isDamaged = true
+    cluster.broker(1).onFetch = () => {
+      const partition = { error, highWatermark: 3, logStartOffset: 0, batchesBytes: 0 }
+      return isDamaged ? { body: { partitions: [partition] } } : undefined
+    }
+    const options = { topic: 'orders', from: 'beginning', requestTimeoutMs: 10_000 } as const
+    const repaired = new Reading(client.consumer(options))
+    await clock.run(5_000)
+    expect([repaired.error, repaired.records]).toEqual([null, []])
+    isDamaged = false
+    await clock.run(3_000)
+    expect(repaired.records).toHaveLength(3)
+    isDamaged = true
+    const failing = new Reading(client.consumer(options))
+    await clock.run(15_000)
+    expect(failing.error).toMatchObject({ code: 'CORRUPT_MESSAGE' })
+    expect(failing.records).toEqual([])
+    await expectCleanClose(harness)
+  })
+
   it.each([
     ['a gap', 5],
     ['a repetition', 2],

@@ -27,9 +27,11 @@ const HEAL_BUDGET_MS = 180_000
 const END_BUDGET_MS = 300_000
 /** Virtual milliseconds for which a fault of a disk excuses the end of its process. */
 const EXCUSE_MS = 60_000
-const LOOK_EVERY_MS = 20
 /** What nobody reads must be found within a run as well. */
-const QUICK_SCRUB = { 'log.scrub.interval.ms': 3_000, 'log.scrub.bytes.per.second': 16 * 1024 * 1024 }
+const QUICK_SCRUB = {
+  'log.scrub.interval.ms': 3_000,
+  'log.scrub.bytes.per.second': 16 * 1024 * 1024,
+} as const
 /** Events between two looks at whether the cluster is whole. */
 const LOOK_EVERY_EVENTS = 50
 
