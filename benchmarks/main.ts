@@ -6,6 +6,7 @@ import { benchmarkAppend } from './storage-append.js'
 import { benchmarkRead } from './storage-read.js'
 import { benchmarkRecovery } from './storage-recovery.js'
 import { benchmarkStorageStart } from './storage-start.js'
+import { benchmarkSteady } from './storage-steady.js'
 import { benchmarkTestCluster } from './test-cluster.js'
 
 export interface BenchmarkOptions {
@@ -24,6 +25,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'storage-read': benchmarkRead,
   'storage-recovery': benchmarkRecovery,
   'storage-start': benchmarkStorageStart,
+  'storage-steady': benchmarkSteady,
   'test-cluster': benchmarkTestCluster,
 }
 

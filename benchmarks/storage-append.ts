@@ -82,7 +82,7 @@ async function compareAppends(
 async function appendToLog(directory: string, { batches, appends, isSynced }: Work) {
   const { fileSystem, counts } = countingFileSystem()
   const flushMessages = isSynced ? 1 : Number.MAX_SAFE_INTEGER
-  const log = await openBenchLog({ fileSystem, path: directory, settings: { flushMessages } })
+  const { log, close } = await openBenchLog({ fileSystem, path: directory, settings: { flushMessages } })
   await log.assignEpoch(1)
   counts.writes = 0
   counts.writtenParts = 0
@@ -99,7 +99,7 @@ async function appendToLog(directory: string, { batches, appends, isSynced }: Wo
     await Promise.all(Array.from({ length: IN_FLIGHT }, producer))
   })
   const groups = isSynced ? counts.syncs : counts.writes
-  await log.close({ flush: false })
+  await close()
   return { time, roundSize: counts.writtenParts / groups }
 }
 

@@ -3,18 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLog } from '../dist/base/log.js'
+import { createNodeClock } from '../dist/platform/node/node-clock.js'
 import { createNodeCpu } from '../dist/platform/node/node-cpu.js'
+import { createNodeProcess } from '../dist/platform/node/node-process.js'
+import { createNodeRandom } from '../dist/platform/node/node-random.js'
 import { BatchBuilder } from '../dist/record/batch-builder.js'
 import type { FileHandle, FileSystem } from '../dist/storage/file-system.js'
-import { FlushLimiter } from '../dist/storage/flush-limiter.js'
-import { guardFileSystem } from '../dist/storage/guarded-file-system.js'
-import { TailBudget } from '../dist/storage/hot-tail.js'
-import { openLog } from '../dist/storage/log-open.js'
+import { LOG_DIRECTORY_SETTINGS_DEFAULT, LogDirectory } from '../dist/storage/log-directory.js'
 import { LOG_SETTINGS_DEFAULT, type LogSettings } from '../dist/storage/log-settings.js'
 import { NodeFileSystem } from '../dist/storage/node-file-system.js'
 import type { PartitionLog } from '../dist/storage/partition-log.js'
-import { SegmentCache } from '../dist/storage/segment-cache.js'
-import { StorageFailure } from '../dist/storage/storage-failure.js'
 
 export const cpu = createNodeCpu()
 export const TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAA'
@@ -54,8 +52,6 @@ export interface OperationCounts {
   writtenParts: number
   writtenBytes: number
   syncs: number
-  /** When the first write began, in milliseconds of `performance.now`; 0 before. */
-  firstWriteMs: number
 }
 
 /** Counts what reaches the disk; costs next to nothing. */
@@ -73,7 +69,6 @@ export function countingFileSystem(fileSystem: FileSystem = new NodeFileSystem()
     writtenParts: 0,
     writtenBytes: 0,
     syncs: 0,
-    firstWriteMs: 0,
   }
   const counted: FileSystem = {
     async open(path, mode) {
@@ -102,7 +97,6 @@ function countingHandle(handle: FileHandle, counts: OperationCounts): FileHandle
       return handle.read(target, position)
     },
     write(parts, position) {
-      if (counts.firstWriteMs === 0) counts.firstWriteMs = performance.now()
       counts.writes++
       counts.writtenParts += parts.length
       for (const part of parts) counts.writtenBytes += part.length
@@ -123,33 +117,54 @@ function countingHandle(handle: FileHandle, counts: OperationCounts): FileHandle
 
 export interface BenchLogOptions {
   readonly fileSystem: FileSystem
+  /** A data directory; it holds one log. */
   readonly path: string
   readonly settings?: Partial<LogSettings>
   readonly tailCacheBytes?: number
-  readonly recoveryPoint?: number
 }
 
-/** Opens a log with everything that a broker puts around it. */
-export function openBenchLog(options: BenchLogOptions): Promise<PartitionLog> {
-  const { path, recoveryPoint = 0, tailCacheBytes = 64 * MEBIBYTE } = options
-  const failure = new StorageFailure()
-  const guard = { failure, limiter: new FlushLimiter(3) }
-  const environment = {
-    fileSystem: guardFileSystem(options.fileSystem, guard),
+export interface BenchLog {
+  readonly log: PartitionLog
+  /** The directory of its files. */
+  readonly logPath: string
+  close(): Promise<void>
+}
+
+/** The one place that says how a data directory is opened. */
+export function openDataDirectory(options: {
+  readonly fileSystem: FileSystem
+  readonly path: string
+  readonly tailCacheBytes?: number
+}): Promise<LogDirectory> {
+  const { fileSystem, path, tailCacheBytes = 64 * MEBIBYTE } = options
+  const ports = {
+    fileSystem,
+    path,
+    process: createNodeProcess(),
+    random: createNodeRandom(),
     cpu,
     log: silentLog,
-    failure,
-    cache: new SegmentCache(128, silentLog),
-    budget: new TailBudget(tailCacheBytes),
+    nodeId: 1,
+    settings: { ...LOG_DIRECTORY_SETTINGS_DEFAULT, tailCacheBytes },
+    clock: createNodeClock(),
+    onFailure: (error: unknown) => {
+      throw error
+    },
   }
-  return openLog(environment, {
-    topicId: TOPIC_ID,
-    partition: 0,
-    path,
-    settings: { ...LOG_SETTINGS_DEFAULT, ...options.settings },
-    recoveryPoint,
-    lowerRecoveryPoint: async () => {},
-  })
+  return LogDirectory.open(ports)
+}
+
+/** Opens a log, made when there is none, with everything that a broker puts around it. */
+export async function openBenchLog(options: BenchLogOptions): Promise<BenchLog> {
+  const directory = await openDataDirectory(options)
+  const partition = { topicId: TOPIC_ID, partition: 0 }
+  const settings = { ...LOG_SETTINGS_DEFAULT, ...options.settings }
+  const log = await directory.openPartition(partition, { create: true, settings })
+  return {
+    log,
+    logPath: join(options.path, 'topics', TOPIC_ID, '0'),
+    close: () => directory.close({ cleanBrokerEpoch: 1 }),
+  }
 }
 
 export interface Timed {

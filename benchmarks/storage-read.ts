@@ -75,7 +75,7 @@ function learn(batch: Uint8Array): void {
 
 async function readHot(directory: string, options: BenchmarkOptions) {
   const { fileSystem, counts } = countingFileSystem()
-  const log = await openBenchLog({ fileSystem, path: directory })
+  const { log, close } = await openBenchLog({ fileSystem, path: directory })
   learn(makeBatches(1, BATCH_BYTES)[0]!)
   const total = options.small ? MEBIBYTE : 32 * MEBIBYTE
   await fill(log, total)
@@ -88,7 +88,7 @@ async function readHot(directory: string, options: BenchmarkOptions) {
   const views = await run(() => {})
   const checked = await run((bytes) => void cpu.crc32c(bytes))
   const operations = counts.reads + counts.opens - before.reads - before.opens
-  await log.close({ flush: false })
+  await close()
   const rate = rateOf(total * passes, views.seconds)
   const checkedRate = rateOf(total * passes, checked.seconds)
   options.print(
@@ -101,11 +101,12 @@ async function readHot(directory: string, options: BenchmarkOptions) {
 async function readCold(directory: string, options: BenchmarkOptions) {
   const { fileSystem, counts } = countingFileSystem()
   const settings = { flushMessages: Number.MAX_SAFE_INTEGER }
-  const log = await openBenchLog({ fileSystem, path: directory, settings, tailCacheBytes: 0 })
+  const opened = await openBenchLog({ fileSystem, path: directory, settings, tailCacheBytes: 0 })
+  const { log, logPath, close } = opened
   learn(makeBatches(1, BATCH_BYTES)[0]!)
   const total = options.small ? 4 * MEBIBYTE : 512 * MEBIBYTE
   await fill(log, total)
-  const path = join(directory, `${'0'.padStart(20, '0')}.log`)
+  const path = join(logPath, `${'0'.padStart(20, '0')}.log`)
   const ours: Timed[] = []
   const fresh: Timed[] = []
   const reused: Timed[] = []
@@ -126,7 +127,7 @@ async function readCold(directory: string, options: BenchmarkOptions) {
     fresh.push(times[1]!)
     reused.push(times[2]!)
   }
-  await log.close({ flush: false })
+  await close()
   const readTwice = counts.readBytes / (bytes * (rounds + 1))
   const toFresh = compare(ours, fresh)
   const toReused = compare(ours, reused)

@@ -1,14 +1,11 @@
 // A clean start with many partitions: a process of its own opens a data directory with 1,000 logs of 10 segments each.
 import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync } from 'node:fs'
+import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { silentLog } from '../dist/base/log.js'
-import { createNodeProcess } from '../dist/platform/node/node-process.js'
-import { createNodeRandom } from '../dist/platform/node/node-random.js'
 import { AtomicFile } from '../dist/storage/atomic-file.js'
-import { LOG_DIRECTORY_SETTINGS_DEFAULT, LogDirectory } from '../dist/storage/log-directory.js'
 import { LOG_SETTINGS_DEFAULT } from '../dist/storage/log-settings.js'
 import { NodeFileSystem } from '../dist/storage/node-file-system.js'
 import type { BenchmarkOptions } from './main.js'
@@ -17,6 +14,7 @@ import {
   cpu,
   makeBatches,
   medianOf,
+  openDataDirectory,
   TOPIC_ID,
   withDirectory,
 } from './storage-fixtures.js'
@@ -28,6 +26,7 @@ export interface Start {
   readonly openMs: number
   readonly partitionsMs: number
   readonly cpuMs: number
+  readonly bareMs: number
   readonly rssMebibytes: number
   readonly rssBeforeMebibytes: number
   readonly handles: number
@@ -48,12 +47,13 @@ export async function benchmarkStorageStart(
     for (let i = 0; i < rounds; i++) starts.push(await startInChild(path))
     const middle = (pick: (start: Start) => number): number => Math.round(medianOf(starts.map(pick)))
     const startMs = middle(({ openMs, partitionsMs }) => openMs + partitionsMs)
+    const bareMs = middle((start) => start.bareMs)
     const rssMebibytes = middle((start) => start.rssMebibytes)
     const cpuMs = middle((start) => start.cpuMs)
     const { handles, handlesAfterReads, handlesMax } = starts[0]!
     options.print(
       `storage-start: ${partitions} logs of ${SEGMENTS} segments open after ${startMs} ms (target 2,000; ${cpuMs} ms of processor ` +
-        `time), RSS ${rssMebibytes} MiB (target 200; ${middle((start) => start.rssBeforeMebibytes)} before), ${handles} open files, ` +
+        `time; the bare file operations alone ${bareMs} ms), RSS ${rssMebibytes} MiB (target 200; ${middle((start) => start.rssBeforeMebibytes)} before), ${handles} open files, ` +
         `${handlesAfterReads} after a read in every segment (at most ${handlesMax} at once)`,
     )
     return {
@@ -71,7 +71,7 @@ export async function benchmarkStorageStart(
 
 /** One log is written, the others are copies: 10,000 segments with their fsyncs would take minutes. */
 async function makeData(path: string, partitions: number): Promise<void> {
-  const directory = await open(path, new NodeFileSystem())
+  const directory = await openDataDirectory({ path, fileSystem: new NodeFileSystem() })
   const [batch] = makeBatches(1, 4_096)
   const settings = { ...LOG_SETTINGS_DEFAULT, segmentBytes: 4 * batch!.length }
   const first = { topicId: TOPIC_ID, partition: 0 }
@@ -94,22 +94,6 @@ async function makeData(path: string, partitions: number): Promise<void> {
   }
 }
 
-function open(path: string, fileSystem: NodeFileSystem): Promise<LogDirectory> {
-  return LogDirectory.open({
-    fileSystem,
-    path,
-    process: createNodeProcess(),
-    random: createNodeRandom(),
-    cpu,
-    log: silentLog,
-    nodeId: 1,
-    settings: LOG_DIRECTORY_SETTINGS_DEFAULT,
-    onFailure: (error) => {
-      throw error
-    },
-  })
-}
-
 async function startInChild(path: string): Promise<Start> {
   const env = { ...process.env, UV_THREADPOOL_SIZE: '16' }
   const { stdout } = await promisify(execFile)(
@@ -126,13 +110,37 @@ function residentMebibytes(): number {
   return Math.round(process.memoryUsage.rss() / 1024 / 1024)
 }
 
+/**
+ * What no implementation that keeps a directory and an active segment for each log can do without, all at once: list the
+ * directory, sync it, open the last segment, read its header and the epochs.
+ */
+async function bareOperations(path: string): Promise<number> {
+  const topic = join(path, 'topics', TOPIC_ID)
+  const startMs = performance.now()
+  await Promise.all(
+    (await readdir(topic)).map(async (partition) => {
+      const directory = join(topic, partition)
+      const names = await readdir(directory)
+      const handle = await open(directory)
+      await handle.sync()
+      await handle.close()
+      const segment = await open(join(directory, names.findLast((name) => name.endsWith('.log'))!))
+      await segment.read(Buffer.alloc(64), 0, 64, 0)
+      await readFile(join(directory, 'leader-epochs'))
+      await segment.close()
+    }),
+  )
+  return performance.now() - startMs
+}
+
 /** The child: opens everything as a broker does, then reads in every segment in turn. */
 async function openAll(path: string): Promise<Start> {
   const { fileSystem, counts } = countingFileSystem()
   const rssBeforeMebibytes = residentMebibytes()
+  const bareMs = await bareOperations(path)
   const cpuBefore = process.cpuUsage()
   const startMs = performance.now()
-  const directory = await open(path, fileSystem)
+  const directory = await openDataDirectory({ path, fileSystem })
   const openedMs = performance.now()
   const logs = await Promise.all(
     directory
@@ -164,6 +172,7 @@ async function openAll(path: string): Promise<Start> {
     openMs: openedMs - startMs,
     partitionsMs: endMs - openedMs,
     cpuMs: (user + system) / 1_000,
+    bareMs,
     rssMebibytes,
     rssBeforeMebibytes,
     handles,

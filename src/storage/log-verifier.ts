@@ -6,8 +6,8 @@ import type { FoundBatch } from './batch-walk.ts'
 import { type FileSystem, fileErrorCodeOf, isNotFound, joinPath } from './file-system.ts'
 import type { FindingList } from './findings.ts'
 import { decodeEpochs } from './leader-epochs-file.ts'
+import { type CheckedSegment, type EpochRun, verifySegment } from './segment-check.ts'
 import { baseOffsetOfLogFile, segmentFiles } from './segment-files.ts'
-import { type CheckedSegment, type EpochRun, verifySegment } from './segment-verifier.ts'
 import { isSmallFile, readSmallFileOf } from './small-files.ts'
 
 /** What all checks of one run share. */
