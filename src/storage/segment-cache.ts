@@ -25,17 +25,26 @@ export class SegmentCache {
   used(segment: Cached): void {
     this.#open.delete(segment)
     this.#open.add(segment)
-    for (const oldest of this.#open) {
-      if (this.#open.size <= this.#openMax) break
-      if (!oldest.isUnused || oldest === segment) continue
-      oldest.close().catch((error: unknown) => {
-        this.#log.warn('segment-close-failed', { path: oldest.path, error })
-      })
-    }
+    this.#closeBeyondMax(segment)
+  }
+
+  /** To be called when the last read of an open segment has ended: while it ran, the segment could not be closed. */
+  released(): void {
+    this.#closeBeyondMax(null)
   }
 
   /** To be called when the segment is closed or becomes the active one. */
   forget(segment: Cached): void {
     this.#open.delete(segment)
+  }
+
+  #closeBeyondMax(kept: Cached | null): void {
+    for (const oldest of this.#open) {
+      if (this.#open.size <= this.#openMax) break
+      if (!oldest.isUnused || oldest === kept) continue
+      oldest.close().catch((error: unknown) => {
+        this.#log.warn('segment-close-failed', { path: oldest.path, error })
+      })
+    }
   }
 }

@@ -92,6 +92,7 @@ export class Segment implements Cached {
       if (this.#users === 0) {
         this.#unused?.resolve()
         this.#unused = null
+        this.#context.cache.released()
       }
     }
   }

@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type VerifyReport, verifyDirectory } from '../../src/storage/directory-verifier.ts'
-import { type DirectoryEntry, type FileSystem, joinPath } from '../../src/storage/file-system.ts'
+import { type DirectoryEntry, joinPath } from '../../src/storage/file-system.ts'
 import type { LogDirectory } from '../../src/storage/log-directory.ts'
 import { LOG_SETTINGS_DEFAULT } from '../../src/storage/log-settings.ts'
 import { type FileOperation, MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
+import { type CountedFileSystem, countHandles } from './counting-handles.ts'
 import { openDirectory, P0, P1, PATH } from './directory-fixtures.ts'
 import { batchOf, cpu, readFile, segmentPath, stamped, TOPIC_ID, writeFile } from './fixtures.ts'
 
@@ -13,8 +14,7 @@ const READING = new Set(['open', 'read', 'list', 'exists', 'size', 'close'])
 
 let operations: FileOperation[]
 let disk: MemoryFileSystem
-/** Files that the checks opened and have not closed. */
-let openFiles = 0
+let counted: CountedFileSystem
 
 beforeEach(async () => {
   operations = []
@@ -24,6 +24,7 @@ beforeEach(async () => {
       return undefined
     },
   })
+  counted = countHandles(disk)
   const { directory } = await openDirectory(disk)
   await write(directory)
   await directory.close({ cleanBrokerEpoch: 3 })
@@ -43,42 +44,12 @@ async function write(directory: LogDirectory): Promise<void> {
 
 function verify(path = PATH, isRunning = false): Promise<VerifyReport> {
   return verifyDirectory({
-    fileSystem: counting(disk),
+    fileSystem: counted.fileSystem,
     cpu,
     process: { isRunning: () => isRunning },
     path,
     signal: new AbortController().signal,
   })
-}
-
-function counting(fileSystem: FileSystem): FileSystem {
-  return {
-    list: (path) => fileSystem.list(path),
-    exists: (path) => fileSystem.exists(path),
-    space: (path) => fileSystem.space(path),
-    link: (path, newPath) => fileSystem.link(path, newPath),
-    rename: (path, newPath) => fileSystem.rename(path, newPath),
-    remove: (path) => fileSystem.remove(path),
-    makeDirectory: (path) => fileSystem.makeDirectory(path),
-    removeDirectory: (path) => fileSystem.removeDirectory(path),
-    syncDirectory: (path) => fileSystem.syncDirectory(path),
-    async open(path, mode) {
-      const handle = await fileSystem.open(path, mode)
-      openFiles++
-      const close = async (): Promise<void> => {
-        openFiles--
-        await handle.close()
-      }
-      return {
-        read: (target, position) => handle.read(target, position),
-        write: (parts, position) => handle.write(parts, position),
-        sync: () => handle.sync(),
-        truncate: (sizeBytes) => handle.truncate(sizeBytes),
-        size: () => handle.size(),
-        close,
-      }
-    },
-  }
 }
 
 /** The findings as text, without the advice. */
@@ -131,7 +102,7 @@ describe('verify: sound', () => {
     await verify()
     await verify(LOG)
     expect(operations.map(({ kind }) => kind as string).filter((kind) => !READING.has(kind))).toEqual([])
-    expect(openFiles).toBe(0)
+    expect(counted.open).toBe(0)
   })
 
   it('the directory of one log -> it alone is checked, with the marks of its data directory', async () => {
