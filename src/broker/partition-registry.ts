@@ -23,6 +23,8 @@ import { Partition, type PartitionOptions, type PartitionTarget } from './partit
 const UPDATES_AT_ONCE = 16
 /** Before what failed for want of space, descriptors or permission is tried again. */
 const RETRY_MS = 1_000
+/** Logs between two lines about the progress of a start; opening takes from a tenth of a millisecond to seconds each. */
+const PROGRESS_EVERY = 1_000
 
 export interface PartitionRegistryOptions {
   readonly environment: BrokerEnvironment
@@ -203,9 +205,14 @@ export class PartitionRegistry {
     if (delta.brokers.length > 0) this.#addLed(changed, after)
     this.#addWaiting(changed, after)
     const waiting = [...changed.entries()]
+    const total = waiting.length
+    const isStart = before === EMPTY_IMAGE
+    let opened = 0
     const worker = async (): Promise<void> => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
         await this.#tryUpdate(next[0], { before, delta: next[1], image: after, brokerEpoch })
+        if (isStart && (++opened % PROGRESS_EVERY === 0 || opened === total))
+          this.#options.environment.log.info('logs-opened', { opened, total })
       }
     }
     await Promise.all(Array.from({ length: Math.min(UPDATES_AT_ONCE, waiting.length) }, worker))

@@ -93,8 +93,16 @@ describe('register a broker after a crash', () => {
     ['the same directory knows the last epoch', { previousBrokerEpoch: epoch }, kept],
     ['the same, after a clean shutdown', { previousBrokerEpoch: epoch, cleanShutdown: true }, kept],
     ['the directory knows no epoch', { previousBrokerEpoch: null }, left],
-    ['the directory knows an older epoch', { previousBrokerEpoch: epoch - 1 }, left],
-    ['a clean shutdown of an older run', { previousBrokerEpoch: epoch - 1, cleanShutdown: true }, left],
+    [
+      'STO-42: the directory knows an older epoch, as a copy from before the last start',
+      { previousBrokerEpoch: epoch - 1 },
+      left,
+    ],
+    [
+      'STO-42: a clean shutdown of an older run',
+      { previousBrokerEpoch: epoch - 1, cleanShutdown: true },
+      left,
+    ],
     ['REP-24: a wiped directory', { directoryId: id128('new-directory') }, left],
     [
       'another directory that knows the last epoch',

@@ -53,7 +53,7 @@ describe('a cluster of three nodes', () => {
   const lines = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name} ${i}`)
 
   it.each([1, 2, 3])(
-    'all three lose their power at once, un-fsynced sectors kept or lost at random -> every acknowledged record is there (seed %i)',
+    'STO-30: all three lose their power at once, un-fsynced sectors kept or lost at random -> every acknowledged record is there (seed %i)',
     async (seed) => {
       const client = await start(seed)
       const sent = lines('acked', 60)
@@ -70,7 +70,7 @@ describe('a cluster of three nodes', () => {
     },
   )
 
-  it('a node comes back with an empty disk -> it leaves the ISR, copies everything, and only then is in it again', async () => {
+  it('STO-43: a node comes back with an empty disk -> it leaves the ISR, copies everything, and only then is in it again', async () => {
     const client = await start(4)
     await send(client, lines('before', 30))
     const victim = (await partition(client)).isr.at(-1)!

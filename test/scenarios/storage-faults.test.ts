@@ -23,6 +23,7 @@ async function running(options: {
   readonly settings?: Readonly<Record<string, number>>
   readonly minIsr?: number
   readonly partitions?: number
+  readonly onTrace?: (line: string) => void
 }): Promise<Running> {
   const virtual = new VirtualCluster(options)
   for (const node of virtual.cluster.nodes) node.start()
@@ -182,6 +183,34 @@ describe('a slow disk', () => {
     await wait(sending, 120_000)
     leader.disk.faults = HEALTHY_DISK
     await virtual.untilAllReady()
+    expect(virtual.failures).toEqual([])
+  })
+})
+
+describe('many partitions', () => {
+  it('STO-26: a start with 1,100 logs -> says how far it is, is ready only when all are open, and stops and starts anew in between', async () => {
+    const lines: string[] = []
+    const onTrace = (line: string): void => {
+      if (line.includes('logs-opened') || line.includes('broker-unfenced')) lines.push(line)
+    }
+    const cluster = await running({ seed: 5, nodes: 1, partitions: 1_100, onTrace })
+    const { virtual, wait } = cluster
+    await wait(send(cluster, 'a'))
+    const [node] = virtual.cluster.nodes
+    node!.kill()
+    node!.start()
+    await virtual.until(() => [...(node!.server?.broker?.registry.hosted ?? [])].length > 100)
+    expect(node!.isReady).toBe(false)
+    node!.losePower()
+    lines.length = 0
+    node!.start()
+    await virtual.untilAllReady()
+    expect(lines.map((line) => / (logs-opened opened=\d+|broker-unfenced)/.exec(line)![1])).toEqual([
+      'logs-opened opened=1000',
+      'logs-opened opened=1100',
+      'broker-unfenced',
+    ])
+    expect(await read(cluster, 1)).toEqual(['a'])
     expect(virtual.failures).toEqual([])
   })
 })

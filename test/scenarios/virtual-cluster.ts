@@ -17,6 +17,7 @@ export class VirtualCluster {
     readonly seed: number
     readonly nodes: number
     readonly settings?: Readonly<Record<string, number>>
+    readonly onTrace?: (line: string) => void
   }) {
     const streams = new RandomStreams(options.seed)
     this.kernel = new SimulationKernel({ random: streams.stream('order'), fence: createNodeFence() })
@@ -29,7 +30,7 @@ export class VirtualCluster {
       voters: options.nodes,
       settings: options.settings ?? {},
       diskSpeed: { syncMs: 1, otherMs: 0.1 },
-      onTrace: () => {},
+      onTrace: options.onTrace ?? (() => {}),
       onDiskFault: () => {},
       onFailure: ({ node, reason, error }) => this.failures.push(`node ${node}: ${reason}: ${String(error)}`),
       onLoggedError: (node, text) => this.logged.push(`node ${node}: ${text}`),

@@ -229,7 +229,7 @@ describe('group commit', () => {
     expect(parts[0]).toBe(bytes)
   })
 
-  it('a follower sees a new epoch -> it is durable before the records count as written', async () => {
+  it('STO-36: a follower sees a new epoch -> it is durable before the records count as written', async () => {
     const { gated, log } = await gatedLog()
     gated.hold({ kind: 'syncDirectory', path: '/log' })
     const { written } = log.appendAsFollower(stamped({ text: 'A', offset: 0, leaderEpoch: 7 }))

@@ -396,7 +396,7 @@ describe('log directory: partitions', () => {
     expect(await textsOf(log)).toEqual(['a'])
   })
 
-  it('unknown directories and files -> left alone and logged', async () => {
+  it('STO-24: unknown directories and files -> left alone and logged', async () => {
     const disk = new MemoryFileSystem()
     const { directory } = await open(disk)
     await fill(directory, ['a'])
@@ -414,7 +414,7 @@ describe('log directory: partitions', () => {
     expect(new Set(paths)).toEqual(new Set(foreign.slice(0, 3).map((name) => `${PATH}/${name}`)))
   })
 
-  it('the metadata log -> apart from topics, with its own recovery point', async () => {
+  it('STO-24: the metadata log -> apart from topics, with its own recovery point; damaged, it is not opened', async () => {
     const disk = new MemoryFileSystem()
     const { directory } = await open(disk)
     const log = await directory.openMetadataLog({ settings: LOG_SETTINGS_DEFAULT })

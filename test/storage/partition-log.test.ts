@@ -153,7 +153,7 @@ describe.each(DISKS)('partition log on %s', (_name, makeDisk) => {
     expect(again.epochs.entries).toEqual([{ epoch: 5, startOffset: 1000 }])
   })
 
-  it('many sealed segments -> only some stay open', async () => {
+  it('STO-17: many sealed segments -> only some stay open', async () => {
     const disk = await makeDisk()
     const settings = { segmentBytes: 100 }
     const log = await open(disk, { settings, tailCacheBytes: 0, openSegmentsMax: 2 })
