@@ -8,11 +8,22 @@ import type { LeaderEpochsFile } from './leader-epochs-file.ts'
 import type { LogHealthOptions } from './log-health.ts'
 import type { LogSettings } from './log-settings.ts'
 import type { LogStartCheckpoint } from './log-trim.ts'
-import type { LogObserver } from './partition-log.ts'
 import type { SegmentContext } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
 import type { DroppedTail } from './segment-recovery.ts'
 import type { StorageFailure } from './storage-failure.ts'
+
+/** Told synchronously, after the log itself says the same. Must not throw. */
+export interface LogObserver {
+  /** @param endOffset exclusive: the log end offset. */
+  onWritten?(endOffset: Offset): void
+  /** @param flushedOffset exclusive. */
+  onFlushed?(flushedOffset: Offset): void
+  /** @param startOffset the log start offset, durable. */
+  onStartMoved?(startOffset: Offset): void
+  /** What is known to be damaged has changed: `health` says what. */
+  onDamaged?(): void
+}
 
 /** What `openLog` makes a log of. */
 export interface PartitionLogOptions {

@@ -380,7 +380,7 @@ describe('what retention looks at', () => {
     expect(all[0]).toMatchObject({ baseOffset: 0, maxTimestampMs: 1_000 * all[0]!.endOffset })
     expect(all.at(-1)!.endOffset).toBe(8)
     expect(all.every(({ sizeBytes }) => sizeBytes > 0)).toBe(true)
-    expect(log.retained.newestTimestampMs).toBe(8_000)
+    expect(await log.retained.newestTimestampMs()).toBe(8_000)
     await log.close()
     const again = await openTestLog(disk, { settings: SETTINGS, recoveryPoint: 8 })
     const some = await again.log.retained.list({ sizes: false, goesOn: () => false })
