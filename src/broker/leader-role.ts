@@ -127,10 +127,10 @@ export class LeaderRole {
     this.#carryOut(this.options.core.followerFlushed({ ...note, nowMs: this.#nowMs() }))
   }
 
-  /** The committed in-sync set without this broker. */
+  /** The in-sync set with those about to join, without this broker. */
   get inSyncFollowers(): readonly NodeId[] {
     const { core, nodeId } = this.options
-    return core.isr.isr.filter((id) => id !== nodeId)
+    return core.isr.maximalIsr.filter((id) => id !== nodeId)
   }
 
   /** A follower said where its log starts. */

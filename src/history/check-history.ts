@@ -9,7 +9,7 @@ import { checkSendOrder } from './check-send-order.ts'
 import { checkDuplicates, checkOffsets, checkPrecommittedReads, checkSources } from './check-values.ts'
 import type { CheckName, Finding, Tell } from './finding.ts'
 import { FindingList, type FindingRules, type NameCount } from './finding-list.ts'
-import type { HistoryEvent } from './history.ts'
+import type { HistoryEvent, HistoryKey } from './history.ts'
 import { type HistoryIndex, indexHistory } from './history-index.ts'
 
 export interface CheckOptions extends FindingRules {
@@ -18,6 +18,8 @@ export interface CheckOptions extends FindingRules {
    * they are forbidden. Default false.
    */
   readonly wwEdges?: boolean
+  /** By key, where its log starts in the end: records below may have been deleted. Default: none ever was. */
+  readonly logStartOffsets?: ReadonlyMap<HistoryKey, number>
   /** How late a poll of the final phase may be, in milliseconds. Default: that is not judged. */
   readonly finalLagMaxMs?: number
 }
@@ -67,13 +69,14 @@ export function checkHistory(events: readonly HistoryEvent[], options: CheckOpti
   const tell: Tell = (report, excuse) => list.add(report, excuse)
   checkOffsets(history, tell)
   checkSources(history, tell)
-  const lost = checkLostWrites(history, tell)
+  const logStarts = options.logStartOffsets ?? new Map<HistoryKey, number>()
+  const lost = checkLostWrites(history, logStarts, tell)
   checkDuplicates(history, tell)
   checkInsidePolls(history, tell)
   checkBetweenPolls(history, tell)
   checkSendOrder(history, tell)
   checkPrecommittedReads(history, tell)
-  const unread = checkUnseen(history, lost, tell)
+  const unread = checkUnseen(history, { lost, logStarts }, tell)
   checkCycles(history, options.wwEdges ?? false, tell)
   const worstLagMs = checkLag(history, options.finalLagMaxMs ?? null, tell)
   checkConsumeCounts(history, tell)

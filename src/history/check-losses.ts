@@ -1,16 +1,25 @@
 // Checks for records that are gone.
 import { EVIDENCE_MAX, listed, show, type Tell } from './finding.ts'
-import type { HistoryValue } from './history.ts'
+import type { HistoryKey, HistoryValue } from './history.ts'
 import { eventOf, type HistoryIndex, type KeyIndex } from './history-index.ts'
 
 /** What is known to be lost, so that it is not called unread as well. */
 export type LostValues = ReadonlyMap<KeyIndex, ReadonlySet<HistoryValue>>
 
+/** Where the log of a key starts in the end. */
+export type LogStarts = ReadonlyMap<HistoryKey, number>
+
+/** Whether a value was seen below the log start only. */
+function mayBeDeleted({ key, order }: KeyIndex, value: HistoryValue, logStarts: LogStarts): boolean {
+  const place = order.lastPlaceOf(value)
+  return place !== undefined && order.offsetAt(place) < (logStarts.get(key) ?? 0)
+}
+
 /**
  * CHK-4: a record that surely took place, below one that was read, was never read itself. It counts as below only if
  * every place at which it was seen is, so that duplicates and offsets with several values raise no false alarm.
  */
-export function checkLostWrites({ keys }: HistoryIndex, tell: Tell): LostValues {
+export function checkLostWrites({ keys }: HistoryIndex, logStarts: LogStarts, tell: Tell): LostValues {
   const lost = new Map<KeyIndex, Set<HistoryValue>>()
   for (const of of keys.values()) {
     const { key, order, okReads, writers } = of
@@ -25,6 +34,7 @@ export function checkLostWrites({ keys }: HistoryIndex, tell: Tell): LostValues 
     for (const value of order.values()) {
       const writer = writers.get(value)
       if (order.lastPlaceOf(value)! > bound || okReads.has(value) || writer?.isCommitted !== true) continue
+      if (mayBeDeleted(of, value, logStarts)) continue
       const values = lost.get(of) ?? new Set()
       lost.set(of, values.add(value))
       const [offset, sendEvent] = [order.offsetAt(order.firstPlaceOf(value)!), eventOf(writer)]
@@ -48,7 +58,11 @@ export function checkLostWrites({ keys }: HistoryIndex, tell: Tell): LostValues 
  * then, everything that had been read before has to be there as well: a record may not go away after it was seen.
  * @returns how many acknowledged values nobody has read, final phase or not.
  */
-export function checkUnseen(history: HistoryIndex, lost: LostValues, tell: Tell): number {
+export function checkUnseen(
+  history: HistoryIndex,
+  { lost, logStarts }: { readonly lost: LostValues; readonly logStarts: LogStarts },
+  tell: Tell,
+): number {
   const reread = rereadValues(history)
   let unseenCount = 0
   for (const of of history.keys.values()) {
@@ -63,6 +77,7 @@ export function checkUnseen(history: HistoryIndex, lost: LostValues, tell: Tell)
         unseenCount++
         if (lost.get(of)?.has(value) === true) continue
       }
+      if (mayBeDeleted(of, value, logStarts)) continue
       unseen.push({ value, event: eventOf(writer) })
     }
     if (history.finalPhase === null || unseen.length === 0) continue

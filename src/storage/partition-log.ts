@@ -92,6 +92,11 @@ export class PartitionLog {
     return this.#trim.startOffset
   }
 
+  /** The first offset that can be read: for a moment beyond the log start, while that is made durable. */
+  get readableFrom(): Offset {
+    return this.#trim.readableFrom
+  }
+
   get settings(): LogSettings {
     return this.#writer.settings
   }

@@ -6,6 +6,8 @@ import { FAULT_NAMES } from '../../src/testing/simulation/simulation-plan.ts'
 export const RUNS_FOR_COVERAGE = 150
 
 export const REQUIRED_MARKS: readonly string[] = [
+  'log log-retention',
+  'records deleted',
   ...FAULT_NAMES.map((name) => `fault ${name}`),
   'disk failed-sync',
   'disk short-write',

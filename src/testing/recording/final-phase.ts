@@ -15,6 +15,8 @@ export interface DrainOptions extends Pick<RecordedProcessOptions, 'recorder'> {
   readonly restartMs?: number
   /** Milliseconds of one poll. Default 1,000. */
   readonly pollMs?: number
+  /** Whether the record at this offset, and so all before it, was deleted. Default: none ever is. */
+  readonly isGone?: (key: HistoryKey, offset: number) => boolean
 }
 
 export interface Drained {
@@ -30,6 +32,7 @@ export interface Drained {
  */
 export async function drain(consumer: RecordedConsumer, options: DrainOptions): Promise<Drained> {
   const { recorder, clock, timeoutMs = 200_000, restartMs = 10_000, pollMs = 1_000 } = options
+  const isGone = options.isGone ?? (() => false)
   const largest = new LargestOffsets()
   const deadlineMs = clock.monotonicMs() + timeoutMs
   for (;;) {
@@ -40,7 +43,7 @@ export async function drain(consumer: RecordedConsumer, options: DrainOptions): 
     await consumer.assign(keys, { from: 'beginning' })
     for (;;) {
       largest.update(recorder.events)
-      const behind = keysBehind(consumer, keys, largest)
+      const behind = keysBehind(consumer, { keys, largest, isGone })
       if (behind.size === 0) return { isComplete: true, behind }
       const leftMs = restartAtMs - clock.monotonicMs()
       if (leftMs <= 0) {
@@ -69,14 +72,18 @@ export async function finalPhase(options: FinalPhaseOptions): Promise<readonly D
 
 function keysBehind(
   consumer: RecordedConsumer,
-  keys: readonly HistoryKey[],
-  largest: LargestOffsets,
+  of: {
+    readonly keys: readonly HistoryKey[]
+    readonly largest: LargestOffsets
+    readonly isGone: (key: HistoryKey, offset: number) => boolean
+  },
 ): Drained['behind'] {
+  const { keys, largest, isGone } = of
   const behind = new Map<HistoryKey, { readonly position: number; readonly largestOffset: number }>()
   for (const key of keys) {
     const largestOffset = largest.byKey.get(key) ?? -1
     const position = consumer.positions.get(key) ?? 0
-    if (position <= largestOffset) behind.set(key, { position, largestOffset })
+    if (position <= largestOffset && !isGone(key, largestOffset)) behind.set(key, { position, largestOffset })
   }
   return behind
 }

@@ -62,6 +62,8 @@ export interface SimulationPlan {
   readonly valuePadding: number
   readonly deliveryTimeoutMs: number
   readonly makesTopics: boolean
+  /** Whether records leave the logs while the run goes on: by age and size, and by request. */
+  readonly deletesRecords: boolean
 }
 
 /** @param only leaves out all other faults; for a replay with less. */
@@ -104,6 +106,25 @@ export function drawPlan(random: Random, only: readonly FaultName[] = FAULT_NAME
     valuePadding: oneOf(random, [0, 50, 600]),
     deliveryTimeoutMs: oneOf(random, [1_500, 5_000, 15_000]),
     makesTopics: chance(random, 30),
+    deletesRecords: false,
+  }
+  // Drawn last, so that the seeds that draw no deletion stand for what they stood for before there was any.
+  return chance(random, 35) ? withDeletion(random, plan) : plan
+}
+
+function withDeletion(random: Random, plan: SimulationPlan): SimulationPlan {
+  const limits = oneOf(random, [
+    { 'retention.bytes': '20000' },
+    { 'retention.bytes': '60000' },
+    { 'retention.ms': '4000', 'segment.ms': '2000' },
+    { 'retention.ms': '-1', 'segment.ms': '500' },
+  ])
+  const configs = { ...limits, 'file.delete.delay.ms': String(oneOf(random, [0, 500, 60_000])) }
+  return {
+    ...plan,
+    deletesRecords: true,
+    settings: { ...plan.settings, 'log.retention.check.interval.ms': oneOf(random, [100, 500, 2_000]) },
+    topics: plan.topics.map((topic) => ({ ...topic, configs: { ...topic.configs, ...configs } })),
   }
   // Drawn last, so that the other plans are what they would be without it.
   return chance(random, 15) ? withLooseFlush(random, plan) : plan

@@ -3,7 +3,7 @@
 
 import { checkHistory } from '../../history/check-history.ts'
 import type { HistoryKey } from '../../history/history.ts'
-import { parseHistoryKey } from '../../history/history-key.ts'
+import { historyKey, parseHistoryKey } from '../../history/history-key.ts'
 import { minIsrOf } from '../../metadata/eligible-replicas.ts'
 import type { BrokerEpoch, NodeId } from '../../model/ids.ts'
 import { createNodeCpu } from '../../platform/node/node-cpu.ts'
@@ -86,6 +86,8 @@ class SimulationRun {
   readonly #invariants = new ClusterInvariants()
   readonly #marks = new Map<string, number>()
   readonly #lastDiskFaultMs = new Map<NodeId, number>()
+  /** The largest log start that any replica of a key has had. */
+  readonly #logStarts = new Map<HistoryKey, number>()
   #acknowledged = 0
   /** Each with its broker epoch before its disk was last replaced. */
   readonly #wiped = new Map<NodeId, BrokerEpoch>()
@@ -127,6 +129,9 @@ class SimulationRun {
       ...this.#common(),
       onMark: (name) => this.#mark(name),
       onAcknowledged: (key, offset) => this.#noteAcknowledged(key, offset),
+      onDeleted: (key, offset) =>
+        this.#demand(key, (partition) => this.#invariants.deleted(partition, offset)),
+      logStartOf: (key) => this.#logStarts.get(key) ?? 0,
       onRead: (key, offset) => this.#demand(key, (partition) => this.#invariants.read(partition, offset)),
     })
   }
@@ -203,9 +208,10 @@ class SimulationRun {
   async #finalPhase(): Promise<void> {
     const behind = await this.#whenDone('everything is read once more', () => this.#workload.readAll())
     if (behind.length > 0) throw new Error(`LIVENESS: not everything could be read: ${behind.join('; ')}`)
-    // Nothing is deleted, and no election is unclean: whatever was handed out stays, and is within every log that counts.
+    // No election is unclean: whatever was handed out stays, and is within every log that counts, unless it was deleted.
     const lost = this.#workload.recorder.events.find(
-      ({ error }) => error === 'OFFSET_OUT_OF_RANGE' || error === 'LOG_TRUNCATED',
+      ({ error }) =>
+        (error === 'OFFSET_OUT_OF_RANGE' && !this.#plan.deletesRecords) || error === 'LOG_TRUNCATED',
     )
     if (lost !== undefined)
       throw new Error(
@@ -214,10 +220,25 @@ class SimulationRun {
           : `REP-33: at ${lost.timeMs} ms a consumer was told that its offset is out of range`,
       )
     // Without deduplication a retried send may be there twice.
-    const { findings } = checkHistory(this.#workload.recorder.events, { allowed: ['duplicate'] })
+    const { findings } = checkHistory(this.#workload.recorder.events, {
+      allowed: ['duplicate'],
+      logStartOffsets: this.#logStarts,
+    })
     const errors = findings.filter(({ isAllowed }) => !isAllowed)
     if (errors.length > 0)
       throw new Error(errors.map(({ check, message }) => `${check}: ${message}`).join('; '))
+  }
+
+  #noteLogStarts(): void {
+    if (!this.#plan.deletesRecords) return
+    for (const { server } of this.#cluster.observed()) {
+      for (const { log, options } of server.broker?.registry.hosted ?? []) {
+        const topic = server.broker!.image.topics.get(options.topicId)
+        if (topic === undefined || log.logStartOffset === 0) continue
+        const key = historyKey(topic.name, options.partition)
+        if (log.logStartOffset > (this.#logStarts.get(key) ?? 0)) this.#logStarts.set(key, log.logStartOffset)
+      }
+    }
   }
 
   #isWhole(rest: ClusterAtRest): boolean {
@@ -362,6 +383,7 @@ class SimulationRun {
       ...(eventsMax === undefined ? {} : { eventsMax }),
       afterEvent: () => {
         if (this.#problem !== null) throw this.#problem
+        this.#noteLogStarts()
         if (checks) this.#invariants.check(this.#cluster.observed())
         return isDone()
       },

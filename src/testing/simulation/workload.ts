@@ -2,7 +2,7 @@
 
 import type { Random } from '../../base/random.ts'
 import type { HistoryKey } from '../../history/history.ts'
-import { historyKey } from '../../history/history-key.ts'
+import { historyKey, parseHistoryKey } from '../../history/history-key.ts'
 import { HistoryRecorder } from '../../history/history-recorder.ts'
 import { toVltavaError } from '../../model/errors.ts'
 import { finalPhase } from '../recording/final-phase.ts'
@@ -31,6 +31,10 @@ export interface WorkloadOptions {
   readonly onMark: (name: string) => void
   /** A record was acknowledged at this offset. */
   readonly onAcknowledged: (key: HistoryKey, offset: number) => void
+  /** A deletion was acknowledged; the log starts at this offset or behind it. */
+  readonly onDeleted: (key: HistoryKey, offset: number) => void
+  /** The largest log start that any replica of the key has had. */
+  readonly logStartOf: (key: HistoryKey) => number
   /** The records up to this offset were read. */
   readonly onRead: (key: HistoryKey, offset: number) => void
 }
@@ -69,6 +73,7 @@ export class Workload {
     for (let i = 1; i <= plan.consumers; i++)
       this.#running.push(setUp.then(() => this.#consume(i, cluster.client())))
     if (plan.makesTopics) this.#running.push(setUp.then(() => this.#changeTopics(cluster.client())))
+    if (plan.deletesRecords) this.#running.push(setUp.then(() => this.#deleteRecords(cluster.client())))
   }
 
   /** From now on clients work so little that followers can catch up, whatever the plan has made of their links. */
@@ -84,7 +89,7 @@ export class Workload {
 
   /** Reads everything once more, with every fault over. @returns the keys that could not be read to their ends. */
   async readAll(): Promise<readonly string[]> {
-    const { cluster } = this.#options
+    const { cluster, plan } = this.#options
     const reader = cluster.client()
     const consumer = new RecordedConsumer({
       ...this.#recording(),
@@ -97,8 +102,9 @@ export class Workload {
       consumers: [consumer],
       timeoutMs: 200_000,
       // A slow network needs its time; beginning anew only helps a reader that is stuck.
-      restartMs: 100_000,
+      restartMs: plan.deletesRecords ? 20_000 : 100_000,
       keys: this.#keys,
+      isGone: (key, offset) => offset < this.#options.logStartOf(key),
     })
     await consumer.close()
     return drained.flatMap(({ behind }) =>
@@ -166,7 +172,7 @@ export class Workload {
         maxWaitMs: oneOf(random, [10, 100, 500]),
         maxPartitionBytes: oneOf(random, [1_024, 16_384, 1_048_576]),
         requestTimeoutMs: 3_000,
-        // Nothing is ever deleted, so no offset that was handed out can leave the log; a reset would hide that (REP-33).
+        // A reset would hide that an offset which was handed out left the log, though nothing was deleted (REP-33).
         autoOffsetReset: 'none',
         // Longer than any fault and the failover after it, so that whoever begins at a bare offset is never wrong.
         verifyOutOfRangeMs: 120_000,
@@ -180,7 +186,7 @@ export class Workload {
         const keys = shuffled(random, this.#keys).slice(0, between(random, 1, this.#keys.length))
         await consumer.assign(keys, { from: oneOf(random, ['beginning', 'last', 'last', 'last', 'last']) })
       }
-      const { type, records } = await consumer.poll({
+      const { type, records, error } = await consumer.poll({
         timeoutMs: between(random, 10, 1_000),
         recordsMax: between(random, 1, 100),
       })
@@ -189,6 +195,11 @@ export class Workload {
       )
       this.#options.onMark(`poll ${type}`)
       for (const [key, seen] of records) this.#options.onRead(key, seen.at(-1)![0])
+      // What it wanted next was deleted: whoever reads on has to know that he leaves something out.
+      if (error?.code === 'OFFSET_OUT_OF_RANGE' && this.#options.plan.deletesRecords) {
+        await consumer.crash()
+        await consumer.assign(this.#keys, { from: 'beginning' })
+      }
       await sleep(clock, Math.max(this.#options.plan.thinkMs, this.#thinkMsMin) * exponential(random))
     }
     await consumer.close()
@@ -221,6 +232,32 @@ export class Workload {
       }
       this.#options.onMark(`topic ${wanted}`)
       await sleep(clock, 20 * this.#options.plan.thinkMs * exponential(random))
+    }
+  }
+
+  /** Deletes records by request, now and then all that are there. */
+  async #deleteRecords({ client, clock }: SimulatedClient): Promise<void> {
+    const random = this.#random('deletions')
+    const { onDeleted, onTrace, onMark, plan } = this.#options
+    while (!this.#isStopping) {
+      await sleep(clock, Math.max(20 * plan.thinkMs, this.#thinkMsMin) * exponential(random))
+      const key = oneOf(random, this.#keys)
+      const { topic, partition } = parseHistoryKey(key)
+      const options = { topic, partition, timeoutMs: ADMIN_TIMEOUT_MS }
+      try {
+        const offsets = await client.admin.listOffsets({
+          topic,
+          partitions: [partition],
+          timeoutMs: ADMIN_TIMEOUT_MS,
+        })
+        const { logStartOffset, highWatermark } = offsets.get(partition)!
+        const before = chance(random, 20) ? 'end' : between(random, logStartOffset, highWatermark)
+        const deleted = await client.admin.deleteRecords({ ...options, before })
+        onDeleted(key, before === 'end' ? deleted.logStartOffset : before)
+        onMark('records deleted')
+      } catch (thrown) {
+        onTrace(`deletion ${key}: ${toVltavaError(thrown).code}`)
+      }
     }
   }
 

@@ -43,6 +43,11 @@ export class ClusterInvariants {
     )
   }
 
+  /** A deletion up to the offset was acknowledged to a client (REP-44). */
+  deleted(key: { readonly topicId: string; readonly partition: number }, offset: number): void {
+    this.#replicas.deleted(`${key.topicId}/${key.partition}`, offset)
+  }
+
   /** A record was read by a client: it must have been committed before (REP-35). @throws InvariantViolation */
   read(key: { readonly topicId: string; readonly partition: number }, offset: number): void {
     const end = this.#replicas.committedEnd(`${key.topicId}/${key.partition}`)

@@ -21,10 +21,17 @@ export class ReplicaInvariants {
   readonly #replicas = new WeakMap<Partition, ReplicaState>()
   /** Who led a partition in which leader epoch: `key@epoch` to node. */
   readonly #leaders = new Map<string, number>()
+  /** By topic id and partition: an offset below which an acknowledged deletion has left nothing. */
+  readonly #deleted = new Map<string, number>()
 
   /** Exclusive: everything below was committed at some time. @param key topic id and partition. */
   committedEnd(key: string): number {
     return this.#histories.get(key)?.endOffset ?? 0
+  }
+
+  /** A deletion was acknowledged: no leader from now on may have records below. */
+  deleted(key: string, offset: number): void {
+    this.#deleted.set(key, Math.max(offset, this.#deleted.get(key) ?? 0))
   }
 
   /** After every event: what costs next to nothing. */
@@ -60,8 +67,10 @@ export class ReplicaInvariants {
       'INV-25',
       () => `${who()} starts at ${log.logStartOffset}, above its high watermark ${highWatermark}`,
     )
+    // A follower that begins inside of a batch needs nothing below, but has it written from the start of the batch.
+    const logEndOffset = Math.max(log.logEndOffset, partition.follower?.options.core.logEndOffset ?? 0)
     demand(
-      highWatermark <= log.logEndOffset,
+      highWatermark <= logEndOffset,
       'INV-25',
       () => `${who()} has the high watermark ${highWatermark}, its log ends at ${log.logEndOffset}`,
     )
@@ -119,7 +128,7 @@ export class ReplicaInvariants {
     }
     // A member of ISR or ELR must hold all that was committed (INV-1, 4); any replica what it itself calls committed.
     const to = isMember ? history.endOffset : Math.min(partition.highWatermark, history.endOffset)
-    const from = Math.max(state.comparedTo, partition.log.logStartOffset)
+    const from = Math.max(state.comparedTo, partition.log.readableFrom)
     if (from < to) {
       state.comparedTo = history.compare(batches, { from, to, who, invariant: isMember ? 'INV-1' : 'INV-7' })
     }
@@ -128,6 +137,13 @@ export class ReplicaInvariants {
 
   #checkPresentLeader(partition: Partition, image: PartitionImage, who: string): void {
     const core = partition.leader!.options.core
+    const deletedTo = this.#deleted.get(partition.key) ?? 0
+    demand(
+      partition.log.logStartOffset >= deletedTo,
+      'REP-44',
+      () =>
+        `${partition.key}: the leader ${who} starts at ${partition.log.logStartOffset}, but all below ${deletedTo} was deleted`,
+    )
     const { maximalIsr, kind, isr } = core.isr
     const missing = image.isr.filter((id) => !maximalIsr.includes(id))
     demand(
@@ -148,7 +164,7 @@ export class ReplicaInvariants {
     at: { readonly batches: readonly StoredBatch[]; readonly who: string },
   ): void {
     const { batches, who } = at
-    const { epochs, logEndOffset } = partition.log
+    const { epochs, logEndOffset, readableFrom } = partition.log
     let before = { epoch: -1, startOffset: -1 }
     for (const entry of epochs.entries) {
       demand(
@@ -160,6 +176,7 @@ export class ReplicaInvariants {
     }
     for (const batch of batches) {
       if (batch.endOffset > logEndOffset) break
+      if (batch.baseOffset < readableFrom) continue
       demand(
         epochs.epochAt(batch.baseOffset) === batch.leaderEpoch,
         'INV-15',
