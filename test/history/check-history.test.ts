@@ -245,6 +245,17 @@ describe('checkHistory: the final phase', () => {
     expect(found(script.poll('ok', { x: [record(1)] }, 0))).toEqual([])
   })
 
+  it('CHK-13: acknowledged and never read below the log start -> deleted, and neither lost nor unseen', () => {
+    const script = sent(4)
+      .poll('ok', { x: [record(3)] })
+      .finalPhase()
+    const names = (logStart: number) => found(script, { logStartOffsets: new Map([['x', logStart]]) })
+    expect(names(3)).toEqual([])
+    expect(names(2)).toEqual(['lost-write'])
+    expect(found(sent(2).finalPhase(), { logStartOffsets: new Map([['x', 1]]) })).toEqual(['unseen'])
+    expect(found(sent(2).finalPhase(), { logStartOffsets: new Map([['y', 2]]) })).toEqual(['unseen'])
+  })
+
   it('CHK-13: what is known to be lost -> is not called unseen as well', () => {
     const script = sent(2)
       .finalPhase()

@@ -113,6 +113,7 @@ describe('drawPlan', () => {
   it('SIM-9: every choice -> taken both ways, and in all combinations of load', () => {
     expect(valuesOf(({ leavesOneDead }) => leavesOneDead)).toEqual([false, true])
     expect(valuesOf(({ makesTopics }) => makesTopics)).toEqual([false, true])
+    expect(valuesOf(({ deletesRecords }) => deletesRecords)).toEqual([false, true])
     expect(valuesOf(({ producers, consumers }) => `${producers}${consumers}`)).toHaveLength(6)
     expect(valuesOf(({ latency, disk }) => `${latency.meanMs} ${disk.syncMs}`)).toHaveLength(9)
     expect(valuesOf(({ topics }) => topics.map(({ replicationFactor }) => replicationFactor).join())).toEqual(

@@ -78,6 +78,7 @@ export class ReplicaFiles {
 
 interface FakeLog {
   logStartOffset: number
+  readonly readableFrom: number
   logEndOffset: number
   flushedOffset: number
   epochs: Pick<EpochView, 'entries' | 'epochAt'>
@@ -89,6 +90,9 @@ export class FakeReplica {
   readonly options = { topicId: TOPIC_ID, partition: 0 }
   readonly log: FakeLog = {
     logStartOffset: 0,
+    get readableFrom() {
+      return this.logStartOffset
+    },
     logEndOffset: 0,
     flushedOffset: 0,
     epochs: new EpochHistory([]),
@@ -109,7 +113,7 @@ export class FakeReplica {
 
   follow(): void {
     this.leader = null
-    this.follower = {}
+    this.follower = { options: { core: { logEndOffset: 0 } } }
     this.fetchers = 1
   }
 

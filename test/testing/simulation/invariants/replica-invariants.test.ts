@@ -231,6 +231,17 @@ describe('INV-1 and INV-7: the files against what was committed', () => {
   })
 })
 
+describe('REP-44: records that were deleted', () => {
+  it('REP-44: the present leader starts below an acknowledged deletion -> violation; at it, or replaced -> none', () => {
+    replicaOf(1).lead(1, committedIsr(5, [1, 2, 3]))
+    invariants.deleted(KEY, 10)
+    expect(deep()).toBe('REP-44')
+    expect(deep({ partition: { leaderEpoch: 2, leader: 2 } })).toBe(null)
+    replicaOf(1).log.logStartOffset = 10
+    expect(deep()).toBe(null)
+  })
+})
+
 describe('INV-6: the ISR that a leader counts', () => {
   function leaderCounts(isr: IsrState, change: ImageChange = {}): string | null {
     replicaOf(1).lead(1, isr)
