@@ -19,7 +19,13 @@ export type {
   TopicDescription,
   TopicListing,
 } from './admin.ts'
-export type { CreateTopicOptions, ListOffsetsOptions, OffsetAt, TimeoutOptions } from './admin-options.ts'
+export type {
+  CreateTopicOptions,
+  DeleteRecordsOptions,
+  ListOffsetsOptions,
+  OffsetAt,
+  TimeoutOptions,
+} from './admin-options.ts'
 export type { Client } from './client.ts'
 export type { CreateClientOptions } from './client-options.ts'
 export type { BrokerView, PartitionView } from './cluster-view.ts'
