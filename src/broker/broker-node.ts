@@ -127,7 +127,6 @@ export class BrokerNode {
     })
     this.#care = new LogCare({
       ...options,
-      nodeId: identity.nodeId,
       image: () => this.#registry.applied,
       hosted: () => this.#registry.hosted,
     })

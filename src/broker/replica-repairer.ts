@@ -9,7 +9,7 @@ import type { NodeId, Offset } from '../model/ids.ts'
 import { errorOfWire } from '../protocol/error-schema.ts'
 import { replicaRead } from '../protocol/replica-read.ts'
 import type { DamagedRange } from '../storage/damaged-ranges.ts'
-import type { BrokerEnvironment, ConnectPeer } from './broker-environment.ts'
+import type { BrokerEnvironment, BrokerIdentity, ConnectPeer } from './broker-environment.ts'
 import type { Partition } from './partition.ts'
 
 const REQUEST_TIMEOUT_MS = 5_000
@@ -20,7 +20,8 @@ const RETRY_PAUSE_MAX_MS = 30_000
 
 export interface ReplicaRepairerOptions {
   readonly environment: BrokerEnvironment
-  readonly nodeId: NodeId
+  /** Of this broker. */
+  readonly identity: BrokerIdentity
   readonly connectPeer: ConnectPeer
   readonly image: () => ClusterImage
   readonly hosted: () => Iterable<Partition>
@@ -99,14 +100,14 @@ export class ReplicaRepairer {
 
   /** The other replicas that serve: the leader, the in-sync ones, the rest. */
   #sourcesOf(partition: Partition): readonly (readonly [NodeId, string])[] {
-    const { nodeId, image } = this.#options
+    const { identity, image } = this.#options
     const { topics, brokers } = image()
     const { topicId, partition: index } = partition.options
     const known = topics.get(topicId)?.partitions[index]
     if (known === undefined) return []
     const order = new Set([known.leader, ...known.isr, ...known.replicas])
     return [...order].flatMap((id) => {
-      const broker = id === null || id === nodeId ? undefined : brokers.get(id)
+      const broker = id === null || id === identity.nodeId ? undefined : brokers.get(id)
       return broker !== undefined && isActive(broker) ? [[broker.brokerId, broker.url] as const] : []
     })
   }
