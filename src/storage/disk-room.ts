@@ -107,10 +107,11 @@ export class DiskRoom implements RecordRoom {
   }
 
   #checkSoon(): void {
-    if (!this.#isChecking) void this.#check()
+    if (this.#isChecking) return
+    this.#check().catch((error: unknown) => this.#options.failure.trip(error))
   }
 
-  /** Never rejects. */
+  /** Rejects only for a bug: what the file system throws is dealt with. */
   async #check(): Promise<void> {
     const { fileSystem, path, clock, settings } = this.#options
     if (this.#isStopped) return
@@ -127,7 +128,7 @@ export class DiskRoom implements RecordRoom {
       this.#checkFailed(error)
     }
     this.#isChecking = false
-    if (!this.#isStopped) this.#timer = clock.setTimer(settings.checkIntervalMs, () => void this.#check())
+    if (!this.#isStopped) this.#timer = clock.setTimer(settings.checkIntervalMs, () => this.#checkSoon())
   }
 
   #checkFailed(error: unknown): void {
