@@ -70,10 +70,10 @@ export class Partition {
 
   /**
    * What this replica knows. It may fall with a role: where an unclean election cut off records thought committed, the
-   * higher value would call others committed.
+   * higher value would call others committed. What was deleted had been committed, also where the role has yet to hear of it.
    */
   get highWatermark(): Offset {
-    return this.#role?.highWatermark ?? this.#highWatermark
+    return Math.max(this.#role?.highWatermark ?? this.#highWatermark, this.log.logStartOffset)
   }
 
   /** @throws VltavaError NOT_LEADER_OR_FOLLOWER; definite, because nothing was done yet. */
