@@ -135,8 +135,10 @@ export function openDataDirectory(options: {
   readonly fileSystem: FileSystem
   readonly path: string
   readonly tailCacheBytes?: number
+  /** Default 3, as with the thread pool that Node has by itself. */
+  readonly flushesMax?: number
 }): Promise<LogDirectory> {
-  const { fileSystem, path, tailCacheBytes = 64 * MEBIBYTE } = options
+  const { fileSystem, path, tailCacheBytes = 64 * MEBIBYTE, flushesMax = 3 } = options
   const ports = {
     fileSystem,
     path,
@@ -145,7 +147,7 @@ export function openDataDirectory(options: {
     cpu,
     log: silentLog,
     nodeId: 1,
-    settings: { ...LOG_DIRECTORY_SETTINGS_DEFAULT, tailCacheBytes },
+    settings: { ...LOG_DIRECTORY_SETTINGS_DEFAULT, tailCacheBytes, flushesMax },
     clock: createNodeClock(),
     onFailure: (error: unknown) => {
       throw error
