@@ -72,3 +72,56 @@ describe('RAFT-01: power loss of a voter at any operation of its disk', () => {
     },
   )
 })
+
+describe('RAFT-28, RAFT-38, RAFT-40: power loss of a voter while snapshots are installed and made', () => {
+  const request = { partitions: 1, replicationFactor: 1, configs: [], timeoutMs: 5_000 }
+
+  it.each([12, 24, 30, 36, 42, 48, 60, 75, 90, 120])(
+    'at operation %i of each run -> the same state on all nodes',
+    async (operation) => {
+      const cluster = new ControllerCluster([1, 2, 3], {
+        bytesBetweenSnapshots: 1_024,
+        sessionTimeoutMs: 600_000,
+      })
+      await cluster.startAll()
+      const { nodeId } = await cluster.active()
+      const victim = cluster.ids.find((id) => id !== nodeId)!
+      const [broker] = await liveBrokers(cluster, [11])
+      let topics = 0
+      const makeTopics = async (count: number): Promise<void> => {
+        for (let i = 0; i < count; i++) {
+          await broker!.request(createTopic, { ...request, name: `t${topics++}` })
+        }
+      }
+      let cuts = 0
+      for (const cutAt of [operation, operation + 1, operation + 2]) {
+        cluster.cutPower(victim)
+        // So many that the others drop what the victim lacks.
+        await makeTopics(16)
+        const onOperation = async ({ sequence }: { readonly sequence: number }): Promise<undefined> => {
+          if (sequence < cutAt) return
+          cuts++
+          await new Promise(() => {})
+        }
+        const before = cuts
+        cluster.start(victim, { fileSystem: { onOperation } }).catch(() => {})
+        for (let ms = 0; ms < 1_500 && cuts === before; ms += 50) await cluster.pass(50)
+        if (cuts === before) await makeTopics(8)
+        await cluster.pass(100)
+        cluster.killUnfinished(victim)
+        cluster.useDisk(victim, cluster.disk(victim).afterPowerLoss())
+        await cluster.start(victim)
+      }
+      expect(cuts).toBeGreaterThan(0)
+      await makeTopics(8)
+      await cluster.until('all apply all topics', () =>
+        cluster.running.every(({ node }) => node.image.topics.size === topics),
+      )
+      const [first, ...others] = cluster.running.map(({ node }) => node.image)
+      for (const image of others) expect(image).toEqual(first)
+      expect(cluster.running.flatMap(({ process }) => process.failures)).toEqual([])
+      expect(cluster.log.named('metadata-snapshot-installed').length).toBeGreaterThan(0)
+      expect(cluster.log.named('metadata-snapshot-damaged')).toEqual([])
+    },
+  )
+})

@@ -21,6 +21,16 @@ const EXAMPLES: readonly Message[] = [
   { type: 'append-response', ...envelope, index: 6, conflict: { index: 4, term: 2 } },
   { type: 'heartbeat', ...envelope, commitIndex: 2 },
   { type: 'heartbeat-response', ...envelope },
+  {
+    type: 'snapshot',
+    ...envelope,
+    snapshotIndex: 9,
+    snapshotTerm: 7,
+    sizeBytes: 10,
+    position: 8,
+    part: new Uint8Array(2),
+  },
+  { type: 'snapshot-response', ...envelope, snapshotIndex: 9, position: 10 },
 ]
 
 function decode(wire: unknown): Message {
@@ -42,6 +52,16 @@ describe('raftMessageSchema', () => {
     const wire = raftMessageSchema.encode({ ...append, entries: entriesOf(terms, firstIndex) })
     expect(() => decode(wire)).toThrow(SchemaError)
     expect(() => decode(wire)).toThrow(message)
+  })
+
+  it.each([
+    [{ position: 9 }, 'part: must end at 10, ends at 11'],
+    [{ snapshotTerm: 8 }, 'snapshotTerm: must be at most 7, got 8'],
+    [{ sizeBytes: 0 }, 'sizeBytes: must be an integer from 1'],
+  ])('snapshot with %j -> refused: %s', (change, problem) => {
+    const snapshot = EXAMPLES.find(({ type }) => type === 'snapshot')!
+    const wire = raftMessageSchema.encode({ ...snapshot, ...change } as Message)
+    expect(() => decode(wire)).toThrow(problem)
   })
 
   it('term 0 of a leader or candidate -> refused', () => {
