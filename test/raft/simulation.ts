@@ -107,7 +107,7 @@ class Simulation {
       partition: oneOf(0, 1, 4),
       closeLink: oneOf(0, 1, 4),
       resign: oneOf(0, 0.5, 3),
-      snapshot: oneOf(0, 1, 4),
+      snapshot: oneOf(0, 2, 8),
       lossPercent: oneOf(0, 3, 15),
       repeatPercent: oneOf(0, 5, 20),
       reorderPercent: oneOf(0, 20, 80),
