@@ -25,7 +25,7 @@ export interface BatchOutcomesOptions {
   readonly onRoom: () => void
 }
 
-const NO_LEADER = { leaderEpoch: -1, leader: null }
+const NO_LEADER = { leaderEpoch: -1, leader: null } as const
 
 export class BatchOutcomes {
   readonly #options: BatchOutcomesOptions

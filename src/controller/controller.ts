@@ -21,8 +21,8 @@ import {
   type ControllerEnvironment,
   type ControllerSettings,
 } from './controller-environment.ts'
-import { decodeSnapshot } from './metadata-snapshot.ts'
 import { LeaderBalancer } from './leader-balancer.ts'
+import { decodeSnapshot } from './metadata-snapshot.ts'
 import { PendingCommands } from './pending-commands.ts'
 import type { RaftDriver } from './raft-driver.ts'
 import type { LoadedSnapshot, SnapshotFiles } from './snapshot-files.ts'

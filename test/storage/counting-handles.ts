@@ -21,7 +21,7 @@ export function countHandles(fileSystem: FileSystem): CountedFileSystem {
       },
       list: (path) => fileSystem.list(path),
       exists: (path) => fileSystem.exists(path),
-    space: (path) => fileSystem.space(path),
+      space: (path) => fileSystem.space(path),
       link: (path, newPath) => fileSystem.link(path, newPath),
       rename: (path, newPath) => fileSystem.rename(path, newPath),
       remove: (path) => fileSystem.remove(path),

@@ -108,8 +108,9 @@ export function drawPlan(random: Random, only: readonly FaultName[] = FAULT_NAME
     makesTopics: chance(random, 30),
     deletesRecords: false,
   }
-  // Drawn last, so that the seeds that draw no deletion stand for what they stood for before there was any.
-  return chance(random, 35) ? withDeletion(random, plan) : plan
+  // Drawn last, so that the seeds that draw neither stand for what they stood for before there was any.
+  const deleting = chance(random, 35) ? withDeletion(random, plan) : plan
+  return chance(random, 15) ? withLooseFlush(random, deleting) : deleting
 }
 
 function withDeletion(random: Random, plan: SimulationPlan): SimulationPlan {
@@ -126,8 +127,6 @@ function withDeletion(random: Random, plan: SimulationPlan): SimulationPlan {
     settings: { ...plan.settings, 'log.retention.check.interval.ms': oneOf(random, [100, 500, 2_000]) },
     topics: plan.topics.map((topic) => ({ ...topic, configs: { ...topic.configs, ...configs } })),
   }
-  // Drawn last, so that the other plans are what they would be without it.
-  return chance(random, 15) ? withLooseFlush(random, plan) : plan
 }
 
 /**
