@@ -153,8 +153,9 @@ const TRACES: Readonly<Record<FaultName, (of: Afflicted) => unknown>> = {
 describe('Nemesis faults', () => {
   for (const name of FAULT_NAMES) {
     it(`SIM-9: ${name} -> strikes, and shows; stopped -> the cluster becomes whole`, async () => {
-      // Nodes at rest fsync nothing; those that come back do.
-      const of = await afflicted(name === 'failed-sync' ? [name, 'kill'] : [name])
+      // Nodes at rest write and fsync next to nothing; those that come back do.
+      const needsWrites = name === 'failed-sync' || name === 'short-writes'
+      const of = await afflicted(needsWrites ? [name, 'kill'] : [name])
       await of.until(() => of.struck.includes(name) && of.struck.length >= (name === 'wipe' ? 1 : 3))
       // So that what it set off comes to pass.
       await of.until(() => (TRACES[name](of) as readonly unknown[]).length > 0)
