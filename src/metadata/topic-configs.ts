@@ -223,6 +223,12 @@ export function topicConfigOf(configs: ReadonlyMap<string, string>): TopicConfig
   }
 }
 
+/** `flush.messages` of a topic, without a look at its other settings. */
+export function flushMessagesOf(configs: ReadonlyMap<string, string>): number {
+  const text = configs.get('flush.messages')
+  return text === undefined ? TOPIC_SETTINGS['flush.messages'].default : Number(text)
+}
+
 /** A partition with fewer replicas than min.insync.replicas needs all of them, or it could never be written to. */
 export function effectiveMinInsyncReplicas(config: TopicConfig, replicationFactor: number): number {
   return Math.min(config.minInsyncReplicas, replicationFactor)

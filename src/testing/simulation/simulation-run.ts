@@ -233,8 +233,9 @@ class SimulationRun {
     if (!this.#plan.deletesRecords) return
     for (const { server } of this.#cluster.observed()) {
       for (const { log, options } of server.broker?.registry.hosted ?? []) {
+        if (log.logStartOffset === 0) continue
         const topic = server.broker!.image.topics.get(options.topicId)
-        if (topic === undefined || log.logStartOffset === 0) continue
+        if (topic === undefined) continue
         const key = historyKey(topic.name, options.partition)
         if (log.logStartOffset > (this.#logStarts.get(key) ?? 0)) this.#logStarts.set(key, log.logStartOffset)
       }

@@ -2,7 +2,7 @@
 import type { Partition } from '../../../broker/partition.ts'
 import { type ClusterImage, isEligible } from '../../../metadata/cluster-image.ts'
 import { sameMembers } from '../../../metadata/partition-change.ts'
-import { topicConfigOf } from '../../../metadata/topic-configs.ts'
+import { flushMessagesOf, topicConfigOf } from '../../../metadata/topic-configs.ts'
 import type { NodeId, Offset, PartitionKey } from '../../../model/ids.ts'
 import { partitionKey } from '../../../model/ids.ts'
 import type { IsrState } from '../../../replication/isr.ts'
@@ -139,7 +139,7 @@ function isMember(id: NodeId, { options }: Partition, image: ClusterImage | null
 /** What a replica holds as far as that counts: with flush.messages above 1 all that it has written. */
 function countedOffsetOf({ log, options }: Partition, image: ClusterImage | null): Offset {
   const topic = image?.topics.get(options.topicId)
-  const isWrittenEnough = topic !== undefined && topicConfigOf(topic.configs).flushMessages > 1
+  const isWrittenEnough = topic !== undefined && flushMessagesOf(topic.configs) > 1
   return isWrittenEnough ? log.logEndOffset : log.flushedOffset
 }
 
