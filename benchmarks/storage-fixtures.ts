@@ -127,7 +127,7 @@ export interface BenchLog {
   readonly log: PartitionLog
   /** The directory of its files. */
   readonly logPath: string
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 /** The one place that says how a data directory is opened. */
