@@ -258,6 +258,16 @@ export function writeBatchSize(bytes: Uint8Array, position: number, sizeBytes: n
   writeInt32(bytes, position + BATCH_LENGTH_POSITION, sizeBytes - LOG_OVERHEAD_BYTES)
 }
 
+/** Writes how many records there are. The CRC has to be made anew. */
+export function writeRecordsCount(bytes: Uint8Array, position: number, recordsCount: number): void {
+  writeInt32(bytes, position + RECORDS_COUNT_POSITION, recordsCount)
+}
+
+/** Writes the largest time of a record, in milliseconds since 1970. The CRC has to be made anew. */
+export function writeMaxTimestamp(bytes: Uint8Array, position: number, maxTimestampMs: number): void {
+  writeInt64(bytes, position + MAX_TIMESTAMP_POSITION, maxTimestampMs)
+}
+
 /** Writes all fields of a header but the batch length and the CRC. */
 export function writeFields(bytes: Uint8Array, position: number, fields: BatchFields): void {
   stampBatch(bytes, position, fields)

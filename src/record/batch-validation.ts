@@ -21,6 +21,7 @@ import {
   MAGIC,
   magicOf,
   maxTimestampOf,
+  nextOffsetOf,
   producerEpochOf,
   producerIdOf,
   RESERVED_ATTRIBUTES_MASK,
@@ -69,7 +70,7 @@ export function validateBatch(bytes: Uint8Array, position: number, options: Batc
     )
   }
   checkAttributes(bytes, position)
-  checkCounts(bytes, position)
+  checkCounts(bytes, position, origin)
   checkTimestamps(bytes, position)
   checkProducer(bytes, position)
   if (origin === 'producer') checkLeftToLeader(bytes, position)
@@ -78,8 +79,8 @@ export function validateBatch(bytes: Uint8Array, position: number, options: Batc
 }
 
 /**
- * Checks every record of the batch: lengths, offset deltas 0, 1, 2 and so on, timestamps, headers, and that nothing
- * follows the last one.
+ * Checks every record of the batch: lengths, offset deltas 0, 1, 2 and so on (with gaps only in a batch whose range of
+ * offsets has room for them), timestamps, headers, and that nothing follows the last one.
  * @param batch exactly one batch.
  * @param decompressed the records of a compressed batch once decompressed. The broker has none and leaves the records
  *   of compressed batches to the consumers, which check them by reading.
@@ -117,13 +118,15 @@ function checkAttributes(bytes: Uint8Array, position: number): void {
   compressionOf(bytes, position)
 }
 
-function checkCounts(bytes: Uint8Array, position: number): void {
+function checkCounts(bytes: Uint8Array, position: number, origin: BatchValidationOptions['origin']): void {
   const recordsCount = recordsCountOf(bytes, position)
   const lastOffsetDelta = lastOffsetDeltaOf(bytes, position)
   if (recordsCount < 1) {
     throw problem('INVALID_RECORD', position, `says it has ${recordsCount} records; 1 or more are allowed`)
   }
-  if (lastOffsetDelta !== recordsCount - 1) {
+  // Compaction takes records out of a batch of a log, and leaves it its range of offsets.
+  const isCompacted = origin === 'log' && lastOffsetDelta >= recordsCount
+  if (lastOffsetDelta !== recordsCount - 1 && !isCompacted) {
     throw problem(
       'INVALID_RECORD',
       position,
@@ -185,7 +188,7 @@ function checkLeftToLeader(bytes: Uint8Array, position: number): void {
 function checkStamped(bytes: Uint8Array, position: number): void {
   const baseOffset = baseOffsetOf(bytes, position)
   const leaderEpoch = leaderEpochOf(bytes, position)
-  if (baseOffset < 0 || !Number.isSafeInteger(baseOffset + recordsCountOf(bytes, position))) {
+  if (baseOffset < 0 || !Number.isSafeInteger(nextOffsetOf(bytes, position))) {
     throw problem('CORRUPT_MESSAGE', position, `has the base offset ${baseOffset}; 0 to 2^53-1 is allowed`)
   }
   if (leaderEpoch < 0) {

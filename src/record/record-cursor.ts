@@ -1,4 +1,5 @@
-// Walks the records of one batch and checks all of their structure, without allocating anything per record.
+// Walks the records of one batch and checks all of their structure, without allocating anything per record. Offsets
+// ascend by one, but in a batch out of which compaction took records: it has more offsets than records.
 import type { Cpu } from '../base/cpu.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { Offset } from '../model/ids.ts'
@@ -10,6 +11,7 @@ import {
   compressionOf,
   HEADER_BYTES,
   isLogAppendTime,
+  lastOffsetDeltaOf,
   maxTimestampOf,
   recordsCountOf,
 } from './batch-format.ts'
@@ -39,8 +41,15 @@ export class RecordCursor {
   /** -1: the value is null. */
   valueBytes = -1
   headersCount = 0
+  /** Where the record begins, with its length. */
+  recordPosition = 0
+  /** Exclusive: where it ends. */
+  recordEnd = 0
   #headersPosition = 0
   #index = -1
+  /** The offset delta of the record before. */
+  #offsetDelta = -1
+  readonly #lastOffsetDelta: number
   readonly #end: number
   readonly #baseOffset: Offset
   readonly #baseTimestampMs: number
@@ -69,10 +78,11 @@ export class RecordCursor {
     this.#read = { position: compression === 'none' ? HEADER_BYTES : 0, value: 0 }
     this.#end = this.bytes.length
     this.recordsCount = recordsCountOf(batch, 0)
+    this.#lastOffsetDelta = lastOffsetDeltaOf(batch, 0)
     this.#baseOffset = baseOffsetOf(batch, 0)
     this.#baseTimestampMs = baseTimestampOf(batch, 0)
     this.#appendTimeMs = isLogAppendTime(batch, 0) ? maxTimestampOf(batch, 0) : -1
-    if (this.#baseOffset < 0 || !Number.isSafeInteger(this.#baseOffset + this.recordsCount)) {
+    if (this.#baseOffset < 0 || !Number.isSafeInteger(this.#baseOffset + this.#lastOffsetDelta + 1)) {
       throw new VltavaError('CORRUPT_MESSAGE', `A record batch has the base offset ${this.#baseOffset}.`)
     }
     // Checked before anyone allocates by the count.
@@ -101,8 +111,10 @@ export class RecordCursor {
     this.#index = index
     const bytes = this.bytes
     const read = this.#read
+    this.recordPosition = read.position
     const bodyBytes = this.#readVarint(this.#end, 'length')
     const end = read.position + bodyBytes
+    this.recordEnd = end
     if (bodyBytes < RECORD_MIN_BYTES - 1 || end > this.#end) {
       throw this.#broken(`its length is ${bodyBytes}, with ${this.#end - read.position} bytes left`)
     }
@@ -114,8 +126,9 @@ export class RecordCursor {
       throw this.#broken(`its timestamp is ${this.timestampMs}; 0 to 2^53-1 is allowed`)
     }
     const offsetDelta = this.#readVarint(end, 'offset delta')
-    if (offsetDelta !== index) throw this.#broken(`its offset delta is ${offsetDelta} instead of ${index}`)
-    this.offset = this.#baseOffset + index
+    if (offsetDelta !== index || offsetDelta <= this.#offsetDelta) this.#checkOffsetDelta(offsetDelta)
+    this.#offsetDelta = offsetDelta
+    this.offset = this.#baseOffset + offsetDelta
     this.keyBytes = this.#skipField(end, 'key')
     this.keyPosition = read.position - Math.max(0, this.keyBytes)
     this.valueBytes = this.#skipField(end, 'value')
@@ -155,6 +168,17 @@ export class RecordCursor {
     if (read.value < 0) return null
     read.position += read.value
     return this.bytes.subarray(read.position - read.value, read.position)
+  }
+
+  /** Compaction removes records and leaves the offsets of the others: then they ascend with gaps up to the last one. */
+  #checkOffsetDelta(offsetDelta: number): void {
+    if (this.#lastOffsetDelta < this.recordsCount) {
+      throw this.#broken(`its offset delta is ${offsetDelta} instead of ${this.#index}`)
+    }
+    if (offsetDelta > this.#offsetDelta && offsetDelta <= this.#lastOffsetDelta) return
+    throw this.#broken(
+      `its offset delta is ${offsetDelta}; more than ${this.#offsetDelta} and up to ${this.#lastOffsetDelta} is possible`,
+    )
   }
 
   #readVarint(end: number, what: string): number {
