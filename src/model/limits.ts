@@ -72,6 +72,8 @@ export const TOPICS_PER_REQUEST_MAX = 1_000
 export const BATCH_ABSOLUTE_MAX_BYTES = 8 * 1024 * 1024
 /** Default of max.message.bytes: 1 MiB and the 12 bytes before Kafka's batch length (Kafka's value). */
 export const MAX_MESSAGE_BYTES_DEFAULT = 1_048_588
+/** A longer key is never compacted: its records all stay. The memory for the keys must hold any one that is. */
+export const COMPACTION_KEY_MAX_BYTES = 64 * 1024
 
 assert(
   FETCH_RESPONSE_MAX_BYTES + HEADER_MAX_BYTES <= MESSAGE_MAX_BYTES,
