@@ -13,6 +13,8 @@ import {
   nextOffsetOf,
   stampBatch,
 } from '../record/batch-format.ts'
+import { follows } from './batch-scan.ts'
+import { RELATIVE_OFFSET_MAX } from './offset-index.ts'
 
 /**
  * Gives the batches their offsets and the leader epoch, in place.
@@ -42,22 +44,28 @@ export function stampBatches(
 }
 
 export interface FollowerBatches {
+  /** Of the first batch. */
+  readonly baseOffset: Offset
   readonly endOffset: Offset
+  /** The bytes of the batches that may be appended at once: behind a gap of 2^31 offsets one segment has to end. */
+  readonly takenBytes: number
   /** The leader epochs that begin with one of the batches. */
   readonly newEpochs: readonly EpochEntry[]
 }
 
 /**
- * Checks that the batches follow the end of a log.
+ * Checks that the batches follow the end of a log, with gaps only below an offset that was given.
  * @param bytes batches as a leader sent them, validated one by one.
  * @throws VltavaError CORRUPT_MESSAGE when offsets do not continue, when an epoch goes backwards, or when the bytes are
  *   not whole batches.
  */
 export function checkContinues(
   bytes: Uint8Array,
-  end: { readonly offset: Offset; readonly leaderEpoch: LeaderEpoch },
+  end: { readonly offset: Offset; readonly leaderEpoch: LeaderEpoch; readonly gapsBelow: Offset },
 ): FollowerBatches {
+  const { gapsBelow } = end
   let { offset, leaderEpoch } = end
+  let firstOffset: Offset | undefined
   let newEpochs: EpochEntry[] | undefined
   let at = 0
   while (at < bytes.length) {
@@ -67,16 +75,18 @@ export function checkContinues(
       throw refused(`${leftBytes} bytes at offset ${offset} are no whole batch`)
     }
     const baseOffset = baseOffsetOf(bytes, at)
-    if (baseOffset !== offset) {
+    if (!follows(baseOffset, { offset, gapsBelow })) {
       throw refused(`the next batch has the base offset ${baseOffset}, but the log ends at ${offset}`)
     }
+    firstOffset ??= baseOffset
+    if (at > 0 && nextOffsetOf(bytes, at) - firstOffset > RELATIVE_OFFSET_MAX) break
     const epoch = leaderEpochOf(bytes, at)
     if (epoch < leaderEpoch || epoch < 0) {
       throw refused(`the batch at offset ${offset} has the leader epoch ${epoch} after ${leaderEpoch}`)
     }
     if (epoch > leaderEpoch) {
       newEpochs ??= []
-      newEpochs.push({ epoch, startOffset: offset })
+      newEpochs.push({ epoch, startOffset: baseOffset })
       leaderEpoch = epoch
     }
     offset = nextOffsetOf(bytes, at)
@@ -85,7 +95,12 @@ export function checkContinues(
     }
     at += sizeBytes
   }
-  return { endOffset: offset, newEpochs: newEpochs ?? NO_EPOCHS }
+  return {
+    baseOffset: firstOffset ?? offset,
+    endOffset: offset,
+    takenBytes: at,
+    newEpochs: newEpochs ?? NO_EPOCHS,
+  }
 }
 
 const NO_EPOCHS: readonly EpochEntry[] = Object.freeze([])

@@ -14,6 +14,8 @@ export interface BatchSearch {
   readonly sizeBytes: number
   /** Where the sound batches end. */
   readonly damage: ScanPoint
+  /** Exclusive: where compaction may have left gaps. */
+  readonly gapsBelow: Offset
   /** What else a batch must meet to be one of this log: checksum and leader epoch. */
   readonly isSound: (batch: ScannedBatch) => boolean
   /** Sound batches that come this far are taken for the log, whatever follows; by default only the end of the file is far enough. */
@@ -45,10 +47,10 @@ export async function findLaterBatch(search: BatchSearch): Promise<ScannedBatch 
 
 /** Looks at the framing up to the end first: checksums of what is no batch could cost much. */
 async function reachesEnd(search: BatchSearch, first: ScannedBatch): Promise<boolean> {
-  const { handle, sizeBytes, isSound, untilOffset = Number.POSITIVE_INFINITY } = search
+  const { handle, sizeBytes, gapsBelow, isSound, untilOffset = Number.POSITIVE_INFINITY } = search
   const from = { position: first.position, offset: first.baseOffset, leaderEpoch: first.leaderEpoch }
   const isEnough = (batch: ScannedBatch): boolean => batch.baseOffset >= untilOffset
-  const framing = { handle, from, endPosition: sizeBytes }
+  const framing = { handle, from, endPosition: sizeBytes, gapsBelow }
   const framed = await scanBatches({
     ...framing,
     wholeBatches: false,

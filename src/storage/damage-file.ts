@@ -36,7 +36,7 @@ export class DamageFile {
   async read(): Promise<StoredDamage> {
     const content = await this.#file.read()
     if (content.status === 'absent') return NO_DAMAGE
-    const damage = content.status === 'ok' ? decode(content.data) : null
+    const damage = content.status === 'ok' ? decodeDamage(content.data) : null
     if (damage === null) {
       this.#log.warn('damaged-ranges-unreadable', { path: this.#file.path, status: content.status })
       return NO_DAMAGE
@@ -56,7 +56,8 @@ export class DamageFile {
   }
 }
 
-function decode(data: unknown): StoredDamage | null {
+/** @returns null where the data is nothing such. */
+export function decodeDamage(data: unknown): StoredDamage | null {
   if (typeof data !== 'object' || data === null || !('ranges' in data) || !('endLost' in data)) return null
   const { ranges, endLost } = data
   if (typeof endLost !== 'boolean' || !Array.isArray(ranges)) return null

@@ -1,6 +1,6 @@
 // Which files of a directory belong to a log, and what a deletion that was cut off has left there.
 import type { Offset } from '../model/ids.ts'
-import { type FileSystem, joinPath } from './file-system.ts'
+import { joinPath } from './file-system.ts'
 import {
   baseOffsetOfIndexFile,
   baseOffsetOfLogFile,
@@ -15,14 +15,14 @@ export interface LogFiles {
   readonly leftovers: readonly string[]
 }
 
-/** @param startOffset where the log starts at least; segments that end below it are none of it any more. */
-export async function findLogFiles(
-  fileSystem: FileSystem,
+/**
+ * @param names of all files in the directory.
+ * @param directory `startOffset`: where the log starts at least; segments that end below it are none of it any more.
+ */
+export function findLogFiles(
+  names: readonly string[],
   { path, startOffset }: { readonly path: string; readonly startOffset: Offset },
-): Promise<LogFiles> {
-  const names = (await fileSystem.list(path))
-    .filter(({ isDirectory }) => !isDirectory)
-    .map(({ name }) => name)
+): LogFiles {
   const baseOffsets = names
     .map(baseOffsetOfLogFile)
     .filter((offset) => offset !== null)

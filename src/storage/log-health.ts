@@ -5,7 +5,7 @@ import type { Log } from '../base/log.ts'
 import type { EpochView } from '../log/epoch-history.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { Offset } from '../model/ids.ts'
-import { type ScanPoint, scanBatches } from './batch-scan.ts'
+import { endsInGap, type ScanPoint, scanBatches } from './batch-scan.ts'
 import { type Damage, problemOf, type Soundness, verifyBatches } from './batch-verifier.ts'
 import type { DamageFile } from './damage-file.ts'
 import { type DamagedRange, DamagedRanges } from './damaged-ranges.ts'
@@ -27,6 +27,8 @@ export interface LogHealthOptions {
   readonly ranges: readonly DamagedRange[]
   /** Whether the end of the log was lost and the controller has to hear of it first. */
   readonly endLost: boolean
+  /** The first offset that is kept: what is damaged below it does not matter any more. */
+  readonly startsAt: () => Offset
   /** Told when a range was found or repaired. */
   readonly observer: { onDamaged?(): void }
 }
@@ -37,6 +39,7 @@ export class LogHealth {
   readonly #checks = new Map<Segment, Promise<boolean>>()
   /** Counts what takes segments or their ends away, so that a check that overlapped with it is void. */
   #generation = 0
+  #changes = 0
   #endLost: boolean
   #isClosed = false
   #saving: Promise<void> = Promise.resolve()
@@ -51,6 +54,16 @@ export class LogHealth {
   /** What is damaged now, in the order of the offsets. */
   get damagedRanges(): readonly DamagedRange[] {
     return this.#ranges.all
+  }
+
+  /** Counts the changes of `damagedRanges`. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /** Whether there is damage in a segment. */
+  isDamagedIn({ baseOffset }: Segment): boolean {
+    return this.#ranges.all.some((range) => range.segmentBase === baseOffset)
   }
 
   /**
@@ -83,6 +96,18 @@ export class LogHealth {
    * @throws VltavaError CORRUPT_MESSAGE where the first batch is damaged.
    */
   async read(range: ReadRange): Promise<Uint8Array[]> {
+    let { offset } = range
+    // Compaction may have taken all batches from the offset on out of a segment; the next one in the log is read then.
+    while (offset < range.endOffset) {
+      const found = await this.#readAt({ ...range, offset })
+      if (typeof found !== 'number') return found
+      offset = found
+    }
+    return []
+  }
+
+  /** @returns where the next segment begins, when there is nothing in the one of the first offset. */
+  async #readAt(range: ReadRange): Promise<Uint8Array[] | Offset> {
     const { segments } = this.#options
     for (let attempt = 1; ; attempt++) {
       const segment = segments.floor(range.offset)
@@ -92,12 +117,13 @@ export class LogHealth {
       const segmentEnd = segments.next(segment)?.baseOffset ?? Number.POSITIVE_INFINITY
       const endOffset = Math.min(range.endOffset, segmentEnd, this.#ranges.nextAfter(range.offset))
       try {
-        return await readFromSegment(segment, {
+        const found = await readFromSegment(segment, {
           range: { ...range, endOffset },
           segmentEndOffset: segmentEnd,
           soundness: this.#soundness(),
           resume: this.resumeBefore(segment, range.offset),
         })
+        return found === 'all-compacted' ? segmentEnd : found
       } catch (error) {
         const isDamage = error instanceof VltavaError && error.code === 'CORRUPT_MESSAGE'
         if (!isDamage || attempt === READ_ATTEMPTS_MAX) throw error
@@ -125,10 +151,15 @@ export class LogHealth {
     if (this.#ranges.cut(endOffset)) this.#changed()
   }
 
-  /** The log starts here now. */
-  dropBelow(startOffset: Offset): void {
+  /** The log starts here now: what was damaged below is gone. */
+  trimmed(startOffset: Offset): void {
     this.#generation++
     if (this.#ranges.dropBelow(startOffset)) this.#changed()
+  }
+
+  /** Others have taken the place of segments, none of which was damaged: a check of these says nothing any more. */
+  segmentsReplaced(): void {
+    this.#generation++
   }
 
   /**
@@ -136,7 +167,10 @@ export class LogHealth {
    * @param pace called with the bytes of each step; the next one begins when it resolves.
    */
   async scrub(pace: (bytes: number) => Promise<void>): Promise<void> {
-    for (const segment of [...this.#options.segments.all]) {
+    const { segments } = this.#options
+    for (const segment of [...segments.all]) {
+      // Retention or compaction may have been faster.
+      if (!segments.all.includes(segment)) continue
       let from: ScanPoint = { position: 0, offset: segment.baseOffset, leaderEpoch: -1 }
       const generation = this.#generation
       while (generation === this.#generation && !this.#isClosed) {
@@ -160,8 +194,11 @@ export class LogHealth {
 
   async #check(segment: Segment): Promise<boolean> {
     const generation = this.#generation
-    const found = await findDamage(segment, this.#soundness())
+    const all = await findDamage(segment, this.#soundness())
     if (generation !== this.#generation || this.#isClosed) return false
+    // Removed before the check began, or not even in the log yet.
+    if (!this.#options.segments.all.includes(segment)) return false
+    const found = all.filter(({ endOffset }) => endOffset > this.#options.startsAt())
     const before = this.#ranges.all
     const added = this.#ranges.replaceSegment(segment.baseOffset, found)
     for (const range of added) this.#report(range)
@@ -193,6 +230,7 @@ export class LogHealth {
   }
 
   #changed(): void {
+    this.#changes++
     this.#save()
     this.#options.observer.onDamaged?.()
   }
@@ -223,6 +261,7 @@ export async function findDamage(segment: Segment, soundness: Soundness): Promis
       endOffset: segment.endOffset,
       endPosition: open.sizeBytes,
       endsThere: true,
+      mayEndInGap: !segment.isActive,
     }),
   )
   return damages.map((damage) => rangeOf(segment, damage))
@@ -236,11 +275,15 @@ async function verifyStep(
   { from, soundness }: { readonly from: ScanPoint; readonly soundness: Soundness },
 ): Promise<{ readonly end: ScanPoint; readonly isSound: boolean; readonly isLast: boolean }> {
   return segment.use(async (open) => {
-    const { endOffset } = segment
+    const { endOffset, isActive } = segment
+    const { sizeBytes } = open
+    const gapsBelow = open.gaps.compactedBelow
     const { end, damage } = await scanBatches({
       handle: open.handle,
       from,
-      endPosition: open.sizeBytes,
+      endPosition: sizeBytes,
+      gapsBelow,
+      isContinued: true,
       wholeBatches: true,
       visit(batch) {
         if (batch.baseOffset >= endOffset || batch.position - from.position >= STEP_BYTES) return 'stop'
@@ -248,7 +291,8 @@ async function verifyStep(
         return problem === null ? undefined : { damage: problem }
       },
     })
-    const isLast = end.offset >= endOffset
+    const isAllCompacted = damage === null && !isActive && endsInGap(end, { sizeBytes, endOffset, gapsBelow })
+    const isLast = end.offset >= endOffset || isAllCompacted
     return { end, isLast, isSound: isLast || (damage === null && end.position > from.position) }
   })
 }

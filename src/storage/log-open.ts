@@ -7,6 +7,7 @@ import { VltavaError } from '../model/errors.ts'
 import type { Offset, PartitionIndex, TopicId } from '../model/ids.ts'
 import { AtomicFile } from './atomic-file.ts'
 import { scanBatches } from './batch-scan.ts'
+import { COMPACTION_FILE, COMPACTION_VERSION, CompactionState, type GapRule } from './compaction-state.ts'
 import { CorruptLogError } from './corrupt-log-error.ts'
 import { DamageFile } from './damage-file.ts'
 import type { DamagedRange } from './damaged-ranges.ts'
@@ -19,13 +20,16 @@ import type { TailBudget } from './hot-tail.ts'
 import { decodeEpochs, encodeEpochs, LeaderEpochsFile } from './leader-epochs-file.ts'
 import { findLogFiles } from './log-files.ts'
 import { findDamage, rangeOf } from './log-health.ts'
+import type { LogObserver } from './log-observer.ts'
 import type { LogSettings } from './log-settings.ts'
 import type { LogStartCheckpoint } from './log-trim.ts'
-import { type LogObserver, PartitionLog } from './partition-log.ts'
+import { PartitionLog } from './partition-log.ts'
+import type { PartitionLogOptions } from './partition-log-options.ts'
 import { Segment, type SegmentContext } from './segment.ts'
 import type { SegmentCache } from './segment-cache.ts'
 import { SegmentList } from './segment-list.ts'
 import { type RecoveredSegment, recoverSegment } from './segment-recovery.ts'
+import { recoverSwaps } from './segment-swap.ts'
 import type { StorageFailure } from './storage-failure.ts'
 
 /** What all logs of a data directory share. */
@@ -81,40 +85,28 @@ class LogOpening {
   readonly #environment: LogEnvironment
   readonly #options: OpenLogOptions
   readonly #log: Log
-  readonly #segmentContext: SegmentContext
   readonly #epochsFile: AtomicFile
   readonly #damageFile: DamageFile
 
   constructor(environment: LogEnvironment, options: OpenLogOptions) {
-    const { fileSystem, cpu, cache } = environment
-    const { path, topicId, partition, settings } = options
+    const { fileSystem, cpu } = environment
+    const { topicId, partition, path } = options
     this.#environment = environment
     this.#options = options
     this.#log = environment.log.child({ topicId, partition })
-    this.#segmentContext = {
-      fileSystem,
-      cache,
-      directory: path,
-      log: this.#log,
-      indexIntervalBytes: settings.indexIntervalBytes,
-    }
-    this.#epochsFile = new AtomicFile({
-      fileSystem,
-      cpu,
-      path: joinPath(path, 'leader-epochs'),
-      format: 'leader-epochs',
-      version: EPOCHS_VERSION,
-    })
+    this.#epochsFile = this.#atomicFile('leader-epochs', EPOCHS_VERSION)
     this.#damageFile = new DamageFile({ fileSystem, cpu, log: this.#log, directory: path })
   }
 
   async open(): Promise<PartitionLog> {
-    const segments = await this.#findSegments()
+    const names = await this.#fileNames()
+    const compaction = await this.#readCompaction(names)
+    const segmentContext = this.#segmentContext(compaction)
+    const segments = this.#findSegments(segmentContext, names)
     const active = segments.active
     await active.activate({ emptied: false })
     try {
       const stored = await this.#readEpochs()
-      const known = await this.#damageFile.read()
       const recovered = await recoverSegment({
         open: active.active,
         recoveryPoint: this.#options.recoveryPoint,
@@ -125,42 +117,79 @@ class LogOpening {
       active.endOffset = recovered.endOffset
       this.#report(recovered)
       const startOffset = Math.max(segments.first.baseOffset, this.#options.logStart.offset)
-      if (startOffset > recovered.endOffset) await this.#beginAnew(segments, startOffset)
+      if (startOffset > recovered.endOffset) await this.#beginAnew(segments, { segmentContext, startOffset })
       const epochs = await this.#settleEpochs(segments, { stored, startOffset })
-      const damaged = [...recovered.damages.map((damage) => rangeOf(active, damage))]
-      const endLost = known.endLost || (recovered.isEndLost && !this.#options.endIsKnown)
-      for (const segment of segments.all) {
-        const isKnown = known.ranges.some(([offset]) => segments.floor(offset) === segment)
-        if (!isKnown || (segment === active && damaged.length > 0)) continue
-        damaged.push(...(await findDamage(segment, { cpu: this.#environment.cpu, epochs: epochs.view })))
-      }
-      damaged.sort((a, b) => a.offset - b.offset)
-      await this.#damageFile.write({ ranges: damaged.map((one) => [one.offset, one.endOffset]), endLost })
-      if (recovered.isEndLost) await this.#beginBehind(segments)
-      return this.#build(segments, { epochs, recovered, damaged, endLost, startOffset })
+      await compaction.settle(recovered.endOffset)
+      const health = await this.#settleDamage(segments, { epochs, recovered, startOffset })
+      if (recovered.isEndLost) await beginBehind(segments, segmentContext)
+      const parts = { segments, segmentContext, compaction, epochs, startOffset, health }
+      return this.#build({ ...parts, droppedTail: recovered.droppedTail })
     } catch (error) {
       await segments.active.close()
       throw error
     }
   }
 
-  /**
-   * The end of the active segment is damaged. It stays as it is until it is repaired, and a new segment begins where the
-   * log is known to have reached, so that no offset is given out again.
-   */
-  async #beginBehind(segments: SegmentList): Promise<void> {
-    const damaged = segments.active
-    const { endOffset } = damaged
-    const next = new Segment(this.#segmentContext, { baseOffset: endOffset, endOffset })
-    await next.activate({ emptied: true })
-    damaged.seal(endOffset)
-    segments.push(next)
+  /** What is damaged in the segments that were known for it, and in the active one. */
+  async #settleDamage(
+    segments: SegmentList,
+    opened: {
+      readonly epochs: LeaderEpochsFile
+      readonly recovered: RecoveredSegment
+      readonly startOffset: Offset
+    },
+  ): Promise<PartitionLogOptions['health']> {
+    const { epochs, recovered, startOffset } = opened
+    const { cpu } = this.#environment
+    const { active } = segments
+    const known = await this.#damageFile.read()
+    const found: DamagedRange[] = recovered.damages.map((damage) => rangeOf(active, damage))
+    const endLost = known.endLost || (recovered.isEndLost && !this.#options.endIsKnown)
+    for (const segment of segments.all) {
+      const isKnown = known.ranges.some(([offset]) => segments.floor(offset) === segment)
+      if (!isKnown || (segment === active && found.length > 0)) continue
+      found.push(...(await findDamage(segment, { cpu, epochs: epochs.view })))
+    }
+    const ranges = found.filter(({ endOffset }) => endOffset > startOffset)
+    ranges.sort((a, b) => a.offset - b.offset)
+    await this.#damageFile.write({ ranges: ranges.map((one) => [one.offset, one.endOffset]), endLost })
+    return { cpu, file: this.#damageFile, ranges, endLost }
   }
 
-  async #findSegments(): Promise<SegmentList> {
-    const { path, recoveryPoint, logStart } = this.#options
+  #atomicFile(format: string, version: number): AtomicFile {
+    const { fileSystem, cpu } = this.#environment
+    return new AtomicFile({ fileSystem, cpu, path: joinPath(this.#options.path, format), format, version })
+  }
+
+  #segmentContext(gaps: GapRule): SegmentContext {
+    const { fileSystem, cache, cpu } = this.#environment
+    const { path, settings } = this.#options
+    const { indexIntervalBytes } = settings
+    return { fileSystem, cache, cpu, directory: path, log: this.#log, indexIntervalBytes, gaps }
+  }
+
+  /** The files of the directory, once what a crash left of a compaction is done or undone. */
+  async #fileNames(): Promise<readonly string[]> {
     const { fileSystem } = this.#environment
-    const { baseOffsets, leftovers } = await findLogFiles(fileSystem, { path, startOffset: logStart.offset })
+    const { path } = this.#options
+    const list = async (): Promise<string[]> =>
+      (await fileSystem.list(path)).filter(({ isDirectory }) => !isDirectory).map(({ name }) => name)
+    const names = await list()
+    const changed = await recoverSwaps(fileSystem, { directory: path, names })
+    return changed ? list() : names
+  }
+
+  async #readCompaction(names: readonly string[]): Promise<CompactionState> {
+    const file = this.#atomicFile(COMPACTION_FILE, COMPACTION_VERSION)
+    // Most logs have none, and opening ten thousand of them should not look for as many files.
+    return names.includes(COMPACTION_FILE)
+      ? CompactionState.load(file, this.#log)
+      : CompactionState.none(file)
+  }
+
+  #findSegments(segmentContext: SegmentContext, names: readonly string[]): SegmentList {
+    const { path, recoveryPoint, logStart } = this.#options
+    const { baseOffsets, leftovers } = findLogFiles(names, { path, startOffset: logStart.offset })
     if (baseOffsets.length === 0 && recoveryPoint > 0) {
       const reason = `there is no segment, but all below offset ${recoveryPoint} had been flushed`
       throw new CorruptLogError({ path, position: 0, offset: 0, reason })
@@ -171,16 +200,22 @@ class LogOpening {
     return new SegmentList(
       found.map((baseOffset, i) => {
         const endOffset = found[i + 1] ?? baseOffset
-        return new Segment(this.#segmentContext, { baseOffset, endOffset })
+        return new Segment(segmentContext, { baseOffset, endOffset })
       }),
     )
   }
 
   /** Everything that the log still holds was deleted; what was kept above had not been flushed, and is lost. */
-  async #beginAnew(segments: SegmentList, startOffset: Offset): Promise<void> {
+  async #beginAnew(
+    segments: SegmentList,
+    {
+      segmentContext,
+      startOffset,
+    }: { readonly segmentContext: SegmentContext; readonly startOffset: Offset },
+  ): Promise<void> {
     const old = segments.all.map(({ files }) => Object.values(files) as string[])
     this.#log.warn('log-lost-above-start', { startOffset, logEndOffset: segments.active.endOffset })
-    const next = new Segment(this.#segmentContext, { baseOffset: startOffset, endOffset: startOffset })
+    const next = new Segment(segmentContext, { baseOffset: startOffset, endOffset: startOffset })
     // Durable before the old ones go: without a segment the log would seem to be lost.
     await next.activate({ emptied: true })
     await segments.active.close()
@@ -255,6 +290,7 @@ class LogOpening {
           handle: open.handle,
           from: { position: 0, offset: segment.baseOffset, leaderEpoch: entries.at(-1)?.epoch ?? -1 },
           endPosition: open.sizeBytes,
+          gapsBelow: open.gaps.compactedBelow,
           wholeBatches: false,
           visit({ leaderEpoch, baseOffset }) {
             if (leaderEpoch > (entries.at(-1)?.epoch ?? -1))
@@ -276,17 +312,12 @@ class LogOpening {
   }
 
   #build(
-    segments: SegmentList,
-    opened: {
-      readonly epochs: LeaderEpochsFile
-      readonly recovered: RecoveredSegment
-      readonly damaged: readonly DamagedRange[]
-      readonly endLost: boolean
-      readonly startOffset: Offset
-    },
+    parts: Pick<
+      PartitionLogOptions,
+      'segments' | 'segmentContext' | 'compaction' | 'epochs' | 'startOffset' | 'health' | 'droppedTail'
+    >,
   ): PartitionLog {
-    const { epochs, recovered, damaged, endLost, startOffset } = opened
-    const { failure, budget, clock, removals, cpu } = this.#environment
+    const { failure, budget, clock, removals } = this.#environment
     const { topicId, partition, settings, lowerRecoveryPoint, logStart, observer = {} } = this.#options
     const { room = ALL_ROOM } = this.#options
     return new PartitionLog({
@@ -295,21 +326,29 @@ class LogOpening {
       settings,
       failure,
       budget,
+      ...parts,
       room,
-      segments,
       clock,
       removals,
       lowerRecoveryPoint,
       observer,
       checkpoint: logStart,
       log: this.#log,
-      segmentContext: this.#segmentContext,
-      epochs,
-      startOffset,
-      droppedTail: recovered.droppedTail,
-      health: { cpu, file: this.#damageFile, ranges: damaged, endLost },
     })
   }
+}
+
+/**
+ * The end of the active segment is damaged. It stays as it is until it is repaired, and a new segment begins where the log
+ * is known to have reached, so that no offset is given out again.
+ */
+async function beginBehind(segments: SegmentList, segmentContext: SegmentContext): Promise<void> {
+  const damaged = segments.active
+  const { endOffset } = damaged
+  const next = new Segment(segmentContext, { baseOffset: endOffset, endOffset })
+  await next.activate({ emptied: true })
+  damaged.seal(endOffset)
+  segments.push(next)
 }
 
 function sameEntries(a: readonly EpochEntry[], b: readonly EpochEntry[]): boolean {

@@ -1,10 +1,11 @@
 // Cuts a log off at its end. The order of the steps is what makes a crash between any two of them harmless: the stored
 // recovery point goes down first (or the shorter log would look damaged), then whole segments from the last one back
-// (so that what is left is always a log without a gap), then the end of the segment, then the epochs (recovery drops
-// those beyond the end of the log).
+// (so that what is left is always the beginning of the log), then the end of the segment, then the epochs (recovery
+// drops those beyond the end of the log), and last the mark below which an empty log may have gaps no more.
 import { assert } from '../base/assert.ts'
 import type { Offset } from '../model/ids.ts'
 import { scanBatches } from './batch-scan.ts'
+import type { CompactionState } from './compaction-state.ts'
 import { CorruptLogError } from './corrupt-log-error.ts'
 import { isPassing } from './file-system.ts'
 import type { Flusher } from './flusher.ts'
@@ -30,19 +31,25 @@ export interface TruncatedLog {
   readonly trim: LogTrim
   readonly failure: StorageFailure
   readonly health: LogHealth
+  readonly marks: CompactionState
   /** Makes durable that nothing at or beyond the offset counts as flushed. */
   readonly lowerRecoveryPoint: (offset: Offset) => Promise<void>
 }
 
 /**
- * Drops every batch with an offset at or beyond the one given; a batch that spans it goes whole.
+ * Drops every batch with an offset at or beyond the one given; a batch that spans it goes whole. Where the log was
+ * compacted beyond the offset, all goes: what compaction took away there had later records, and these would go now.
  * @param onCut called when the place is found, before anything of the log changes.
  */
 export async function truncateEnd(
   log: TruncatedLog,
   { offset, onCut }: { readonly offset: Offset; readonly onCut: () => void },
 ): Promise<void> {
-  const { segments, writer, epochs, failure } = log
+  const { segments, writer, epochs, failure, marks, trim } = log
+  if (offset < marks.compactedBelow && offset < writer.endOffset) {
+    await truncateFully(log, { startOffset: trim.startOffset, onCut })
+    return
+  }
   if (offset < writer.endOffset) {
     const segment = segments.floor(offset)
     assert(segment !== undefined, `offset ${offset} is below the start of the log`)
@@ -94,6 +101,7 @@ export async function truncateFully(
   }
   log.flusher.reset(startOffset)
   log.writer.epochsChanged()
+  await log.marks.reset()
 }
 
 /** Where that fails (the disk may be full), the log is as it was, and the truncation can be tried again. */
@@ -167,6 +175,7 @@ async function findBatchStart(
       handle: open.handle,
       from: { ...from, leaderEpoch: -1 },
       endPosition: open.sizeBytes,
+      gapsBelow: open.gaps.compactedBelow,
       wholeBatches: false,
       visit: (batch) => (batch.nextOffset > offset ? 'stop' : undefined),
     })

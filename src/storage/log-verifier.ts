@@ -3,6 +3,7 @@ import type { Cpu } from '../base/cpu.ts'
 import { type EpochEntry, EpochHistory } from '../log/epoch-history.ts'
 import type { Offset } from '../model/ids.ts'
 import type { FoundBatch } from './batch-walk.ts'
+import { COMPACTION_FILE, decodeCompaction } from './compaction-state.ts'
 import { type FileSystem, fileErrorCodeOf, isNotFound, joinPath } from './file-system.ts'
 import type { FindingList } from './findings.ts'
 import { decodeEpochs } from './leader-epochs-file.ts'
@@ -58,6 +59,7 @@ class LogCheck {
   async run(): Promise<VerifiedLog> {
     const baseOffsets = await this.#findSegments()
     const stored = await this.#readEpochs()
+    const gapsBelow = await this.#readGapsBelow()
     const runs: EpochRun[] = []
     let endOffset = baseOffsets[0] ?? 0
     let leaderEpoch = -1
@@ -67,6 +69,7 @@ class LogCheck {
         nextBaseOffset: baseOffsets[i + 1] ?? null,
         leaderEpoch,
         epochs: stored,
+        gapsBelow,
       })
       if (checked === null) {
         endOffset = baseOffsets[i + 1] ?? endOffset
@@ -124,7 +127,10 @@ class LogCheck {
     }
     if (name.endsWith('.tmp')) return 'was being written when a process ended; nobody reads it'
     if (name.endsWith('.corrupt')) return 'was set aside as damaged; nobody reads it'
-    if (name.endsWith('.deleted')) return 'was deleted and waits for its removal'
+    if (name.endsWith('.deleted')) return 'left the log and waits for its removal'
+    if (name.endsWith('.cleaned')) return 'was being compacted; the next start removes it'
+    if (name.endsWith('.swap')) return 'is compacted; the next start puts it in the place of what it replaces'
+    if (name.endsWith('.repair')) return 'was being repaired; nobody reads it'
     return 'is no file of a log; it is left alone'
   }
 
@@ -139,6 +145,7 @@ class LogCheck {
     readonly nextBaseOffset: Offset | null
     readonly leaderEpoch: number
     readonly epochs: EpochHistory | null
+    readonly gapsBelow: Offset
   }): Promise<CheckedSegment | null> {
     const { directory, recoveryPoint } = this.#log
     const files = segmentFiles(directory, segment.baseOffset)
@@ -162,6 +169,17 @@ class LogCheck {
     const file = await readSmallFileOf(this.#context, { directory, name: 'leader-epochs' })
     const entries = file.status === 'ok' ? decodeEpochs(file.data) : null
     return entries === null ? null : new EpochHistory(entries)
+  }
+
+  /** Where gaps are allowed: everywhere when the file that says so is lost, as a start takes it. */
+  async #readGapsBelow(): Promise<Offset> {
+    const file = await readSmallFileOf(this.#context, {
+      directory: this.#log.directory,
+      name: COMPACTION_FILE,
+    })
+    if (file.status === 'absent') return 0
+    const marks = file.status === 'ok' ? decodeCompaction(file.data) : null
+    return marks?.compactedBelow ?? Number.MAX_SAFE_INTEGER
   }
 
   /** Compares the epochs with those of the batches. */

@@ -1,6 +1,7 @@
 // A segment whose log file is open: its size and its two indexes, kept in step with what is written.
 import { assert } from '../base/assert.ts'
 import type { Offset } from '../model/ids.ts'
+import type { GapRule } from './compaction-state.ts'
 import { readSmallFile, removeIfPresent, writeFully } from './file-io.ts'
 import type { FileSystem } from './file-system.ts'
 import type { GuardedFileHandle } from './guarded-file-system.ts'
@@ -16,6 +17,8 @@ export interface OpenSegmentOptions {
   readonly sizeBytes: number
   /** Bytes of batches between two entries of an index. */
   readonly indexIntervalBytes: number
+  /** Where there may be gaps between the batches. */
+  readonly gaps: GapRule
 }
 
 /** What the indexes need to know of a batch that lies in the file. */
@@ -31,6 +34,7 @@ export class OpenSegment {
   readonly files: SegmentFiles
   readonly baseOffset: Offset
   readonly handle: GuardedFileHandle
+  readonly gaps: GapRule
   readonly #fileSystem: FileSystem
   readonly #indexIntervalBytes: number
   #offsetIndex: OffsetIndex
@@ -46,6 +50,7 @@ export class OpenSegment {
     this.files = options.files
     this.baseOffset = options.baseOffset
     this.handle = options.handle
+    this.gaps = options.gaps
     this.#fileSystem = options.fileSystem
     this.#indexIntervalBytes = options.indexIntervalBytes
     this.#sizeBytes = options.sizeBytes
@@ -73,7 +78,9 @@ export class OpenSegment {
 
   /** Counts a batch that was written, or that a scan walked over, in the order of the file. */
   noteBatch(batch: IndexedBatch): void {
-    if (batch.position - this.#indexedPosition >= this.#indexIntervalBytes) {
+    // An entry for position 0 says that the segment begins with its own base offset.
+    const isIndexable = batch.position > 0 || batch.baseOffset === this.baseOffset
+    if (isIndexable && batch.position - this.#indexedPosition >= this.#indexIntervalBytes) {
       this.#indexedPosition = batch.position
       this.#offsetIndex.append(batch.baseOffset, batch.position)
       this.#timeIndex.append({ timestampMs: this.#maxTimestampMs, offset: batch.baseOffset })

@@ -1,29 +1,19 @@
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Offset, PartitionIndex, TopicId } from '../model/ids.ts'
+import type { CompactionState } from './compaction-state.ts'
 import type { DelayedRemovals } from './delayed-removals.ts'
 import type { RecordRoom } from './disk-room.ts'
 import type { TailBudget } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
 import type { LogHealthOptions } from './log-health.ts'
+import type { LogObserver } from './log-observer.ts'
 import type { LogSettings } from './log-settings.ts'
 import type { LogStartCheckpoint } from './log-trim.ts'
 import type { SegmentContext } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
 import type { DroppedTail } from './segment-recovery.ts'
 import type { StorageFailure } from './storage-failure.ts'
-
-/** Told synchronously, after the log itself says the same. Must not throw. */
-export interface LogObserver {
-  /** @param endOffset exclusive: the log end offset. */
-  onWritten?(endOffset: Offset): void
-  /** @param flushedOffset exclusive. */
-  onFlushed?(flushedOffset: Offset): void
-  /** @param startOffset the log start offset, durable. */
-  onStartMoved?(startOffset: Offset): void
-  /** What is known to be damaged has changed: `health` says what. */
-  onDamaged?(): void
-}
 
 /** What `openLog` makes a log of. */
 export interface PartitionLogOptions {
@@ -32,6 +22,7 @@ export interface PartitionLogOptions {
   readonly segments: SegmentList
   readonly segmentContext: SegmentContext
   readonly epochs: LeaderEpochsFile
+  readonly compaction: CompactionState
   readonly failure: StorageFailure
   readonly budget: TailBudget
   readonly room: RecordRoom

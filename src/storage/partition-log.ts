@@ -9,7 +9,9 @@ import { checkContinues, stampBatches } from './batch-checks.ts'
 import { Flusher } from './flusher.ts'
 import { HotTail, type ReadRange } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
+import { LogCompaction } from './log-compaction.ts'
 import { LogHealth } from './log-health.ts'
+import { LogReads } from './log-reads.ts'
 import { LogRepair } from './log-repair.ts'
 import type { LogSettings } from './log-settings.ts'
 import { LogTrim } from './log-trim.ts'
@@ -18,33 +20,29 @@ import { LogWriter } from './log-writer.ts'
 import { RELATIVE_OFFSET_MAX } from './offset-index.ts'
 import type { PartitionLogOptions } from './partition-log-options.ts'
 import { RetainedSegments } from './retained-segments.ts'
-import type { Segment } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
 import type { DroppedTail } from './segment-recovery.ts'
 import { type StorageFailure, storageError } from './storage-failure.ts'
-import { findTimestamp, type TimestampAndOffset, type TimestampSearch } from './timestamp-lookup.ts'
-
-export type { LogObserver } from './partition-log-options.ts'
+import type { TimestampAndOffset, TimestampSearch } from './timestamp-lookup.ts'
 
 export class PartitionLog {
   readonly topicId: TopicId
   readonly partition: PartitionIndex
   /** The tail that recovery cut off when the log was opened; null when nothing was missing. */
   readonly droppedTail: DroppedTail | null
+  readonly compaction: LogCompaction
   readonly retained: RetainedSegments
   readonly health: LogHealth
   readonly repair: LogRepair
   readonly #segments: SegmentList
   readonly #epochs: LeaderEpochsFile
   readonly #failure: StorageFailure
-  readonly #tail: HotTail
   readonly #flusher: Flusher
   readonly #writer: LogWriter
   readonly #trim: LogTrim
   readonly #truncated: TruncatedLog
+  readonly #reads: LogReads
   readonly #unsubscribe: () => void
-  /** Counts truncations, at either end: a read that overlapped with one is made again. */
-  #truncations = 0
   #isTruncating = false
   #isClosed = false
 
@@ -58,20 +56,39 @@ export class PartitionLog {
       sync: (onStart) => segments.active.active.handle.syncInTurn(onStart),
       onFlushed: (flushedOffset) => observer.onFlushed?.(flushedOffset),
     })
-    const parts = { segments, segmentContext, epochs, failure, tail, flusher }
+    const parts = { segments, segmentContext, epochs, failure, tail, flusher, marks: options.compaction }
     const onWritten = (endOffset: Offset): void => observer.onWritten?.(endOffset)
     const writer = new LogWriter({ ...options, ...parts, onWritten })
-    this.#trim = new LogTrim({
+    const trim: LogTrim = new LogTrim({
       ...options,
       writer,
-      onRemoved: () => void this.#truncations++,
-      onMoved: (startOffset) => observer.onStartMoved?.(startOffset),
+      onRemoved: () => this.#reads.changed(),
+      onMoved: (startOffset) => {
+        health.trimmed(startOffset)
+        observer.onStartMoved?.(startOffset)
+      },
     })
+    const health = new LogHealth({
+      ...options,
+      ...options.health,
+      ...parts,
+      startsAt: () => trim.readableFrom,
+    })
+    this.#trim = trim
     this.#writer = writer
-    const health = new LogHealth({ ...options, ...options.health, ...parts })
     this.health = health
+    this.#reads = new LogReads({ ...parts, writer, trim, health })
     this.repair = new LogRepair({ ...options.health, ...parts, writer, health })
-    this.#truncated = { ...parts, writer, trim: this.#trim, health, lowerRecoveryPoint }
+    this.#truncated = { ...parts, writer, trim, health, lowerRecoveryPoint }
+    this.compaction = new LogCompaction({
+      ...parts,
+      writer,
+      health,
+      onReplace: () => {
+        this.#reads.changed()
+        health.segmentsReplaced()
+      },
+    })
     this.retained = new RetainedSegments(options)
     this.topicId = options.topicId
     this.partition = options.partition
@@ -79,7 +96,6 @@ export class PartitionLog {
     this.#segments = segments
     this.#epochs = epochs
     this.#failure = failure
-    this.#tail = tail
     this.#flusher = flusher
     this.#unsubscribe = failure.onTrip(() => {
       this.#writer.fail()
@@ -139,18 +155,20 @@ export class PartitionLog {
   }
 
   /**
-   * Appends as a follower: the batches keep their offsets and epochs, and must continue the log.
+   * Appends as a follower: the batches keep their offsets and epochs, and must continue the log, with gaps only below
+   * `compaction.compactedBelow`. Behind a gap of 2^31 offsets what follows is left out; it is to be fetched again.
    * @param batches whole validated batches; taken over as by `appendAsLeader`.
    * @throws VltavaError as `appendAsLeader`; CORRUPT_MESSAGE when they do not continue the log. Then nothing was changed.
    */
   appendAsFollower(batches: Uint8Array): Appended {
     this.#checkAppend(batches)
     const { assignedEndOffset, assignedEpoch } = this.#writer
-    const { endOffset, newEpochs } = checkContinues(batches, {
+    const { takenBytes, ...append } = checkContinues(batches, {
       offset: assignedEndOffset,
       leaderEpoch: assignedEpoch,
+      gapsBelow: this.compaction.compactedBelow,
     })
-    return this.#append({ bytes: batches, baseOffset: assignedEndOffset, endOffset, newEpochs })
+    return this.#append({ ...append, bytes: batches.subarray(0, takenBytes) })
   }
 
   /**
@@ -177,17 +195,10 @@ export class PartitionLog {
    * @throws VltavaError OFFSET_OUT_OF_RANGE below the log start or above the log end.
    */
   read(range: ReadRange): Uint8Array[] | Promise<Uint8Array[]> {
-    this.#checkOffset(range.offset)
+    this.#reads.checkOffset(range.offset)
     assert(range.endOffset <= this.logEndOffset, 'a read must not reach beyond the log end')
     if (range.offset >= range.endOffset) return []
-    return (
-      this.#tail.read(range) ??
-      this.#retrying(range.endOffset, (endOffset) => {
-        this.#checkOffset(range.offset)
-        if (range.offset >= endOffset) return Promise.resolve([])
-        return this.health.read({ ...range, endOffset })
-      })
-    )
+    return this.#reads.read(range)
   }
 
   /**
@@ -198,10 +209,7 @@ export class PartitionLog {
    * @throws VltavaError CORRUPT_MESSAGE, STORAGE_ERROR
    */
   offsetForTimestamp(search: TimestampSearch): Promise<TimestampAndOffset | null> {
-    const lookup = { segments: this.#segments, onDamage: (segment: Segment) => this.health.check(segment) }
-    return this.#retrying(search.endOffset, (endOffset) =>
-      findTimestamp(lookup, { ...search, endOffset, startOffset: this.#trim.readableFrom }),
-    )
+    return this.#reads.offsetForTimestamp(search)
   }
 
   /**
@@ -214,22 +222,18 @@ export class PartitionLog {
   }
 
   /**
-   * Drops every batch that has an offset at or beyond this one (a batch that spans it goes whole) and the epochs that
-   * begin there. Durable when it resolves. Appends are refused meanwhile.
+   * Drops every batch that has an offset at or beyond this one (a batch that spans it goes whole; all of them where the
+   * log was compacted beyond it) and the epochs that begin there. Durable when it resolves. Appends are refused meanwhile.
    * @param offset the log start offset or more; beyond the log end only epochs go.
    */
   truncateTo(offset: Offset): Promise<void> {
     assert(offset >= this.logStartOffset, `a truncation to ${offset}, below the log start`)
-    return this.#truncate(() =>
-      truncateEnd(this.#truncated, { offset, onCut: () => void this.#truncations++ }),
-    )
+    return this.#truncate(() => truncateEnd(this.#truncated, { offset, onCut: () => this.#reads.changed() }))
   }
 
   /** Drops everything; the log begins and ends at the offset given. Durable when it resolves. */
   truncateFullyAndStartAt(offset: Offset): Promise<void> {
-    const onCut = (): void => {
-      this.#truncations++
-    }
+    const onCut = (): void => this.#reads.changed()
     return this.#truncate(() => truncateFully(this.#truncated, { startOffset: offset, onCut }))
   }
 
@@ -301,16 +305,9 @@ export class PartitionLog {
 
   #append(append: Append): Appended {
     const { baseOffset, endOffset } = append
-    // Such a distance takes compaction; one segment could not index it.
+    // One segment could not index more.
     assert(endOffset - baseOffset <= RELATIVE_OFFSET_MAX, 'an append spans too many offsets')
     return { baseOffset, endOffset, written: this.#writer.append(append) }
-  }
-
-  #checkOffset(offset: Offset): void {
-    const { readableFrom } = this.#trim
-    if (offset >= readableFrom && offset <= this.logEndOffset) return
-    const holds = `holds ${readableFrom} to ${this.logEndOffset} (exclusive)`
-    throw new VltavaError('OFFSET_OUT_OF_RANGE', `Offset ${offset} is outside of the log, which ${holds}.`)
   }
 
   /** Runs a change of the segments while nothing is written; nothing once the log is closed. */
@@ -324,19 +321,6 @@ export class PartitionLog {
         throw storageError(error)
       }
     })
-  }
-
-  /** Reads files; again when a truncation took something away meanwhile. */
-  async #retrying<T>(endOffset: Offset, read: (endOffset: Offset) => Promise<T>): Promise<T> {
-    for (;;) {
-      const truncations = this.#truncations
-      try {
-        const found = await read(Math.min(endOffset, this.logEndOffset))
-        if (truncations === this.#truncations) return found
-      } catch (error) {
-        if (truncations === this.#truncations) throw storageError(error)
-      }
-    }
   }
 
   async #truncate(cut: () => Promise<void>): Promise<void> {

@@ -56,6 +56,16 @@ export class SegmentList {
     this.#segments.push(segment)
   }
 
+  /** Puts one in the place of neighbours that have the same offsets together. */
+  replace(old: readonly Segment[], segment: Segment): void {
+    const at = this.#segments.indexOf(old[0]!)
+    assert(
+      at >= 0 && old.every((one, i) => this.#segments[at + i] === one),
+      'segments that were replaced are gone',
+    )
+    this.#segments.splice(at, old.length, segment)
+  }
+
   /** The segment whose offsets the offset belongs to; undefined below the first. */
   floor(offset: Offset): Segment | undefined {
     let low = 0

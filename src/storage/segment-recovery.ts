@@ -103,6 +103,7 @@ async function walkFlushed(options: RecoveryOptions, recoveryPoint: Offset): Pro
     from: { ...open.cutIndexes(recoveryPoint), leaderEpoch: -1 },
     endOffset: recoveryPoint,
     endsThere: false,
+    mayEndInGap: false,
     endPosition: open.sizeBytes,
     visit: (batch) => open.noteBatch(batch),
   })
@@ -115,6 +116,7 @@ function walkTo(open: OpenSegment, from: ScanPoint, recoveryPoint: Offset): Prom
     handle: open.handle,
     from,
     endPosition: open.sizeBytes,
+    gapsBelow: open.gaps.compactedBelow,
     wholeBatches: false,
     visit(batch) {
       if (batch.nextOffset > recoveryPoint) return 'stop'
@@ -141,6 +143,8 @@ async function verifyTail(options: RecoveryOptions, from: ScanPoint): Promise<Ve
       handle: open.handle,
       from: at,
       endPosition: open.sizeBytes,
+      gapsBelow: open.gaps.compactedBelow,
+      isContinued: at === from,
       wholeBatches: true,
       visit(batch) {
         const problem = problemOf(batch, options)
@@ -154,6 +158,7 @@ async function verifyTail(options: RecoveryOptions, from: ScanPoint): Promise<Ve
       handle: open.handle,
       sizeBytes: open.sizeBytes,
       damage: end,
+      gapsBelow: open.gaps.compactedBelow,
       isSound: (batch) => problemOf(batch, options) === null,
     })
     if (later === null) return { damages, end, torn: damage }

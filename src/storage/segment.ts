@@ -2,10 +2,12 @@
 // when many others were used since, so that a long log holds a bounded number of files and indexes.
 import { assert } from '../base/assert.ts'
 import { type Deferred, deferred } from '../base/async/deferred.ts'
+import type { Cpu } from '../base/cpu.ts'
 import type { Log } from '../base/log.ts'
 import type { Offset } from '../model/ids.ts'
 import { BATCH_ABSOLUTE_MAX_BYTES } from '../model/limits.ts'
 import { scanBatches } from './batch-scan.ts'
+import type { GapRule } from './compaction-state.ts'
 import { removeIfPresent } from './file-io.ts'
 import type { GuardedFileSystem } from './guarded-file-system.ts'
 import { OpenSegment } from './open-segment.ts'
@@ -17,8 +19,15 @@ export interface SegmentContext {
   readonly fileSystem: GuardedFileSystem
   readonly directory: string
   readonly cache: SegmentCache
+  readonly cpu: Cpu
   readonly log: Log
   readonly indexIntervalBytes: number
+  readonly gaps: GapRule
+}
+
+/** The read has to be made again, with the segments that there are now. */
+export class SegmentReplacedError extends Error {
+  override readonly name = 'SegmentReplacedError'
 }
 
 export class Segment implements Cached {
@@ -32,7 +41,9 @@ export class Segment implements Cached {
   #isActive = false
   #users = 0
   #unused: Deferred<void> | null = null
-  #activation: Promise<OpenSegment> | null = null
+  /** While it lasts, reads wait. */
+  #activation: Promise<unknown> | null = null
+  #isReplaced = false
 
   constructor(context: SegmentContext, offsets: { readonly baseOffset: Offset; readonly endOffset: Offset }) {
     this.#context = context
@@ -54,10 +65,23 @@ export class Segment implements Cached {
    * @param emptied whether to drop what a failed or cut-off attempt may have left under this name.
    */
   activate({ emptied }: { readonly emptied: boolean }): Promise<OpenSegment> {
-    this.#activation = this.#activate(emptied).finally(() => {
+    const activation = this.#activate(emptied).finally(() => {
       this.#activation = null
     })
-    return this.#activation
+    this.#activation = activation
+    return activation
+  }
+
+  /** Reads wait until the files are in their place. */
+  holdUntil(inPlace: Promise<void>): void {
+    this.#activation = inPlace.finally(() => {
+      this.#activation = null
+    })
+  }
+
+  /** Others have its records now: who reads goes on, but its files are not opened any more. */
+  retire(): void {
+    this.#isReplaced = true
   }
 
   /** Whether it is open for writing. */
@@ -138,6 +162,7 @@ export class Segment implements Cached {
   }
 
   #load(): Promise<OpenSegment> {
+    if (this.#isReplaced) return Promise.reject(new SegmentReplacedError(this.path))
     this.#opening ??= this.#loadSealed().finally(() => {
       this.#opening = null
     })
@@ -174,8 +199,8 @@ export class Segment implements Cached {
   }
 
   #openOptions() {
-    const { fileSystem, indexIntervalBytes } = this.#context
-    return { fileSystem, files: this.files, baseOffset: this.baseOffset, indexIntervalBytes }
+    const { fileSystem, indexIntervalBytes, gaps } = this.#context
+    return { fileSystem, files: this.files, baseOffset: this.baseOffset, indexIntervalBytes, gaps }
   }
 }
 
@@ -188,6 +213,7 @@ export async function noteBatches(
     handle: open.handle,
     from,
     endPosition: open.sizeBytes,
+    gapsBelow: open.gaps.compactedBelow,
     wholeBatches: false,
     visit(batch) {
       open.noteBatch(batch)

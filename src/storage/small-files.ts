@@ -2,6 +2,8 @@
 import type { Cpu } from '../base/cpu.ts'
 import type { Offset } from '../model/ids.ts'
 import { AtomicFile, isCount, isObject } from './atomic-file.ts'
+import { COMPACTION_VERSION, decodeCompaction } from './compaction-state.ts'
+import { decodeDamage } from './damage-file.ts'
 import type { FileSystem } from './file-system.ts'
 import { joinPath } from './file-system.ts'
 import { decodeEpochs } from './leader-epochs-file.ts'
@@ -73,6 +75,35 @@ const SMALL_FILES: ReadonlyMap<string, SmallFileKind> = new Map<string, SmallFil
       isVital: false,
       whenDamaged: 'The epochs are found again in the batches at the next start; nothing to do.',
       isValid: (data) => decodeEpochs(data) !== null,
+    },
+  ],
+  [
+    'log-start-offsets',
+    {
+      format: 'log-start-offsets',
+      ...CHECKPOINT,
+      whenDamaged: 'Logs start at their first segments again, with records that were deleted; nothing to do.',
+    },
+  ],
+  [
+    'damaged-ranges',
+    {
+      format: 'damaged-ranges',
+      version: 1,
+      isVital: false,
+      whenDamaged: 'What is damaged is found again by reads and by the scrub; nothing to do.',
+      isValid: (data) => decodeDamage(data) !== null,
+    },
+  ],
+  [
+    'compaction',
+    {
+      format: 'compaction',
+      version: COMPACTION_VERSION,
+      isVital: false,
+      whenDamaged:
+        'Gaps count as right everywhere in the log as it is at the next start, and it is compacted from its start; nothing to do.',
+      isValid: (data) => decodeCompaction(data) !== null,
     },
   ],
   [

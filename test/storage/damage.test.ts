@@ -297,7 +297,7 @@ describe('segments that are missing or do not fit', () => {
 
   it('STO-08: files that are no segments -> left alone', async () => {
     const disk = await writtenLog()
-    const names = ['x.tmp', '00000000000000000002.log.swap', '00000000000000000002.log.deleted', 'notes']
+    const names = ['x.tmp', '00000000000000000002.log.swap', '00000000000000000002.log.corrupt', 'notes']
     for (const name of names) await writeFile(disk, `${LOG_PATH}/${name}`, new Uint8Array([1]))
     const { log } = await openTestLog(disk, OPTIONS)
     expect(await textsOf(log)).toEqual(TEXTS)
