@@ -33,6 +33,16 @@ export interface BrokerSettings {
   readonly heartbeatTimeoutMs: number
   readonly controlledShutdownTimeoutMs: number
   readonly scrub: LogScrubSettings
+  readonly cleaner: CleanerSettings
+}
+
+export interface CleanerSettings {
+  /** How long the cleaner waits when no log is due. */
+  readonly backoffMs: number
+  /** Memory for the keys of the log that is compacted. */
+  readonly dedupeBufferBytes: number
+  /** Bytes read and written for compaction in a second. */
+  readonly ioMaxBytesPerSecond: number
 }
 
 /** Opens, or returns the open, authenticated connection to another node (or to this one). */

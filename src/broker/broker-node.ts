@@ -26,6 +26,7 @@ import { ImageWaiters } from './image-waiters.ts'
 import { IsrProposer } from './isr-proposer.ts'
 import { ListOffsetsFlow } from './list-offsets-flow.ts'
 import { LogCare } from './log-care.ts'
+import { LogCleaner } from './log-cleaner.ts'
 import { describeCluster } from './metadata-flow.ts'
 import { MetadataFollower } from './metadata-follower.ts'
 import { MetadataHints } from './metadata-hints.ts'
@@ -73,6 +74,7 @@ export class BrokerNode {
   readonly #retention: RetentionCheck
   /** Whether the run before had flushed every log when it ended. */
   readonly #wasClean: boolean
+  readonly #cleaner: LogCleaner
   readonly #running: Promise<void>[] = []
   #lagTimer: Timer | null = null
   #checkpointTimer: Timer | null = null
@@ -134,6 +136,11 @@ export class BrokerNode {
       environment,
       hosted: () => this.#registry.hosted,
       intervalMs: settings.retentionCheckIntervalMs,
+    })
+    this.#cleaner = new LogCleaner({
+      environment,
+      settings: settings.cleaner,
+      hosted: () => this.#registry.hosted,
     })
     this.#metadata = new MetadataFollower({
       environment,
@@ -293,6 +300,7 @@ export class BrokerNode {
     this.#care.stop()
     await Promise.all(this.#running)
     await this.#retention.stop()
+    await this.#cleaner.stop()
     await this.#checkpointing
     // Before the logs close, so that the clean-shutdown marker does not stand beside older high watermarks.
     await this.#checkpoint()
@@ -327,6 +335,7 @@ export class BrokerNode {
     this.#hints.publish(this.#options.identity.nodeId, { before, after })
     this.#waiters.reached(after.metadataOffset)
     if (this.#registry.damagedLogs.length > 0) this.#care.wake()
+    this.#cleaner.partitionsChanged()
     if (!this.isReady) this.#lifecycle.hurry()
   }
 

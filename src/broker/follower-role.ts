@@ -21,6 +21,13 @@ const TRUNCATION_PAUSE_MS = 1_000
 /** The same for a follower whose disk is full: what it fetches meanwhile it must throw away. */
 const DISK_FULL_PAUSE_MS = 1_000
 
+/** What a leader answered. */
+export interface LeaderBatches {
+  readonly bytes: Uint8Array
+  /** Exclusive: where the log of the leader may have gaps. */
+  readonly compactedBelow: Offset
+}
+
 export interface FollowerRoleOptions extends TopicPartition {
   readonly environment: BrokerEnvironment
   readonly core: PartitionFollower
@@ -76,7 +83,7 @@ export class FollowerRole {
    * Carries out what the leader's answer asks for.
    * @returns null, or a promise that resolves when the next fetch may be asked for.
    */
-  take(request: FetchRequest, response: FetchResponse<Uint8Array>): Promise<void> | null {
+  take(request: FetchRequest, response: FetchResponse<LeaderBatches>): Promise<void> | null {
     if (this.#ended) return null
     const highWatermarkBefore = this.options.core.highWatermark
     const step = this.options.core.onFetchResponse(request, response)
@@ -107,7 +114,7 @@ export class FollowerRole {
     if (!this.#ended) this.options.core.highWatermarkNoted(note)
   }
 
-  #carryOut(step: FollowerStep<Uint8Array>): Promise<void> | null {
+  #carryOut(step: FollowerStep<LeaderBatches>): Promise<void> | null {
     switch (step.kind) {
       case 'append':
         return this.#append(step.batches)
@@ -153,33 +160,48 @@ export class FollowerRole {
     this.#heldHighWatermark = null
   }
 
-  #append(batches: readonly Uint8Array[]): Promise<void> | null {
+  #append(batches: readonly LeaderBatches[]): Promise<void> | null {
     const inside = this.#startInside(batches)
-    if (inside === null) return this.#appendNow(batches)
+    if (inside === null) return this.#allowGaps(batches) ?? this.#appendNow(batches)
     return this.options.log.truncateFullyAndStartAt(inside).then(async () => {
       if (this.#ended) this.options.core.appendRefused()
-      else await this.#appendNow(batches)
+      // A log that is emptied has forgotten where it may have gaps.
+      else await (this.#allowGaps(batches) ?? this.#appendNow(batches))
     })
+  }
+
+  /** A gap must not be in the log before the log knows durably that there may be one. */
+  #allowGaps(batches: readonly LeaderBatches[]): Promise<void> | null {
+    const { compaction } = this.options.log
+    const compactedBelow = Math.max(...batches.map((given) => given.compactedBelow))
+    if (compactedBelow <= compaction.compactedBelow) return null
+    return compaction.allowGapsBelow(compactedBelow).then(
+      async () => {
+        if (this.#ended) this.options.core.appendRefused()
+        else await this.#appendNow(batches)
+      },
+      (error: unknown) => this.#appendFailed(error),
+    )
   }
 
   /**
    * Where the leader's log starts inside of a batch, a follower that begins there gets the whole of it, and so has to begin
    * where the batch does; its log start follows when the records are written.
    */
-  #startInside(batches: readonly Uint8Array[]): Offset | null {
+  #startInside(batches: readonly LeaderBatches[]): Offset | null {
     const { log } = this.options
-    const first = batches[0]
+    const first = batches[0]?.bytes
     if (first === undefined || first.length < HEADER_BYTES || log.logStartOffset !== log.logEndOffset)
       return null
     const baseOffset = baseOffsetOf(first, 0)
     return baseOffset < log.logEndOffset && nextOffsetOf(first, 0) > log.logEndOffset ? baseOffset : null
   }
 
-  #appendNow(batches: readonly Uint8Array[]): Promise<void> | null {
+  #appendNow(batches: readonly LeaderBatches[]): Promise<void> | null {
     const { log, environment } = this.options
     try {
       // All before any: a refusal half way would leave the core behind the log.
-      for (const bytes of batches) {
+      for (const { bytes } of batches) {
         validateBatches(bytes, {
           cpu: environment.cpu,
           maxBytes: BATCH_ABSOLUTE_MAX_BYTES,
@@ -188,7 +210,7 @@ export class FollowerRole {
         })
       }
       let last: Promise<void> | null = null
-      for (const bytes of batches) {
+      for (const { bytes } of batches) {
         const appended = log.appendAsFollower(bytes)
         this.#appendingTo = appended.endOffset
         last = appended.written

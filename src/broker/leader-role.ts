@@ -3,7 +3,7 @@ import { VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, NodeId, Offset, TopicPartition } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
 import { highWatermarkNote } from '../protocol/replica-fetch.ts'
-import { validateBatches } from '../record/batch-validation.ts'
+import { requireKeys, validateBatches } from '../record/batch-validation.ts'
 import { checkLeaderEpoch } from '../replication/fetch-check.ts'
 import type { IsrAnswer, IsrProposal } from '../replication/isr.ts'
 import type {
@@ -23,6 +23,8 @@ export interface TopicLimits {
   readonly minInsyncReplicas: number
   readonly maxMessageBytes: number
   readonly flushMessages: number
+  /** Whether the topic is compacted: then every record needs a key. */
+  readonly cleanupCompacts: boolean
 }
 
 export interface LeaderRoleOptions extends TopicPartition {
@@ -106,6 +108,7 @@ export class LeaderRole {
       maxBytes: this.#limits.maxMessageBytes,
       origin: 'producer',
     })
+    if (this.#limits.cleanupCompacts) requireKeys(batches)
     return log.appendAsLeader(batches, this.leaderEpoch)
   }
 

@@ -24,7 +24,13 @@ type Request = RequestOf<typeof replicaFetch>
 type PartitionRequest = Request['partitions'][number]
 type PartitionResponse = ResponseOf<typeof replicaFetch>['partitions'][number]
 
-const NO_BOUNDS = { highWatermark: 0, logStartOffset: 0, diverging: null, batchesBytes: 0 } as const
+const NO_BOUNDS = {
+  highWatermark: 0,
+  logStartOffset: 0,
+  diverging: null,
+  batchesBytes: 0,
+  compactedBelow: 0,
+} as const
 
 /** A partition of a follower's fetch after its position was judged once. */
 type Judged =
@@ -125,8 +131,11 @@ export class ReplicaFetchFlow {
   }
 }
 
-function boundsOf(role: LeaderRole): { highWatermark: number; logStartOffset: number } {
-  return { highWatermark: role.highWatermark, logStartOffset: role.options.log.logStartOffset }
+function boundsOf(
+  role: LeaderRole,
+): Pick<PartitionResponse, 'highWatermark' | 'logStartOffset' | 'compactedBelow'> {
+  const { logStartOffset, compaction } = role.options.log
+  return { highWatermark: role.highWatermark, logStartOffset, compactedBelow: compaction.compactedBelow }
 }
 
 function urgent(response: PartitionResponse): Slot<PartitionResponse> {

@@ -10,7 +10,7 @@ import { FetchPlan } from '../replication/fetch-plan.ts'
 import type { FetchRequest, FetchResponse } from '../replication/partition-follower.ts'
 import type { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerSettings } from './broker-environment.ts'
-import type { FollowerRole } from './follower-role.ts'
+import type { FollowerRole, LeaderBatches } from './follower-role.ts'
 import type { Partition } from './partition.ts'
 
 /** Beyond the time a fetch may park: how long an answer may take before the connection is given up. */
@@ -243,12 +243,13 @@ function requestOf({ role, request, maxBytes }: Asked): {
 function responseOf(
   answer: ResponseOf<typeof replicaFetch>['partitions'][number],
   batches: Uint8Array,
-): FetchResponse<Uint8Array> {
-  const { error, diverging, highWatermark, logStartOffset } = answer
+): FetchResponse<LeaderBatches> {
+  const { error, diverging, highWatermark, logStartOffset, compactedBelow } = answer
   if (error !== null) {
     const code = errorNameOf(error.code)
     return { kind: 'error', code, logStartOffset: code === 'OFFSET_OUT_OF_RANGE' ? logStartOffset : null }
   }
   if (diverging !== null) return { kind: 'diverging', ...diverging, logStartOffset }
-  return { kind: 'records', batches: batches.length === 0 ? [] : [batches], highWatermark, logStartOffset }
+  const given = batches.length === 0 ? [] : [{ bytes: batches, compactedBelow }]
+  return { kind: 'records', batches: given, highWatermark, logStartOffset }
 }

@@ -1,6 +1,7 @@
 // Records and batches as the consumer hands them out.
 import type { Cpu } from '../base/cpu.ts'
 import type { LeaderEpoch, Offset, PartitionIndex } from '../model/ids.ts'
+import { baseOffsetOf, lastOffsetDeltaOf, recordsCountOf } from '../record/batch-format.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
 import type { ConsumerRecord } from './records.ts'
 
@@ -70,9 +71,9 @@ export class ConsumerBatch {
     return this.#rest.partition
   }
 
-  /** The offset of the first record. */
+  /** The offset of the first record; `nextOffset` where compaction has left none of them. */
   get firstOffset(): Offset {
-    return this.#rest.firstOffset
+    return this.#isWhole ? this.#firstDue : (this.records[0]?.offset ?? this.nextOffset)
   }
 
   /** The offset behind the last record: where the next batch goes on. */
@@ -96,7 +97,7 @@ export class ConsumerBatch {
   }
 
   get recordsCount(): number {
-    return this.nextOffset - this.firstOffset
+    return this.#isWhole ? this.nextOffset - this.#firstDue : this.records.length
   }
 
   /**
@@ -106,6 +107,17 @@ export class ConsumerBatch {
   get records(): readonly ConsumerRecord[] {
     this.#records ??= readAll(new BatchRecords(this.#rest, this.#cpu))
     return this.#records
+  }
+
+  /** Whether the batch has all records that were written; compaction takes some out. */
+  get #isWhole(): boolean {
+    const { bytes } = this.#rest
+    return recordsCountOf(bytes, 0) > lastOffsetDeltaOf(bytes, 0)
+  }
+
+  /** The first offset of the batch that was not handed out yet. */
+  get #firstDue(): Offset {
+    return Math.max(this.#rest.firstOffset, baseOffsetOf(this.#rest.bytes, 0))
   }
 
   [Symbol.iterator](): Iterator<ConsumerRecord> {

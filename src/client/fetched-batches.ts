@@ -1,6 +1,6 @@
 // From the bytes of a fetch response to batches that may be handed out. Pure. Everything is checked here, once: the
-// checksum of each batch, and that the batches continue the position without a gap. A gap would be records that are
-// lost without anybody noticing.
+// checksum of each batch, and that the batches continue the position without a gap, but for those that compaction left.
+// Any other gap would be records that are lost without anybody noticing.
 import type { Cpu } from '../base/cpu.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, Offset } from '../model/ids.ts'
@@ -55,9 +55,11 @@ export function readFetchedBatches(
     readonly leaderEpoch: LeaderEpoch
     readonly frame: FetchedFrame
     readonly cpu: Cpu
+    /** Exclusive: only below it compaction may have left gaps. */
+    readonly compactedBelow: Offset
   },
 ): readonly FetchedBatch[] {
-  const { fetchOffset, frame, cpu } = fetched
+  const { fetchOffset, frame, cpu, compactedBelow } = fetched
   const batches: FetchedBatch[] = []
   let expectedOffset = fetchOffset
   for (let position = 0; position < bytes.length; ) {
@@ -68,10 +70,11 @@ export function readFetchedBatches(
     })
     const baseOffset = baseOffsetOf(bytes, position)
     const nextOffset = nextOffsetOf(bytes, position)
-    const continues =
+    const isWhereDue =
       batches.length === 0
         ? baseOffset <= expectedOffset && expectedOffset < nextOffset
         : baseOffset === expectedOffset
+    const continues = isWhereDue || (baseOffset > expectedOffset && baseOffset <= compactedBelow)
     if (!continues) {
       throw new VltavaError(
         'CORRUPT_MESSAGE',

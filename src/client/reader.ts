@@ -37,7 +37,12 @@ export class Reader {
     const { taken, records } = current
     try {
       const record = records.next()
-      if (record === null) return null
+      if (record === null) {
+        // Compaction may have taken the last records of the batch; the position goes on behind it all the same.
+        const { nextOffset } = taken.batch
+        if (taken.state.position < nextOffset) this.#source.subscription()!.handedOut(taken, nextOffset)
+        return null
+      }
       this.#source.subscription()!.handedOut(taken, record.offset + 1)
       return record
     } catch (thrown) {

@@ -55,6 +55,8 @@ export const replicaFetch = defineApi({
         highWatermark: offsetSchema,
         logStartOffset: offsetSchema,
         batchesBytes: integer(0, FETCH_RESPONSE_MAX_BYTES),
+        /** Exclusive: below it compaction may have left gaps. The follower notes it durably before it appends. */
+        compactedBelow: withFallback(offsetSchema, 0),
       }),
       PARTITIONS_PER_REQUEST_MAX,
     ),

@@ -110,6 +110,27 @@ export function validateBatches(
   })
 }
 
+/**
+ * Checks that every record has a key, as a compacted topic needs it. Those of compressed batches are not looked at: the
+ * broker does not decompress.
+ * @param bytes valid batches, one behind the other.
+ * @throws VltavaError INVALID_RECORD
+ */
+export function requireKeys(bytes: Uint8Array): void {
+  forEachBatch(bytes, (position, sizeBytes) => {
+    if (compressionOf(bytes, position) !== 'none') return
+    const cursor = new RecordCursor(bytes.subarray(position, position + sizeBytes))
+    for (let index = 0; cursor.next(); index++) {
+      if (cursor.keyBytes >= 0) continue
+      throw problem(
+        'INVALID_RECORD',
+        position,
+        `has no key in its record ${index}; the topic is compacted (cleanup.policy), which keeps the last record of each key: give every record a key`,
+      )
+    }
+  })
+}
+
 function checkAttributes(bytes: Uint8Array, position: number): void {
   const attributes = attributesOf(bytes, position)
   if ((attributes & RESERVED_ATTRIBUTES_MASK) !== 0) {

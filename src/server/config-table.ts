@@ -213,6 +213,21 @@ export const CONFIG_TABLE = {
     { fallback: 8 * MIB, min: 1_024, max: 1024 * MIB },
     'How fast the scrub reads at most.',
   ),
+  'log.cleaner.backoff.ms': integer(
+    'ms',
+    { fallback: 15_000, min: 1, max: DAY_MS },
+    'How long the log cleaner sleeps when no compacted log is due.',
+  ),
+  'log.cleaner.dedupe.buffer.size': integer(
+    'bytes',
+    { fallback: 128 * MIB, min: MIB, max: 2 ** 31 - 1 },
+    'Memory for the keys of a log while it is compacted, about 40 bytes for each of 20 bytes. What does not fit waits for the next run.',
+  ),
+  'log.cleaner.io.max.bytes.per.second': integer(
+    'bytes',
+    { fallback: Number.MAX_SAFE_INTEGER, min: MIB, max: Number.MAX_SAFE_INTEGER },
+    'Bytes that the log cleaner reads and writes in a second; no limit by default.',
+  ),
   'controlled.shutdown.timeout.ms': integer(
     'ms',
     { fallback: 10_000, min: 0, max: 600_000 },

@@ -28,6 +28,11 @@ export function brokerSettingsOf({ integers }: NodeConfig): BrokerSettings {
       intervalMs: integers['log.scrub.interval.ms'],
       bytesPerSecond: integers['log.scrub.bytes.per.second'],
     },
+    cleaner: {
+      backoffMs: integers['log.cleaner.backoff.ms'],
+      dedupeBufferBytes: integers['log.cleaner.dedupe.buffer.size'],
+      ioMaxBytesPerSecond: integers['log.cleaner.io.max.bytes.per.second'],
+    },
   }
 }
 

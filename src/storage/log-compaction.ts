@@ -89,6 +89,11 @@ export class LogCompaction {
     return this.#options.marks.compactedBelow
   }
 
+  /** Whether `cleanup.policy` names `compact`. */
+  get isWanted(): boolean {
+    return this.#options.writer.settings.cleanupCompacts
+  }
+
   /** Allows gaps below an offset, durably when it resolves: before batches are appended that a leader has compacted. */
   async allowGapsBelow(offset: Offset): Promise<void> {
     if (offset <= this.compactedBelow) return
@@ -107,7 +112,8 @@ export class LogCompaction {
     const { segments, marks, writer, health } = this.#options
     const sealed: SealedSegment[] = []
     for (const segment of segments.all.slice(0, -1)) {
-      if (segment.endOffset > at.highWatermark || health.isDamagedIn(segment)) break
+      if (segment.endOffset > at.highWatermark || !segments.active.isActive) break
+      if (health.isDamagedIn(segment)) break
       sealed.push(this.#known.get(segment) ?? (await this.#look(segment)))
     }
     return planCompaction({

@@ -29,7 +29,13 @@ async function withReplacedLeader(): Promise<
   replaced.onFetch = (call) => {
     const [asked] = call.body.partitions
     if (asked!.currentLeaderEpoch !== 0 || asked!.fetchOffset <= 3) return undefined
-    const bounds = { highWatermark: 3, logStartOffset: 0, batchesBytes: 0, diverging: null }
+    const bounds = {
+      highWatermark: 3,
+      logStartOffset: 0,
+      batchesBytes: 0,
+      diverging: null,
+      compactedBelow: 0,
+    }
     return {
       body: { partitions: [{ ...bounds, error: wireError('OFFSET_OUT_OF_RANGE', 'The log ends at 3.') }] },
     }
@@ -66,7 +72,13 @@ describe('consumer: a leader that was replaced and does not know', () => {
     const harness = await withReplacedLeader()
     const { clock, cluster, client } = harness
     cluster.broker(1).onFetch = () => {
-      const bounds = { highWatermark: 0, logStartOffset: 0, batchesBytes: 0, diverging: null }
+      const bounds = {
+        highWatermark: 0,
+        logStartOffset: 0,
+        batchesBytes: 0,
+        diverging: null,
+        compactedBelow: 0,
+      }
       return { body: { partitions: [{ ...bounds, error: wireError('OFFSET_NOT_AVAILABLE') }] } }
     }
     const reading = new Reading(client.consumer({ topic: 'orders', from: 2 }))
@@ -309,7 +321,7 @@ describe('consumer: a log that lost its end', () => {
     append(topic.partitions[0]!, numbers(0, 3))
     const batch = topic.partitions[0]!.batches[0]!.slice()
     stampBatch(batch, 0, { baseOffset: 0, leaderEpoch: 7 })
-    const bounds = { highWatermark: 3, logStartOffset: 0, diverging: null }
+    const bounds = { highWatermark: 3, logStartOffset: 0, diverging: null, compactedBelow: 0 }
     cluster.broker(1).onFetch = () => ({
       body: { partitions: [{ ...bounds, error: null, batchesBytes: batch.length }] },
       payload: [batch],

@@ -31,6 +31,7 @@ describe('consumer: errors', () => {
           logStartOffset: 0,
           batchesBytes: 0,
           diverging: null,
+          compactedBelow: 0,
         }))
         return { body: { partitions } }
       }

@@ -53,7 +53,13 @@ describe('consumer: faults', () => {
                 cluster.moveLeader(topic, 0, (broker.id % 3) + 1)
                 return undefined
               }
-              const bounds = { highWatermark: 0, logStartOffset: 0, batchesBytes: 0, diverging: null }
+              const bounds = {
+                highWatermark: 0,
+                logStartOffset: 0,
+                batchesBytes: 0,
+                diverging: null,
+                compactedBelow: 0,
+              }
               const partitions = call.body.partitions.map(() => ({
                 ...bounds,
                 error: wireError(fault as ErrorName),

@@ -355,6 +355,7 @@ describe('consumer: memory', () => {
           logStartOffset: 0,
           batchesBytes: 0,
           diverging: null,
+          compactedBelow: 0,
         })),
       },
     })

@@ -34,7 +34,13 @@ function deliver(
   const frame = new FetchedFrame(bytes.length)
   subscription.received(
     state,
-    readFetchedBatches(bytes, { fetchOffset: state.fetchOffset, leaderEpoch: 9, frame, cpu }),
+    readFetchedBatches(bytes, {
+      fetchOffset: state.fetchOffset,
+      leaderEpoch: 9,
+      frame,
+      cpu,
+      compactedBelow: 0,
+    }),
   )
   return frame
 }
@@ -45,8 +51,20 @@ function reading(positions: Readonly<Record<number, number>>): SubscriptionState
 
 describe('fetched batches', () => {
   const frame = new FetchedFrame(0)
-  const read = (bytes: Uint8Array, fetchOffset: number) =>
-    readFetchedBatches(bytes, { fetchOffset, leaderEpoch: 9, frame, cpu })
+  const read = (bytes: Uint8Array, fetchOffset: number, compactedBelow = 0) =>
+    readFetchedBatches(bytes, { fetchOffset, leaderEpoch: 9, frame, cpu, compactedBelow })
+
+  it('STO-33: a gap -> CORRUPT_MESSAGE, but for one that compaction may have left', () => {
+    const bytes = concatBytes([batchOf(5, 1), batchOf(9, 1)])
+    expect(read(bytes, 2, 9).map(({ firstOffset, nextOffset }) => [firstOffset, nextOffset])).toEqual([
+      [2, 6],
+      [6, 10],
+    ])
+    for (const compactedBelow of [0, 5, 8]) {
+      expect(() => read(bytes, 2, compactedBelow)).toThrow(/where offset (2|6) is due/)
+    }
+    expect(() => read(batchOf(5, 1), 7, 100)).toThrow('where offset 7 is due')
+  })
 
   it('the first batch may begin below the position: what lies below is skipped', () => {
     const batches = read(concatBytes([batchOf(5, 4), batchOf(9, 2)]), 7)

@@ -207,6 +207,7 @@ describe('connections over ws', () => {
               logStartOffset: 0,
               batchesBytes: 1,
               diverging: null,
+              compactedBelow: 0,
             },
           ],
         },
