@@ -139,6 +139,14 @@ export class HotTail {
     this.#first = 0
   }
 
+  /** Forgets the parts that lie below an offset: the files say less there now than memory does. */
+  dropBelow(offset: Offset): void {
+    for (let part = this.#parts[this.#first]; part !== undefined; part = this.#parts[this.#first]) {
+      if (part.endOffset > offset) return
+      this.dropFirst(part)
+    }
+  }
+
   /** Called by the budget; what was added first is also the first of its log. */
   dropFirst(part: TailPart): void {
     assert(this.#parts[this.#first] === part, 'the hot tail drops its parts in order')

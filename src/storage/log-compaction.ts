@@ -19,6 +19,7 @@ import { scanBatches } from './batch-scan.ts'
 import type { CompactionState } from './compaction-state.ts'
 import { mapKeys, type SegmentWalk } from './compaction-walk.ts'
 import { CorruptLogError } from './corrupt-log-error.ts'
+import type { HotTail } from './hot-tail.ts'
 import type { LogHealth } from './log-health.ts'
 import type { LogWriter } from './log-writer.ts'
 import { RELATIVE_OFFSET_MAX } from './offset-index.ts'
@@ -31,6 +32,7 @@ export interface LogCompactionOptions {
   readonly segments: SegmentList
   readonly segmentContext: SegmentContext
   readonly marks: CompactionState
+  readonly tail: HotTail
   readonly writer: LogWriter
   readonly health: LogHealth
   readonly epochs: { readonly view: EpochView }
@@ -218,6 +220,8 @@ export class LogCompaction {
       await this.#inTurn(run, async () => {
         this.#checkThere(old, run)
         await rewrite.swap()
+        // Whoever reads should not be given for long what was compacted away.
+        this.#options.tail.dropBelow(old.at(-1)!.endOffset)
       })
       await rewrite.removeReplaced()
     } finally {
