@@ -1,4 +1,5 @@
 // npm run bench [-- <name> ...] [--small]: runs the benchmarks and prints one line of text and one of JSON for each.
+import { benchmarkCompaction } from './compaction.js'
 import { benchmarkFailover } from './failover.js'
 import { benchmarkProduce } from './produce.js'
 import { benchmarkStart } from './start.js'
@@ -18,6 +19,7 @@ export interface BenchmarkOptions {
 export type Benchmark = (options: BenchmarkOptions) => Promise<Readonly<Record<string, unknown>>>
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  compaction: benchmarkCompaction,
   failover: benchmarkFailover,
   produce: benchmarkProduce,
   start: benchmarkStart,
