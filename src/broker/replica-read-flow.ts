@@ -23,9 +23,11 @@ export class ReplicaReadFlow {
       }
       const endOffset = Math.min(request.endOffset, log.logEndOffset)
       const batches = await log.read({ offset, endOffset, maxBytes, atLeastOneBatch: true })
-      return { body: { error: null, batchesBytes: bytesOf(batches) }, payload: batches }
+      // Asked for when the batches were read: a compaction may have ended meanwhile. Beyond its end a log says nothing.
+      const compactedBelow = Math.min(log.compaction.compactedBelow, endOffset)
+      return { body: { error: null, batchesBytes: bytesOf(batches), compactedBelow }, payload: batches }
     } catch (thrown) {
-      return { body: { error: partitionErrorOf(thrown), batchesBytes: 0 }, payload: [] }
+      return { body: { error: partitionErrorOf(thrown), batchesBytes: 0, compactedBelow: 0 }, payload: [] }
     }
   }
 }

@@ -9,6 +9,7 @@ import type { NodeId, Offset } from '../model/ids.ts'
 import { errorOfWire } from '../protocol/error-schema.ts'
 import { replicaRead } from '../protocol/replica-read.ts'
 import type { DamagedRange } from '../storage/damaged-ranges.ts'
+import type { RepairBatches } from '../storage/log-repair.ts'
 import type { BrokerEnvironment, BrokerIdentity, ConnectPeer } from './broker-environment.ts'
 import type { Partition } from './partition.ts'
 
@@ -118,7 +119,7 @@ export class ReplicaRepairer {
     readonly url: string
     readonly offset: Offset
     readonly endOffset: Offset
-  }): Promise<Uint8Array> {
+  }): Promise<RepairBatches> {
     if (this.#sleeper.isStopped) throw new VltavaError('CLOSED', 'The broker stops.')
     const { partition, brokerId, url, offset, endOffset } = from
     const connection = await this.#options.connectPeer(brokerId, url)
@@ -129,6 +130,6 @@ export class ReplicaRepairer {
       { timeoutMs: REQUEST_TIMEOUT_MS },
     )
     if (body.error !== null) throw errorOfWire(body.error)
-    return payload
+    return { bytes: payload, compactedBelow: body.compactedBelow }
   }
 }

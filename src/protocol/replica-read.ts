@@ -1,6 +1,6 @@
 import { offsetSchema, partitionIndexSchema, topicIdSchema } from '../model/id-schemas.ts'
 import { FETCH_RESPONSE_MAX_BYTES } from '../model/limits.ts'
-import { integer, struct } from '../schema/schema.ts'
+import { integer, struct, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 import { errorOrNoneSchema } from './error-schema.ts'
 
@@ -23,7 +23,12 @@ export const replicaRead = defineApi({
     /** One batch comes even when it is larger. */
     maxBytes: integer(1, FETCH_RESPONSE_MAX_BYTES),
   }),
-  response: struct({ error: errorOrNoneSchema, batchesBytes: integer(0, FETCH_RESPONSE_MAX_BYTES) }),
+  response: struct({
+    error: errorOrNoneSchema,
+    batchesBytes: integer(0, FETCH_RESPONSE_MAX_BYTES),
+    /** Exclusive: below it compaction may have left gaps, also behind the batches; at most the end of what was asked for. */
+    compactedBelow: withFallback(offsetSchema, 0),
+  }),
   payload: { response: 'the record batches' },
   errors: [
     'UNKNOWN_TOPIC_ID',

@@ -5,8 +5,9 @@ import type { Cpu } from '../base/cpu.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { Offset } from '../model/ids.ts'
 import { HEADER_BYTES } from '../record/batch-format.ts'
-import { readScanned } from './batch-scan.ts'
+import { follows, readScanned } from './batch-scan.ts'
 import { problemOf } from './batch-verifier.ts'
+import type { CompactionState } from './compaction-state.ts'
 import type { DamagedRange } from './damaged-ranges.ts'
 import { readFully, removeIfPresent, writeFully } from './file-io.ts'
 import type { FileHandle } from './file-system.ts'
@@ -22,16 +23,30 @@ export interface LogRepairOptions {
   readonly segments: SegmentList
   readonly segmentContext: SegmentContext
   readonly epochs: LeaderEpochsFile
+  readonly marks: CompactionState
   readonly writer: LogWriter
   readonly health: LogHealth
   readonly cpu: Cpu
 }
 
-/**
- * Reads from another replica.
- * @returns batches of which the first begins at the offset; what is behind the end of the damage is left aside.
- */
-export type RepairSource = (offset: Offset) => Promise<Uint8Array>
+/** What another replica has from an offset on. */
+export interface RepairBatches {
+  /** What is behind the end of the damage is left aside. Empty where there is nothing up to there. */
+  readonly bytes: Uint8Array
+  /** Exclusive: where compaction may have left gaps in the log of that replica, as far as it was asked for and reaches. */
+  readonly compactedBelow: Offset
+}
+
+/** Reads from another replica: batches of which the first begins at the offset, or behind a gap. */
+export type RepairSource = (offset: Offset) => Promise<RepairBatches>
+
+/** Batches that may be put in the place of damaged ones. */
+interface SoundBatches {
+  readonly bytes: Uint8Array
+  readonly endOffset: Offset
+  /** Exclusive: where the last gap among or behind them ends; 0 where there is none. */
+  readonly gapsBelow: Offset
+}
 
 export class LogRepair {
   readonly #options: LogRepairOptions
@@ -42,7 +57,8 @@ export class LogRepair {
 
   /**
    * Repairs a range. What comes from the source must have the offsets and the leader epochs that this log has there, and
-   * sound checksums: of one offset and leader epoch there is only one batch, whoever has it.
+   * sound checksums: of one offset and leader epoch there is only one batch, whoever has it, but for the records that
+   * compaction took out. Each replica does that by itself, so the other one may lack more than this one did, or less.
    * @returns whether the range is sound now, or is not there any more; false when the file lost another part meanwhile.
    * @throws VltavaError CORRUPT_MESSAGE when the source has something else there, STORAGE_ERROR, and what the source throws.
    */
@@ -63,7 +79,7 @@ export class LogRepair {
     try {
       let { position, offset } = range
       while (offset < range.endOffset) {
-        const batches = this.#soundBatches(range, { offset, bytes: await source(offset) })
+        const batches = await this.#ask(range, { offset, source })
         if (position + batches.bytes.length > range.endPosition) return false
         // Between appends and truncations. What was cut off is not written again.
         const isThere = await this.#options.writer.run(async () => {
@@ -136,7 +152,7 @@ export class LogRepair {
     })
     let { offset } = range
     while (offset < range.endOffset) {
-      const batches = this.#soundBatches(range, { offset, bytes: await source(offset) })
+      const batches = await this.#ask(range, { offset, source })
       await writeFully(handle, [batches.bytes], position)
       position += batches.bytes.length
       offset = batches.endOffset
@@ -149,30 +165,53 @@ export class LogRepair {
     })
   }
 
+  /** @throws VltavaError CORRUPT_MESSAGE */
+  async #ask(
+    range: DamagedRange,
+    from: { readonly offset: Offset; readonly source: RepairSource },
+  ): Promise<SoundBatches> {
+    const { marks, writer } = this.#options
+    const { offset, source } = from
+    const batches = this.#soundBatches(range, { ...(await source(offset)), offset })
+    // A gap must not be in the log before the log knows durably that there may be one.
+    if (batches.gapsBelow > marks.compactedBelow) {
+      await writer.run(async () => {
+        if (this.#options.health.isDamaged(range)) await marks.allowGapsBelow(batches.gapsBelow)
+      })
+    }
+    return batches
+  }
+
   /**
    * The batches that belong into the range.
    * @throws VltavaError CORRUPT_MESSAGE when the first is none.
    */
-  #soundBatches(
-    range: DamagedRange,
-    got: { readonly offset: Offset; readonly bytes: Uint8Array },
-  ): { readonly bytes: Uint8Array; readonly endOffset: Offset } {
+  #soundBatches(range: DamagedRange, got: RepairBatches & { readonly offset: Offset }): SoundBatches {
     const { cpu, epochs } = this.#options
-    const { bytes } = got
+    const { bytes, compactedBelow } = got
     let { offset } = got
     let at = 0
+    let gapsBelow = 0
     let problem = 'there is nothing'
+    if (bytes.length === 0 && range.endOffset <= compactedBelow) {
+      return { bytes, endOffset: range.endOffset, gapsBelow: range.endOffset }
+    }
     while (offset < range.endOffset && bytes.length - at >= HEADER_BYTES) {
       const batch = readScanned({ bytes, at, position: at })
       if (typeof batch === 'string') problem = batch
-      else if (batch.baseOffset !== offset) problem = `a batch begins at offset ${batch.baseOffset}`
+      else if (!follows(batch.baseOffset, { offset, gapsBelow: compactedBelow }))
+        problem = `a batch begins at offset ${batch.baseOffset}`
       else if (batch.sizeBytes > bytes.length - at) problem = 'the batch is cut off'
-      else if (batch.nextOffset > range.endOffset)
+      else if (batch.baseOffset >= range.endOffset) {
+        const endOffset = range.endOffset
+        return { bytes: bytes.subarray(0, at), endOffset, gapsBelow: endOffset }
+      } else if (batch.nextOffset > range.endOffset)
         problem = `the batch reaches to offset ${batch.nextOffset}, beyond the damage`
       else {
         const unsound = problemOf(batch, { cpu, epochs: epochs.view })
         if (unsound === null) {
           at += batch.sizeBytes
+          if (batch.baseOffset > offset) gapsBelow = batch.baseOffset
           offset = batch.nextOffset
           continue
         }
@@ -180,7 +219,7 @@ export class LogRepair {
       }
       break
     }
-    if (at > 0) return { bytes: bytes.subarray(0, at), endOffset: offset }
+    if (at > 0) return { bytes: bytes.subarray(0, at), endOffset: offset, gapsBelow }
     throw new VltavaError(
       'CORRUPT_MESSAGE',
       `Another replica has nothing for the damaged offset ${offset}: ${problem}.`,

@@ -84,7 +84,7 @@ async function copySource(end = END): Promise<RepairSource> {
   const { log } = await openTestLog(await writtenLog(), { ...OPTIONS, toleratesDamage: false })
   return async (offset) => {
     const parts = await log.read({ offset, endOffset: end, maxBytes: 100, atLeastOneBatch: true })
-    return Uint8Array.from(parts.flatMap((part) => [...part]))
+    return { bytes: Uint8Array.from(parts.flatMap((part) => [...part])), compactedBelow: 0 }
   }
 }
 
@@ -180,7 +180,7 @@ describe('a flipped bit', () => {
     expect(log.health.damagedRanges).toMatchObject([{ offset: 1, endOffset: 5 }])
     await repairAll(log, async (offset) => {
       const range = { offset, endOffset: END, maxBytes: 1, atLeastOneBatch: true }
-      return (await intact.log.read(range))[0]!
+      return { bytes: (await intact.log.read(range))[0]!, compactedBelow: 0 }
     })
     expect(await filesOf(disk)).toEqual(copy)
   })
@@ -202,7 +202,7 @@ describe('a flipped bit', () => {
     ]
     const before = await filesOf(disk)
     for (const bytes of wrong) {
-      await expect(log.repair.repair(range!, async () => bytes)).rejects.toMatchObject({
+      await expect(log.repair.repair(range!, async () => ({ bytes, compactedBelow: 0 }))).rejects.toMatchObject({
         code: 'CORRUPT_MESSAGE',
       })
     }
