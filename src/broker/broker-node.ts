@@ -137,11 +137,7 @@ export class BrokerNode {
       hosted: () => this.#registry.hosted,
       intervalMs: settings.retentionCheckIntervalMs,
     })
-    this.#cleaner = new LogCleaner({
-      environment,
-      settings: settings.cleaner,
-      hosted: () => this.#registry.hosted,
-    })
+    this.#cleaner = new LogCleaner({ environment, settings: settings.cleaner, hosted })
     this.#metadata = new MetadataFollower({
       environment,
       link: this.#link,

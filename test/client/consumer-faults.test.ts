@@ -31,6 +31,14 @@ const USER_STEPS = [
   'wait',
 ] as const
 
+const NOTHING = {
+  highWatermark: 0,
+  logStartOffset: 0,
+  batchesBytes: 0,
+  diverging: null,
+  compactedBelow: 0,
+} as const
+
 describe('consumer: faults', () => {
   it('whatever fails and whatever the user does: every record once, in order', async () => {
     await fc.assert(
@@ -53,15 +61,8 @@ describe('consumer: faults', () => {
                 cluster.moveLeader(topic, 0, (broker.id % 3) + 1)
                 return undefined
               }
-              const bounds = {
-                highWatermark: 0,
-                logStartOffset: 0,
-                batchesBytes: 0,
-                diverging: null,
-                compactedBelow: 0,
-              }
               const partitions = call.body.partitions.map(() => ({
-                ...bounds,
+                ...NOTHING,
                 error: wireError(fault as ErrorName),
               }))
               return { body: { partitions } }
