@@ -140,6 +140,8 @@ class DirectoryCheck {
 
   /** The small files beside the segments of a log. */
   async #checkSmallFilesOf({ directory, key }: LogPlace, verified: VerifiedLog): Promise<void> {
+    await this.#checkSmallFile(directory, 'compaction')
+    await this.#checkSmallFile(directory, 'damaged-ranges')
     const epochs = await this.#checkSmallFile(directory, 'leader-epochs')
     if (epochs.status === 'absent' && verified.logEndOffset > verified.logStartOffset) {
       const path = joinPath(directory, 'leader-epochs')

@@ -56,6 +56,8 @@ export async function finishSwap(
   }
   const files = segmentFiles(directory, range.baseOffset)
   await removeIndexes(fileSystem, files)
+  // Without the name `.swap` nobody knows any more what was to be replaced, so all of that is durable before.
+  await fileSystem.syncDirectory(directory)
   await fileSystem.rename(swapPath(directory, range), files.log)
   await fileSystem.syncDirectory(directory)
   return deleted

@@ -1,13 +1,23 @@
 // Compacted logs under damage, repair and retention: a gap is none of these, and what is damaged is not compacted.
 import { describe, expect, it } from 'vitest'
 import { batchSizeOf } from '../../src/record/batch-format.ts'
+import { FindingList } from '../../src/storage/findings.ts'
 import type { CompactionRun } from '../../src/storage/log-compaction.ts'
 import type { RepairSource } from '../../src/storage/log-repair.ts'
+import { verifyLog } from '../../src/storage/log-verifier.ts'
 import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
 import type { PartitionLog } from '../../src/storage/partition-log.ts'
 import { COMPACTING, compact, type Pair, produce, shown } from './compaction-fixtures.ts'
 import { sweepCrashes } from './crash-sweep.ts'
-import { LOG_PATH, openTestLog, readFile, segmentPath, type TestLogOptions, writeFile } from './fixtures.ts'
+import {
+  cpu,
+  LOG_PATH,
+  openTestLog,
+  readFile,
+  segmentPath,
+  type TestLogOptions,
+  writeFile,
+} from './fixtures.ts'
 
 const COUNT = 12
 /** Several small segments become one of these. */
@@ -214,6 +224,46 @@ describe('damage in a compacted log', () => {
     expect(outcome).toBeNull()
     expect(log.health.damagedRanges).toHaveLength(1)
     expect((await disk.list(LOG_PATH)).filter(({ name }) => /cleaned|swap/.test(name))).toEqual([])
+  })
+})
+
+describe('log verify', () => {
+  const verify = async (fileSystem: MemoryFileSystem): Promise<string[]> => {
+    const findings = new FindingList()
+    await verifyLog(
+      {
+        fileSystem,
+        cpu,
+        findings,
+        isInUse: false,
+        signal: new AbortController().signal,
+        onBatch: () => {},
+      },
+      { directory: LOG_PATH, recoveryPoint: COUNT, highWatermark: COUNT },
+    )
+    // Of indexes that are made again it warns.
+    const told = findings.kept.filter(({ severity }) => severity !== 'warning')
+    return told.map(({ severity, what }) => `${severity}: ${what}`)
+  }
+
+  it('a compacted log -> no finding; without the file that allows the gaps they are damage', async () => {
+    const disk = await compactedDisk()
+    expect(await verify(disk)).toEqual([])
+    await disk.remove(`${LOG_PATH}/compaction`)
+    expect(await verify(disk)).toContainEqual(expect.stringMatching(/^damage: .*missing/))
+  })
+
+  it('what a compaction or a repair that was cut off has left -> a note for each file', async () => {
+    const disk = await compactedDisk()
+    const stem = '00000000000000000000'
+    for (const name of [`${stem}.log.cleaned`, `${stem}-${stem}.log.swap`, `${stem}.log.repair`]) {
+      await writeFile(disk, `${LOG_PATH}/${name}`, new Uint8Array(1))
+    }
+    expect(await verify(disk)).toEqual([
+      expect.stringContaining('note: is compacted'),
+      expect.stringContaining('note: was being compacted'),
+      expect.stringContaining('note: was being repaired'),
+    ])
   })
 })
 
