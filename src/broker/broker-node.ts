@@ -26,7 +26,6 @@ import { ImageWaiters } from './image-waiters.ts'
 import { IsrProposer } from './isr-proposer.ts'
 import { ListOffsetsFlow } from './list-offsets-flow.ts'
 import { LogCare } from './log-care.ts'
-import { LogCleaner } from './log-cleaner.ts'
 import { describeCluster } from './metadata-flow.ts'
 import { MetadataFollower } from './metadata-follower.ts'
 import { MetadataHints } from './metadata-hints.ts'
@@ -35,7 +34,6 @@ import { ProduceFlow } from './produce-flow.ts'
 import { ReplicaFetchFlow } from './replica-fetch-flow.ts'
 import { ReplicaFetchers } from './replica-fetchers.ts'
 import { ReplicaReadFlow } from './replica-read-flow.ts'
-import { RetentionCheck } from './retention-check.ts'
 import { TopicAdminFlow } from './topic-admin-flow.ts'
 
 /** How often leaders look for lagging followers. */
@@ -71,10 +69,8 @@ export class BrokerNode {
   readonly #hints = new MetadataHints()
   readonly #waiters: ImageWaiters
   readonly #topics: TopicAdminFlow
-  readonly #retention: RetentionCheck
   /** Whether the run before had flushed every log when it ended. */
   readonly #wasClean: boolean
-  readonly #cleaner: LogCleaner
   readonly #running: Promise<void>[] = []
   #lagTimer: Timer | null = null
   #checkpointTimer: Timer | null = null
@@ -83,7 +79,7 @@ export class BrokerNode {
 
   constructor(options: BrokerNodeOptions) {
     this.#options = options
-    const { environment, settings, identity, directory, connectPeer } = options
+    const { environment, settings, directory, connectPeer } = options
     const brokerEpoch = (): number | null => this.#lifecycle.brokerEpoch
     this.#wasClean =
       directory.lastBrokerEpoch !== null && directory.cleanShutdownBrokerEpoch === directory.lastBrokerEpoch
@@ -112,32 +108,12 @@ export class BrokerNode {
       brokerEpoch,
       counters: this.counters,
     })
-    this.#registry = new PartitionRegistry({
-      environment,
-      directory,
-      nodeId: identity.nodeId,
-      brokerEpoch,
-      wiring: {
-        settings,
-        proposeIsr: (role, proposal) => proposer.propose(role, proposal),
-        followLeader: (partition, role) => this.#fetchers.follow(partition, role),
-        unfollowLeader: (partition) => this.#fetchers.unfollow(partition),
-        reportFlush: (partition, flushedOffset) => this.#fetchers.reportFlush(partition, flushedOffset),
-      },
-      onApplied: (before, after) => this.#applied(before, after),
-      onDamaged: () => this.#damaged(),
-    })
+    this.#registry = this.#makeRegistry(proposer)
     this.#care = new LogCare({
       ...options,
       image: () => this.#registry.applied,
       hosted: () => this.#registry.hosted,
     })
-    this.#retention = new RetentionCheck({
-      environment,
-      hosted: () => this.#registry.hosted,
-      intervalMs: settings.retentionCheckIntervalMs,
-    })
-    this.#cleaner = new LogCleaner({ environment, settings: settings.cleaner, hosted })
     this.#metadata = new MetadataFollower({
       environment,
       link: this.#link,
@@ -146,23 +122,7 @@ export class BrokerNode {
         this.#registry.apply(after)
       },
     })
-    this.#lifecycle = new BrokerLifecycle({
-      environment,
-      settings,
-      identity,
-      link: this.#link,
-      sleeper: this.#sleeper,
-      previousRun: {
-        directoryId: directory.directoryId,
-        brokerEpoch: directory.lastBrokerEpoch,
-        cleanShutdown: this.#wasClean,
-      },
-      saveBrokerEpoch: (epoch) => directory.setBrokerEpoch(epoch),
-      onRegistered: () => this.#registry.resume(),
-      appliedOffset: () => this.#registry.appliedOffset,
-      offlineLogs: () => this.#registry.offlineLogs,
-      damagedLogs: () => this.#registry.damagedLogs,
-    })
+    this.#lifecycle = this.#makeLifecycle()
   }
 
   /** The cluster as the hosted partitions know it. */
@@ -216,7 +176,6 @@ export class BrokerNode {
       this.#checkpointTimer = environment.clock.setTimer(settings.checkpointIntervalMs, checkpoint)
     }
     this.#checkpointTimer = environment.clock.setTimer(settings.checkpointIntervalMs, checkpoint)
-    this.#retention.start()
   }
 
   /** Passes the request on to the active controller; what a client's create-topic does on a broker. */
@@ -293,14 +252,53 @@ export class BrokerNode {
     this.#link.close()
     this.#waiters.close()
     this.#fetchers.stop()
-    this.#care.stop()
+    const cared = this.#care.stop()
     await Promise.all(this.#running)
-    await this.#retention.stop()
-    await this.#cleaner.stop()
+    await cared
     await this.#checkpointing
     // Before the logs close, so that the clean-shutdown marker does not stand beside older high watermarks.
     await this.#checkpoint()
     await this.#registry.close()
+  }
+
+  #makeRegistry(proposer: IsrProposer): PartitionRegistry {
+    const { environment, settings, identity, directory } = this.#options
+    return new PartitionRegistry({
+      environment,
+      directory,
+      nodeId: identity.nodeId,
+      brokerEpoch: () => this.#lifecycle.brokerEpoch,
+      wiring: {
+        settings,
+        proposeIsr: (role, proposal) => proposer.propose(role, proposal),
+        followLeader: (partition, role) => this.#fetchers.follow(partition, role),
+        unfollowLeader: (partition) => this.#fetchers.unfollow(partition),
+        reportFlush: (partition, flushedOffset) => this.#fetchers.reportFlush(partition, flushedOffset),
+      },
+      onApplied: (before, after) => this.#applied(before, after),
+      onDamaged: () => this.#damaged(),
+    })
+  }
+
+  #makeLifecycle(): BrokerLifecycle {
+    const { environment, settings, identity, directory } = this.#options
+    return new BrokerLifecycle({
+      environment,
+      settings,
+      identity,
+      link: this.#link,
+      sleeper: this.#sleeper,
+      previousRun: {
+        directoryId: directory.directoryId,
+        brokerEpoch: directory.lastBrokerEpoch,
+        cleanShutdown: this.#wasClean,
+      },
+      saveBrokerEpoch: (epoch) => directory.setBrokerEpoch(epoch),
+      onRegistered: () => this.#registry.resume(),
+      appliedOffset: () => this.#registry.appliedOffset,
+      offlineLogs: () => this.#registry.offlineLogs,
+      damagedLogs: () => this.#registry.damagedLogs,
+    })
   }
 
   async #shutDownControlled(): Promise<void> {
@@ -331,7 +329,7 @@ export class BrokerNode {
     this.#hints.publish(this.#options.identity.nodeId, { before, after })
     this.#waiters.reached(after.metadataOffset)
     if (this.#registry.damagedLogs.length > 0) this.#care.wake()
-    this.#cleaner.partitionsChanged()
+    this.#care.partitionsChanged()
     if (!this.isReady) this.#lifecycle.hurry()
   }
 

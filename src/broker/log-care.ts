@@ -1,11 +1,15 @@
 import { LogScrub } from '../storage/log-scrub.ts'
 import type { BrokerSettings } from './broker-environment.ts'
+import { LogCleaner } from './log-cleaner.ts'
 import { ReplicaRepairer, type ReplicaRepairerOptions } from './replica-repairer.ts'
+import { RetentionCheck } from './retention-check.ts'
 
-/** Looks for damage in the logs of this broker, and repairs what is found. */
+/** What is done for the logs of this broker beside serving them: damage is found and repaired, and old records go. */
 export class LogCare {
   readonly #repairer: ReplicaRepairer
   readonly #scrub: LogScrub
+  readonly #retention: RetentionCheck
+  readonly #cleaner: LogCleaner
 
   constructor(options: ReplicaRepairerOptions & { readonly settings: BrokerSettings }) {
     const { environment, settings, hosted } = options
@@ -15,10 +19,17 @@ export class LogCare {
       settings: settings.scrub,
       logs: () => Array.from(hosted(), ({ log }) => log),
     })
+    this.#retention = new RetentionCheck({
+      environment,
+      hosted,
+      intervalMs: settings.retentionCheckIntervalMs,
+    })
+    this.#cleaner = new LogCleaner({ environment, settings: settings.cleaner, hosted })
   }
 
   /** Goes on until `stop`. */
   async run(): Promise<void> {
+    this.#retention.start()
     await Promise.all([this.#repairer.run(), this.#scrub.run()])
   }
 
@@ -27,8 +38,16 @@ export class LogCare {
     this.#repairer.wake()
   }
 
-  stop(): void {
+  /** To be called when the hosted partitions have changed. */
+  partitionsChanged(): void {
+    this.#cleaner.partitionsChanged()
+  }
+
+  /** Resolves when nothing works on the logs any more. */
+  async stop(): Promise<void> {
     this.#repairer.stop()
     this.#scrub.stop()
+    await this.#retention.stop()
+    await this.#cleaner.stop()
   }
 }

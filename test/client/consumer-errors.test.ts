@@ -173,7 +173,14 @@ describe('consumer: errors', () => {
     const error = wireError('CORRUPT_MESSAGE', 'offsets 0 to 3 are damaged')
     let isDamaged = true
     cluster.broker(1).onFetch = () => {
-      const partition = { error, highWatermark: 3, logStartOffset: 0, batchesBytes: 0, diverging: null }
+      const partition = {
+        error,
+        highWatermark: 3,
+        logStartOffset: 0,
+        batchesBytes: 0,
+        diverging: null,
+        compactedBelow: 0,
+      }
       return isDamaged ? { body: { partitions: [partition] } } : undefined
     }
     const options = { topic: 'orders', from: 'beginning', requestTimeoutMs: 10_000 } as const

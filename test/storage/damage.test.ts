@@ -202,7 +202,9 @@ describe('a flipped bit', () => {
     ]
     const before = await filesOf(disk)
     for (const bytes of wrong) {
-      await expect(log.repair.repair(range!, async () => ({ bytes, compactedBelow: 0 }))).rejects.toMatchObject({
+      await expect(
+        log.repair.repair(range!, async () => ({ bytes, compactedBelow: 0 })),
+      ).rejects.toMatchObject({
         code: 'CORRUPT_MESSAGE',
       })
     }
