@@ -69,6 +69,7 @@ function openDirectory(path: string): Promise<LogDirectory> {
   return LogDirectory.open({
     fileSystem: new NodeFileSystem(),
     path,
+    clock,
     process: createNodeProcess(),
     random: createNodeRandom(),
     cpu,

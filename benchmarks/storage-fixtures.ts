@@ -79,6 +79,7 @@ export function countingFileSystem(fileSystem: FileSystem = new NodeFileSystem()
     },
     list: (path) => fileSystem.list(path),
     exists: (path) => fileSystem.exists(path),
+    space: (path) => fileSystem.space(path),
     link: (path, newPath) => fileSystem.link(path, newPath),
     rename: (path, newPath) => fileSystem.rename(path, newPath),
     remove: (path) => fileSystem.remove(path),

@@ -23,6 +23,7 @@ const HEARTBEAT = {
   wantUnfenced: true,
   wantShutdown: false,
   offlineLogs: [],
+  damagedLogs: [],
 }
 
 async function cluster3(): Promise<ControllerCluster> {

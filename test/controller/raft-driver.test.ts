@@ -268,7 +268,7 @@ describe('the Raft driver', () => {
       await setImmediate()
       expect([store.begun.length, sent, process.failures]).toEqual([1, [], []])
       await pass(clock, 500)
-      expect(store.begun[1]).toEqual({ hardState: { term: 6, votedFor: null }, entries })
+      expect(store.begun[1]).toEqual({ hardState: { term: 6, votedFor: null }, snapshot: null, entries })
       await store.fail(Object.assign(new Error(code), { code }))
       await pass(clock, 500)
       expect(store.begun[2]).toEqual(store.begun[1])

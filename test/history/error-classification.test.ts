@@ -59,6 +59,13 @@ const DEFINITE: readonly ErrorName[] = [
   'BUFFER_FULL',
   'CLOSED',
   'INVALID_ARGUMENT',
+  'DISK_FULL',
+  'ELECTION_NOT_NEEDED',
+  'ELIGIBLE_LEADERS_NOT_AVAILABLE',
+  'PREFERRED_LEADER_NOT_AVAILABLE',
+  'LOG_TRUNCATED',
+  'POSITION_OUT_OF_RANGE',
+  'SNAPSHOT_NOT_FOUND',
 ]
 
 describe('errors as outcomes', () => {

@@ -161,12 +161,13 @@ describe('a full disk', () => {
 })
 
 describe('a slow disk', () => {
-  it('STO-18: every fsync of a leader takes 10 s -> its session lasts, reads are answered, the others are not slower', async () => {
+  it('STO-18: the fsyncs of a leader take minutes -> its session lasts, reads are answered, the others are not slower', async () => {
     const cluster = await running({ seed: 4, nodes: 3, minIsr: 1 })
     const { virtual, wait } = cluster
     await wait(send(cluster, 'a'))
     const leader = leaderOf(cluster)
-    leader.disk.faults = { ...HEALTHY_DISK, slowness: 10_000 }
+    // How long each takes is drawn; this much longer than a run, whatever the draw.
+    leader.disk.faults = { ...HEALTHY_DISK, slowness: 10_000_000 }
     let isSent = false
     const sending = send(cluster, 'b').then(() => {
       isSent = true
@@ -180,8 +181,10 @@ describe('a slow disk', () => {
     expect(virtual.kernel.nowMs - startMs).toBeLessThan(2_000)
     expect(leader.isReady).toBe(true)
     expect(leader.server!.broker!.brokerEpoch).toBe(epoch)
-    await wait(sending, 120_000)
     leader.disk.faults = HEALTHY_DISK
+    leader.kill()
+    leader.start()
+    await wait(sending, 120_000)
     await virtual.untilAllReady()
     expect(virtual.failures).toEqual([])
   })

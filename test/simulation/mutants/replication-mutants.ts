@@ -60,9 +60,9 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     item: 'REP-01',
     edit: {
       file: 'src/broker/partition-registry.ts',
-      text: 'const highWatermark = Math.min(directory.highWatermark(target) ?? 0, log.logEndOffset)',
-      replacement: `const highWatermark = Math.min(directory.highWatermark(target) ?? 0, log.logEndOffset)
-      await log.truncateTo(Math.max(highWatermark, log.logStartOffset))`,
+      text: 'const stored = Math.min(directory.highWatermark(target) ?? 0, log.logEndOffset)',
+      replacement: `const stored = Math.min(directory.highWatermark(target) ?? 0, log.logEndOffset)
+      await log.truncateTo(Math.max(stored, log.logStartOffset))`,
     },
     killer: { kind: 'simulation', expected: DATA_LOSS },
   },
