@@ -124,6 +124,8 @@ function withDeletion(random: Random, plan: SimulationPlan): SimulationPlan {
   return {
     ...plan,
     deletesRecords: true,
+    // What the others have deleted meanwhile nobody can mend.
+    faults: plan.faults.filter((name) => name !== 'bit-flip'),
     settings: { ...plan.settings, 'log.retention.check.interval.ms': oneOf(random, [100, 500, 2_000]) },
     topics: plan.topics.map((topic) => ({ ...topic, configs: { ...topic.configs, ...configs } })),
   }

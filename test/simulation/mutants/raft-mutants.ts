@@ -44,10 +44,10 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     },
     killer: {
       kind: 'tests',
-      files: ['test/raft/simulation.test.ts', 'test/raft/step-leader.test.ts'],
-      expected: /random faults/,
+      files: ['test/raft/step-leader.test.ts'],
+      expected: /RAFT-03/,
       reason:
-        'it takes leaders that fail one after the other in the middle of their first entries; a simulation of the quorum alone does nothing else',
+        'it takes leaders that fail one after the other in the middle of their first entries; the fixed runs of the simulation of the quorum alone found it until snapshots changed their draws',
     },
   },
   {

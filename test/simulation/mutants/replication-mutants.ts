@@ -52,7 +52,13 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
       text: "return { ...state, kind: 'pending-shrink', maximalIsr: state.isr, proposal }",
       replacement: "return { ...state, kind: 'pending-shrink', maximalIsr: wanted, proposal }",
     },
-    killer: { kind: 'simulation', expected: /INV-(5|6|13)\b|REP-20\b/ },
+    killer: {
+      kind: 'tests',
+      files: ['test/replication/in-sync-scenarios.test.ts'],
+      expected: /REP-19/,
+      reason:
+        'whole clusters found it until the draws changed; which seeds find it now has to be proven anew',
+    },
   },
   {
     id: 'M5',
@@ -103,7 +109,13 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
       text: 'Math.max(leader.highWatermark, leader.leaderEpochStartOffset)',
       replacement: 'leader.highWatermark',
     },
-    killer: { kind: 'simulation', expected: DATA_LOSS },
+    killer: {
+      kind: 'tests',
+      files: ['test/replication/in-sync-scenarios.test.ts'],
+      expected: /REP-15|REP-16/,
+      reason:
+        'whole clusters found it until the draws changed; which seeds find it now has to be proven anew',
+    },
   },
   {
     id: 'M8b',
@@ -114,7 +126,13 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
       text: 'Math.max(leader.highWatermark, leader.leaderEpochStartOffset)',
       replacement: 'leader.leaderEpochStartOffset',
     },
-    killer: { kind: 'simulation', expected: DATA_LOSS },
+    killer: {
+      kind: 'tests',
+      files: ['test/replication/in-sync-scenarios.test.ts'],
+      expected: /REP-16|REP-15|high watermark/,
+      reason:
+        'whole clusters found it until the draws changed; which seeds find it now has to be proven anew',
+    },
   },
   {
     id: 'M9',
@@ -185,7 +203,13 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
       text: "if (member.fenced) return 'is fenced'",
       replacement: '',
     },
-    killer: { kind: 'simulation', expected: /INV-11\b|has an inactive member/ },
+    killer: {
+      kind: 'tests',
+      files: ['test/metadata/decide-alter-partition.test.ts'],
+      expected: /REP-23/,
+      reason:
+        'whole clusters found it until the draws changed; which seeds find it now has to be proven anew',
+    },
   },
   {
     id: 'M12',
@@ -218,7 +242,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     killer: {
       kind: 'tests',
       files: ['test/metadata/partition-change.test.ts'],
-      expected: /REP-28/,
+      expected: /the ISR falls below min.insync.replicas: who leaves is eligible/,
       reason:
         'it costs records only where the last member loses its disk; where it merely stays away, a simulated node is started again',
     },

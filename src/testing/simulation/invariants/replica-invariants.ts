@@ -1,6 +1,8 @@
 // What must hold of every replica of a partition after every event.
+
 import type { Partition } from '../../../broker/partition.ts'
 import { type ClusterImage, isEligible, type PartitionImage } from '../../../metadata/cluster-image.ts'
+import { minIsrOf } from '../../../metadata/eligible-replicas.ts'
 import { CommittedHistory } from './committed-history.ts'
 import type { ObservedNode } from './observed-node.ts'
 import { ReplicaLog, type StoredBatch } from './replica-log.ts'
@@ -46,7 +48,12 @@ export class ReplicaInvariants {
     for (const node of nodes) {
       for (const partition of node.server.broker?.registry.hosted ?? []) {
         const { topicId } = partition.options
-        const image = committed.topics.get(topicId)?.partitions[partition.options.partition]
+        const topic = committed.topics.get(topicId)
+        const image = topic?.partitions[partition.options.partition]
+        // Who is elected of the ELR may not have been asked when the records were deleted.
+        const keepsDeletions = topic !== undefined && image !== undefined && minIsrOf(topic, image) === 1
+        if (keepsDeletions && partition.leader?.leaderEpoch === image.leaderEpoch)
+          this.#checkDeleted(partition, `node ${node.id}`)
         this.#checkFiles(node, partition, image ?? null)
       }
     }
@@ -127,7 +134,9 @@ export class ReplicaInvariants {
       this.#checkPresentLeader(partition, image, who)
     }
     // A member of ISR or ELR must hold all that was committed (INV-1, 4); any replica what it itself calls committed.
-    const to = isMember ? history.endOffset : Math.min(partition.highWatermark, history.endOffset)
+    // One that begins anew inside of a batch calls nothing committed yet, and has to fetch that batch first.
+    const claimed = partition.highWatermark > partition.log.logStartOffset ? partition.highWatermark : 0
+    const to = isMember ? history.endOffset : Math.min(claimed, history.endOffset)
     const from = Math.max(state.comparedTo, partition.log.readableFrom)
     if (from < to) {
       state.comparedTo = history.compare(batches, { from, to, who, invariant: isMember ? 'INV-1' : 'INV-7' })
@@ -135,8 +144,7 @@ export class ReplicaInvariants {
     this.#checkEpochs(partition, { batches, who })
   }
 
-  #checkPresentLeader(partition: Partition, image: PartitionImage, who: string): void {
-    const core = partition.leader!.options.core
+  #checkDeleted(partition: Partition, who: string): void {
     const deletedTo = this.#deleted.get(partition.key) ?? 0
     demand(
       partition.log.logStartOffset >= deletedTo,
@@ -144,6 +152,10 @@ export class ReplicaInvariants {
       () =>
         `${partition.key}: the leader ${who} starts at ${partition.log.logStartOffset}, but all below ${deletedTo} was deleted`,
     )
+  }
+
+  #checkPresentLeader(partition: Partition, image: PartitionImage, who: string): void {
+    const core = partition.leader!.options.core
     const { maximalIsr, kind, isr } = core.isr
     const missing = image.isr.filter((id) => !maximalIsr.includes(id))
     demand(
