@@ -12,13 +12,6 @@ const LEAKED_TIMEOUT =
 
 export const CANARIES: readonly Mutant[] = [
   {
-    id: 'M34',
-    name: 'election timeouts come from Math.random',
-    item: 'SIM-4',
-    edit: { file: 'src/raft/raft-state.ts', text: ELECTION_TIMEOUT, replacement: LEAKED_TIMEOUT },
-    killer: { kind: 'simulation', expected: DIFFERENT, rule: 'twice' },
-  },
-  {
     id: 'S1',
     name: 'the same, with Math.random taken away',
     item: 'SIM-5',
