@@ -11,6 +11,8 @@ export interface SimulatedClockOptions {
   readonly rate?: number
   /** By how much its wall clock is ahead at the start, in milliseconds. Default 0. */
   readonly wallAheadMs?: number
+  /** Called before each callback: only then does anything of the process change. */
+  readonly onCall?: () => void
 }
 
 interface HeldCall {
@@ -25,6 +27,7 @@ interface HeldCall {
 export class SimulatedClock implements Clock {
   readonly #kernel: SimulationKernel
   readonly #rate: number
+  readonly #onCall: (() => void) | undefined
   #wallAheadMs: number
   #state: 'running' | 'paused' | 'halted' = 'running'
   #held: HeldCall[] = []
@@ -33,6 +36,7 @@ export class SimulatedClock implements Clock {
   constructor(options: SimulatedClockOptions) {
     this.#kernel = options.kernel
     this.#rate = options.rate ?? 1
+    this.#onCall = options.onCall
     this.#wallAheadMs = options.wallAheadMs ?? 0
   }
 
@@ -100,8 +104,12 @@ export class SimulatedClock implements Clock {
     const call = (): void => {
       this.#pending.delete(event)
       if (isCancelled || this.#state === 'halted') return
-      if (this.#state === 'paused') this.#held.push({ call, order })
-      else callback()
+      if (this.#state === 'paused') {
+        this.#held.push({ call, order })
+        return
+      }
+      this.#onCall?.()
+      callback()
     }
     const event: SimulatedEvent = this.#kernel.schedule(atMs, call, order)
     this.#pending.add(event)

@@ -54,6 +54,9 @@ export class SimulatedCluster {
   readonly nodes: readonly SimulatedNode[]
   readonly clients: SimulatedClient[] = []
   readonly #options: SimulatedClusterOptions
+  readonly #called = new Set<NodeId>()
+  /** Whether the present event came to somebody, node or client, and did nothing else. */
+  #isCall = false
 
   constructor(options: SimulatedClusterOptions) {
     this.#options = options
@@ -85,11 +88,25 @@ export class SimulatedCluster {
     return observed
   }
 
+  /**
+   * The nodes in which anything may have changed since this was last asked, when it is asked after every event: those that
+   * were called into. null where it cannot be told, as what the nemesis does concerns any of them.
+   */
+  takeChanged(): ReadonlySet<NodeId> | null {
+    const changed = this.#isCall ? new Set(this.#called) : null
+    this.#isCall = false
+    this.#called.clear()
+    return changed
+  }
+
   /** @throws VltavaError INVALID_ARGUMENT that names the option */
   client(of: SimulatedClientOptions = {}): SimulatedClient {
     const { kernel, network, streams } = this.#options
     const number = this.clients.length + 1
-    const { name = `client-${number}`, clock = new SimulatedClock({ kernel }) } = of
+    const {
+      name = `client-${number}`,
+      clock = new SimulatedClock({ kernel, onCall: () => this.#onCall(null) }),
+    } = of
     const counted = new CountedClock(clock)
     const { bootstrap, settings, log } = resolveEntryOptions({ ...of.options, bootstrap: this.bootstrap })
     const client = new Client({
@@ -139,7 +156,13 @@ export class SimulatedCluster {
       onFailure,
       onLoggedError,
       onLogEvent,
+      onCall: () => this.#onCall(id),
     })
+  }
+
+  #onCall(id: NodeId | null): void {
+    this.#isCall = true
+    if (id !== null) this.#called.add(id)
   }
 
   #configOf(id: NodeId): SimulatedNodeOptions['config'] {

@@ -16,6 +16,9 @@ import { TraceLog } from './trace-log.ts'
 
 const SECRET_BYTES = 32
 
+/** How the clock of a node goes. */
+type ClockSettings = Pick<SimulatedClockOptions, 'rate' | 'wallAheadMs'>
+
 /** The network as a node uses and leaves it. */
 export interface NodeNetwork {
   endpoint(of: { readonly name: string; readonly clock: SimulatedClock }): Transport & ListenerFactory
@@ -40,6 +43,8 @@ export interface SimulatedNodeOptions {
   }) => void
   readonly onLoggedError: (node: NodeId, text: string) => void
   readonly onLogEvent: (event: string) => void
+  /** Something is about to call into the node. */
+  readonly onCall?: () => void
 }
 
 /** One run of the process of a node. */
@@ -62,7 +67,7 @@ export class SimulatedNode {
   readonly #machine = new MemoryMachine()
   #runs = 0
   #run: NodeRun | null = null
-  #clockSettings: Omit<SimulatedClockOptions, 'kernel'> = {}
+  #clockSettings: ClockSettings = {}
 
   constructor(options: SimulatedNodeOptions) {
     this.#options = options
@@ -86,16 +91,20 @@ export class SimulatedNode {
   }
 
   /** How the clock goes, from the next start on. */
-  set clockSettings(settings: Omit<SimulatedClockOptions, 'kernel'>) {
+  set clockSettings(settings: ClockSettings) {
     this.#clockSettings = settings
   }
 
   /** Starts the process; what comes of it shows in `run`. Does nothing for a node that runs. */
   start(): void {
     if (this.#run !== null) return
-    const { kernel, streams, network, onTrace, onLoggedError, onLogEvent, id } = this.#options
+    const { kernel, streams, network, onTrace, onLoggedError, onLogEvent, onCall, id } = this.#options
     const number = ++this.#runs
-    const clock = new SimulatedClock({ kernel, ...this.#clockSettings })
+    const clock = new SimulatedClock({
+      kernel,
+      ...this.#clockSettings,
+      ...(onCall === undefined ? {} : { onCall }),
+    })
     const counted = new CountedClock(clock)
     const process = new MemoryProcess({
       machine: this.#machine,

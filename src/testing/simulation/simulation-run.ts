@@ -14,6 +14,7 @@ import { BitFlips } from './bit-flips.ts'
 import { ClusterAtRest } from './cluster-at-rest.ts'
 import { chance } from './draw.ts'
 import { ClusterInvariants } from './invariants/cluster-invariants.ts'
+import type { ObservedNode } from './invariants/observed-node.ts'
 import { Nemesis } from './nemesis.ts'
 import { RandomStreams } from './random-streams.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
@@ -229,9 +230,16 @@ class SimulationRun {
       throw new Error(errors.map(({ check, message }) => `${check}: ${message}`).join('; '))
   }
 
-  #noteLogStarts(): void {
+  /** @param changed the nodes in which something may be different; null where it may be in any. */
+  #look(changed: ReadonlySet<NodeId> | null, checks: boolean): void {
+    const nodes = this.#cluster.observed()
+    if (changed?.size !== 0) this.#noteLogStarts(nodes)
+    if (checks) this.#invariants.check(nodes, changed)
+  }
+
+  #noteLogStarts(nodes: readonly ObservedNode[]): void {
     if (!this.#plan.deletesRecords) return
-    for (const { server } of this.#cluster.observed()) {
+    for (const { server } of nodes) {
       for (const { log, options } of server.broker?.registry.hosted ?? []) {
         if (log.logStartOffset === 0) continue
         const topic = server.broker!.image.topics.get(options.topicId)
@@ -384,8 +392,8 @@ class SimulationRun {
       ...(eventsMax === undefined ? {} : { eventsMax }),
       afterEvent: () => {
         if (this.#problem !== null) throw this.#problem
-        this.#noteLogStarts()
-        if (checks) this.#invariants.check(this.#cluster.observed())
+        const changed = this.#cluster.takeChanged()
+        this.#look(changed, checks)
         return isDone()
       },
     })

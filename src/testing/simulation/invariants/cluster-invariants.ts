@@ -1,5 +1,6 @@
 // The invariants of the catalogue (INV-1 to INV-25) over all nodes of a simulated cluster.
 import type { ClusterImage } from '../../../metadata/cluster-image.ts'
+import type { NodeId } from '../../../model/ids.ts'
 import { IsrInvariants } from './isr-invariants.ts'
 import { MetadataInvariants } from './metadata-invariants.ts'
 import type { ObservedNode } from './observed-node.ts'
@@ -15,11 +16,21 @@ export class ClusterInvariants {
   readonly #isr = new IsrInvariants()
   #events = 0
 
-  /** To be called after every event, when all that it set off is over. @throws InvariantViolation */
-  check(nodes: readonly ObservedNode[]): void {
-    this.#metadata.check(nodes)
-    this.#replicas.checkCheap(nodes)
+  /**
+   * To be called after every event in which a node may have changed, when all that it set off is over.
+   * @param changed the nodes in which something may be different since the last call; null: any. What follows from a change
+   *   for others, more that is committed or newer metadata, is looked at in all of them.
+   * @throws InvariantViolation
+   */
+  check(nodes: readonly ObservedNode[], changed: ReadonlySet<NodeId> | null = null): void {
+    const touched = changed === null ? nodes : nodes.filter(({ id }) => changed.has(id))
+    const { newest } = this.#metadata
+    const committed = this.#replicas.commits
+    this.#metadata.check(touched)
+    this.#replicas.checkCheap(touched)
+    const isForAll = newest !== this.#metadata.newest || committed !== this.#replicas.commits
     this.#isr.check(nodes, {
+      touched: isForAll ? nodes : touched,
       newest: this.#metadata.newest,
       committedEnd: (key) => this.#replicas.committedEnd(key),
     })

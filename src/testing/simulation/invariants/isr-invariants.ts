@@ -31,26 +31,29 @@ export class IsrInvariants {
 
   /**
    * To be called after every event.
-   * @param of `newest`: the newest committed metadata; `committedEnd`: up to where a partition was ever committed.
+   * @param of `touched`: those in which something may be different; `newest`: the newest committed metadata;
+   *   `committedEnd`: up to where a partition was ever committed.
    * @throws InvariantViolation
    */
   check(
     nodes: readonly ObservedNode[],
     of: {
+      readonly touched: readonly ObservedNode[]
       readonly newest: ClusterImage | null
       readonly committedEnd: (key: PartitionKey) => Offset
     },
   ): void {
-    const { newest } = of
+    const { newest, touched } = of
     this.#hasNoted = false
-    for (const { id, server } of nodes) {
+    for (const { id, server } of touched) {
       this.#note(`controller ${id}`, server.controller?.image)
       this.#note(`broker ${id}`, server.broker?.image)
       for (const partition of server.broker?.registry.hosted ?? []) {
         this.#holdersOf(partition.key).counted.set(id, countedOffsetOf(partition, newest))
       }
     }
-    for (const { id, server } of nodes) {
+    // A leader counted what was not committed, and only now it shows by what others have.
+    for (const { id, server } of this.#hasNoted ? nodes : touched) {
       for (const partition of server.broker?.registry.hosted ?? []) {
         if (isMember(id, partition, newest)) {
           checkMember(id, partition, { newest, committedEnd: of.committedEnd(partition.key) })

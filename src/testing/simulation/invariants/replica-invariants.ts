@@ -25,6 +25,12 @@ export class ReplicaInvariants {
   readonly #leaders = new Map<string, number>()
   /** By topic id and partition: an offset below which an acknowledged deletion has left nothing. */
   readonly #deleted = new Map<string, number>()
+  #commits = 0
+
+  /** Grows whenever more of any partition is found to be committed. */
+  get commits(): number {
+    return this.#commits
+  }
 
   /** Exclusive: everything below was committed at some time. @param key topic id and partition. */
   committedEnd(key: string): number {
@@ -94,8 +100,10 @@ export class ReplicaInvariants {
       state.ledEpoch = leader.leaderEpoch
     }
     const history = this.#historyOf(key)
-    if (highWatermark > history.endOffset)
+    if (highWatermark > history.endOffset) {
+      this.#commits++
       history.extend(state.log.read(partition.log.logEndOffset), highWatermark, `node ${node.id}`)
+    }
   }
 
   #checkLeader(node: ObservedNode, partition: Partition, leaderEpoch: number): void {
