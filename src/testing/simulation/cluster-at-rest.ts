@@ -105,8 +105,8 @@ export class ClusterAtRest {
   /** @throws InvariantViolation where two replicas differ, or hold another number of copies than placed. */
   checkEqual(): void {
     for (const [key, replicas] of this.#replicas()) {
-      // Old records may have left one log and not yet another.
-      const from = Math.max(...replicas.map(({ partition }) => partition.log.logStartOffset))
+      // Old records may have left one log and not yet another; one that is about it reads from behind them already.
+      const from = Math.max(...replicas.map(({ partition }) => partition.log.readableFrom))
       const [first, ...others] = replicas.map(({ id, partition }) => ({
         id,
         batches: this.#batchesOf(id, partition).filter(({ baseOffset }) => baseOffset >= from),

@@ -142,10 +142,12 @@ export class ReplicaInvariants {
       this.#checkPresentLeader(partition, image, who)
     }
     // A member of ISR or ELR must hold all that was committed (INV-1, 4); any replica what it itself calls committed.
-    // One that begins anew inside of a batch calls nothing committed yet, and has to fetch that batch first.
-    const claimed = partition.highWatermark > partition.log.logStartOffset ? partition.highWatermark : 0
+    // One that begins anew inside of a batch, from its start on, has nothing yet and has to fetch that batch first.
+    const { logStartOffset, readableFrom } = partition.log
+    const hasBegun = partition.highWatermark > logStartOffset && logEndOffset > readableFrom
+    const claimed = hasBegun ? partition.highWatermark : 0
     const to = isMember ? history.endOffset : Math.min(claimed, history.endOffset)
-    const from = Math.max(state.comparedTo, partition.log.readableFrom)
+    const from = Math.max(state.comparedTo, readableFrom)
     if (from < to) {
       state.comparedTo = history.compare(batches, { from, to, who, invariant: isMember ? 'INV-1' : 'INV-7' })
     }

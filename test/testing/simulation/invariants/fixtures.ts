@@ -78,6 +78,8 @@ export class ReplicaFiles {
 
 interface FakeLog {
   logStartOffset: number
+  /** Up to here old records are being removed; the log start follows. */
+  trimmingTo: number
   readonly readableFrom: number
   logEndOffset: number
   flushedOffset: number
@@ -90,8 +92,9 @@ export class FakeReplica {
   readonly options = { topicId: TOPIC_ID, partition: 0 }
   readonly log: FakeLog = {
     logStartOffset: 0,
+    trimmingTo: 0,
     get readableFrom() {
-      return this.logStartOffset
+      return Math.max(this.logStartOffset, this.trimmingTo)
     },
     logEndOffset: 0,
     flushedOffset: 0,

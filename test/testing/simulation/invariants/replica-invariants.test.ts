@@ -187,6 +187,19 @@ describe('INV-1 and INV-7: the files against what was committed', () => {
     expect([cheap(), deep({ partition: { isr: [1, 2] } })]).toEqual([null, 'INV-7'])
   })
 
+  it('INV-7: a replica that begins anew inside of a batch -> nothing to compare until it has that batch', async () => {
+    const restarted = replicaOf(3)
+    restarted.log.logStartOffset = 10
+    restarted.log.logEndOffset = 10
+    restarted.follower = { options: { core: { logEndOffset: 15 } } }
+    restarted.highWatermark = 15
+    await nodes[2].files.removeSegment(0)
+    nodes[2].files.roll(10)
+    expect([cheap(), deep({ partition: { isr: [1, 2] } })]).toEqual([null, null])
+    restarted.log.logEndOffset = 20
+    expect([cheap(), deep({ partition: { isr: [1, 2] } })]).toEqual([null, 'INV-7'])
+  })
+
   it('INV-7: the metadata does not know the partition -> what the replica itself calls committed counts', async () => {
     await setFiles(3, SOUND[0]!, other, SOUND[2]!)
     expect(cheap()).toBe(null)
