@@ -91,10 +91,16 @@ async function segmentsOf({ fileSystem }: Ports, directory: string): Promise<rea
       baseOffset,
       sizeBytes,
       offsetEntries: entriesIn(await sizeOf(fileSystem, files.offsetIndex), OFFSET_INDEX_ENTRY_BYTES),
-      timeEntries: entriesIn(await sizeOf(fileSystem, files.timeIndex), TIME_INDEX_ENTRY_BYTES),
+      timeEntries: timeEntriesIn(await sizeOf(fileSystem, files.timeIndex)),
     })
   }
   return segments
+}
+
+/** The last one is the checksum. */
+function timeEntriesIn(sizeBytes: number | null): number | null {
+  const entries = entriesIn(sizeBytes, TIME_INDEX_ENTRY_BYTES)
+  return entries === null ? null : Math.max(0, entries - 1)
 }
 
 function entriesIn(sizeBytes: number | null, entryBytes: number): number | null {

@@ -4,7 +4,7 @@ import { viewOf } from '../base/bytes.ts'
 import type { Offset } from '../model/ids.ts'
 import type { ScannedBatch } from './batch-scan.ts'
 import { OFFSET_INDEX_ENTRY_BYTES } from './offset-index.ts'
-import { TIME_INDEX_ENTRY_BYTES } from './time-index.ts'
+import { checkedEntries, isTrailer, TIME_INDEX_ENTRY_BYTES } from './time-index.ts'
 
 export interface OffsetEntry {
   readonly offset: Offset
@@ -32,12 +32,13 @@ export function offsetEntriesOf(bytes: Uint8Array, baseOffset: Offset): OffsetEn
   return entries
 }
 
-/** As `offsetEntriesOf`. */
+/** As `offsetEntriesOf`; the checksum at the end is none of the entries. */
 export function timeEntriesOf(bytes: Uint8Array, baseOffset: Offset): TimeEntry[] {
   const view = viewOf(bytes)
   const entries: TimeEntry[] = []
   for (let at = 0; at + TIME_INDEX_ENTRY_BYTES <= bytes.length; at += TIME_INDEX_ENTRY_BYTES) {
     const timestampMs = view.getInt32(at) * 2 ** 32 + view.getUint32(at + 4)
+    if (isTrailer(timestampMs)) break
     entries.push({ timestampMs, offset: baseOffset + view.getUint32(at + 8) })
   }
   return entries
@@ -85,6 +86,7 @@ export class OffsetIndexCheck {
 export class TimeIndexCheck {
   readonly #entries: readonly TimeEntry[]
   readonly #partBytes: number
+  readonly #isChecked: boolean
   #next = 0
   #maxTimestampMs = -1
   #problem: IndexProblem | null = null
@@ -92,6 +94,7 @@ export class TimeIndexCheck {
   constructor(bytes: Uint8Array, baseOffset: Offset) {
     this.#entries = timeEntriesOf(bytes, baseOffset)
     this.#partBytes = bytes.length % TIME_INDEX_ENTRY_BYTES
+    this.#isChecked = bytes.length === 0 || checkedEntries(bytes) !== null
   }
 
   take(batch: ScannedBatch): void {
@@ -107,6 +110,10 @@ export class TimeIndexCheck {
     if (this.#partBytes > 0) {
       this.#next = this.#entries.length
       this.#refuse('the file ends within an entry')
+    }
+    if (!this.#isChecked) {
+      this.#next = this.#entries.length
+      this.#refuse('its checksum is missing or wrong')
     }
     return this.#problem
   }

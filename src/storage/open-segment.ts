@@ -1,5 +1,7 @@
 // A segment whose log file is open: its size and its two indexes, kept in step with what is written.
 import { assert } from '../base/assert.ts'
+import { concatBytes } from '../base/bytes.ts'
+import { crc32c } from '../base/crc32c.ts'
 import type { Offset } from '../model/ids.ts'
 import type { GapRule } from './compaction-state.ts'
 import { readSmallFile, removeIfPresent, writeFully } from './file-io.ts'
@@ -7,7 +9,7 @@ import type { FileSystem } from './file-system.ts'
 import type { GuardedFileHandle } from './guarded-file-system.ts'
 import { OFFSET_INDEX_ENTRY_BYTES, OffsetIndex, type OffsetPosition } from './offset-index.ts'
 import type { SegmentFiles } from './segment-files.ts'
-import { TIME_INDEX_ENTRY_BYTES, TimeIndex } from './time-index.ts'
+import { TIME_INDEX_ENTRY_BYTES, TimeIndex, timeIndexTrailer } from './time-index.ts'
 
 export interface OpenSegmentOptions {
   readonly fileSystem: FileSystem
@@ -45,6 +47,8 @@ export class OpenSegment {
   /** Entries that the index files hold already. */
   #offsetEntriesWritten = 0
   #timeEntriesWritten = 0
+  /** Of these; null where it has to be computed anew. */
+  #timeCrcWritten: number | null = 0
 
   constructor(options: OpenSegmentOptions) {
     this.files = options.files
@@ -98,12 +102,14 @@ export class OpenSegment {
     const offsetBytes = await readSmallFile(this.#fileSystem, this.files.offsetIndex)
     const timeBytes = await readSmallFile(this.#fileSystem, this.files.timeIndex)
     if (offsetBytes === null || timeBytes === null) return
+    const timeIndex = TimeIndex.fromBytes(timeBytes, { baseOffset, endOffset })
+    if (timeIndex === null) return
     this.#offsetIndex = OffsetIndex.fromBytes(offsetBytes, { baseOffset, sizeBytes: this.#sizeBytes })
-    this.#timeIndex = TimeIndex.fromBytes(timeBytes, { baseOffset, endOffset })
+    this.#timeIndex = timeIndex
     this.#indexedPosition = this.#offsetIndex.last.position
     this.#maxTimestampMs = this.#timeIndex.last?.timestampMs ?? -1
     this.#offsetEntriesWritten = this.#offsetIndex.count
-    this.#timeEntriesWritten = this.#timeIndex.count
+    this.#keepTimeEntries(this.#timeIndex.count)
   }
 
   /**
@@ -117,7 +123,7 @@ export class OpenSegment {
     this.#indexedPosition = last.position
     this.#maxTimestampMs = this.#timeIndex.last?.timestampMs ?? -1
     this.#offsetEntriesWritten = Math.min(this.#offsetEntriesWritten, this.#offsetIndex.count)
-    this.#timeEntriesWritten = Math.min(this.#timeEntriesWritten, this.#timeIndex.count)
+    this.#keepTimeEntries(Math.min(this.#timeEntriesWritten, this.#timeIndex.count))
     return last
   }
 
@@ -142,19 +148,32 @@ export class OpenSegment {
   /** Adds the new entries to the index files. They are not synced: whoever opens them checks them. */
   async writeIndexes(): Promise<void> {
     const offsetEntries = this.#offsetIndex.count
-    const timeEntries = this.#timeIndex.count
     await this.#write(
       this.files.offsetIndex,
       this.#offsetIndex.toBytes(this.#offsetEntriesWritten),
       this.#offsetEntriesWritten * OFFSET_INDEX_ENTRY_BYTES,
     )
-    await this.#write(
-      this.files.timeIndex,
-      this.#timeIndex.toBytes(this.#timeEntriesWritten),
-      this.#timeEntriesWritten * TIME_INDEX_ENTRY_BYTES,
-    )
     this.#offsetEntriesWritten = offsetEntries
-    this.#timeEntriesWritten = timeEntries
+    await this.#writeTimeIndex()
+  }
+
+  async #writeTimeIndex(): Promise<void> {
+    const written = this.#timeEntriesWritten
+    const count = this.#timeIndex.count
+    if (count === written) return
+    const added = this.#timeIndex.toBytes(written)
+    const crc =
+      this.#timeCrcWritten === null ? crc32c(this.#timeIndex.toBytes(0)) : crc32c(added, this.#timeCrcWritten)
+    const bytes = concatBytes([added, timeIndexTrailer(crc)])
+    await this.#write(this.files.timeIndex, bytes, written * TIME_INDEX_ENTRY_BYTES)
+    this.#timeEntriesWritten = count
+    this.#timeCrcWritten = crc
+  }
+
+  /** So many entries of the time index are in its file, or will be once the rest is cut off. */
+  #keepTimeEntries(count: number): void {
+    if (count !== this.#timeEntriesWritten) this.#timeCrcWritten = count === 0 ? 0 : null
+    this.#timeEntriesWritten = count
   }
 
   /** Completes the index files, now that nothing more will be appended. */
@@ -162,7 +181,7 @@ export class OpenSegment {
     if (endOffset > this.baseOffset) {
       this.#timeIndex.seal({ timestampMs: this.#maxTimestampMs, offset: endOffset })
       // Sealing may have changed an entry that the file holds.
-      this.#timeEntriesWritten = 0
+      this.#keepTimeEntries(0)
     }
     await this.writeIndexes()
   }
@@ -174,7 +193,7 @@ export class OpenSegment {
 
   async removeIndexFiles(): Promise<void> {
     this.#offsetEntriesWritten = 0
-    this.#timeEntriesWritten = 0
+    this.#keepTimeEntries(0)
     await removeIfPresent(this.#fileSystem, this.files.offsetIndex)
     await removeIfPresent(this.#fileSystem, this.files.timeIndex)
   }

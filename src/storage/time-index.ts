@@ -4,7 +4,12 @@
 //
 // An entry says: no batch below this offset has a record later than this time. Times ascend although those of records
 // need not, because each entry holds the largest time so far. Like the offset index it is a hint and can be made again.
+// But while the log itself shows where the offset index is wrong, a wrong time would hide records from a lookup, and delete
+// them too early; so in the file a last entry follows, of a time that no record has, with a checksum in place of the offset:
+//
+//   i64 -2 | u32 CRC-32C of all entries before
 import { viewOf } from '../base/bytes.ts'
+import { crc32c } from '../base/crc32c.ts'
 import type { Offset } from '../model/ids.ts'
 
 export const TIME_INDEX_ENTRY_BYTES = 12
@@ -25,8 +30,13 @@ export class TimeIndex {
     this.#baseOffset = baseOffset
   }
 
-  /** Reads what the file holds up to the first entry that cannot be right: entries ascend and stay below the end. */
-  static fromBytes(bytes: Uint8Array, segment: { baseOffset: Offset; endOffset: Offset }): TimeIndex {
+  /**
+   * Reads what the file holds up to the first entry that cannot be right: entries ascend and stay below the end.
+   * @returns null where the checksum is missing or wrong: the index has to be made again.
+   */
+  static fromBytes(file: Uint8Array, segment: { baseOffset: Offset; endOffset: Offset }): TimeIndex | null {
+    const bytes = checkedEntries(file)
+    if (bytes === null) return null
     const index = new TimeIndex(segment.baseOffset)
     const view = viewOf(bytes)
     let before: TimeIndexEntry = { timestampMs: BEFORE_ALL_MS, offset: segment.baseOffset }
@@ -97,4 +107,28 @@ export class TimeIndex {
     }
     return bytes
   }
+}
+
+/** The last entry of a file whose other entries have this checksum. */
+export function timeIndexTrailer(crc: number): Uint8Array {
+  const bytes = new Uint8Array(TIME_INDEX_ENTRY_BYTES)
+  const view = viewOf(bytes)
+  view.setInt32(0, -1)
+  view.setInt32(4, BEFORE_ALL_MS)
+  view.setUint32(8, crc)
+  return bytes
+}
+
+/** Whether an entry with this time is the last one, which holds the checksum. */
+export function isTrailer(timestampMs: number): boolean {
+  return timestampMs === BEFORE_ALL_MS
+}
+
+/** The entries of a file as bytes, without the checksum behind them; null where that is missing or wrong. */
+export function checkedEntries(file: Uint8Array): Uint8Array | null {
+  const end = file.length - TIME_INDEX_ENTRY_BYTES
+  if (end < 0 || file.length % TIME_INDEX_ENTRY_BYTES !== 0) return null
+  const entries = file.subarray(0, end)
+  const trailer = timeIndexTrailer(crc32c(entries))
+  return trailer.every((byte, i) => byte === file[end + i]) ? entries : null
 }

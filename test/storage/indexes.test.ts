@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { concatBytes } from '../../src/base/bytes.ts'
+import { crc32c } from '../../src/base/crc32c.ts'
 import { OffsetIndex } from '../../src/storage/offset-index.ts'
 import { baseOffsetOfLogFile, segmentFiles } from '../../src/storage/segment-files.ts'
-import { TimeIndex } from '../../src/storage/time-index.ts'
+import { TimeIndex, timeIndexTrailer } from '../../src/storage/time-index.ts'
 
 const BASE = 5_000_000_000
 
@@ -136,10 +138,13 @@ describe('time index', () => {
     const bytes = index.toBytes(0)
     expect(bytes).toHaveLength(24)
     expect(new DataView(bytes.buffer).getBigInt64(12)).toBe(1_767_225_600_123n)
-    const read = TimeIndex.fromBytes(bytes, { baseOffset: BASE, endOffset: BASE + 10 })
-    expect(read.count).toBe(2)
-    expect(read.toBytes(0)).toEqual(bytes)
-    expect(TimeIndex.fromBytes(bytes, { baseOffset: BASE, endOffset: BASE + 9 }).count).toBe(1)
+    const file = concatBytes([bytes, timeIndexTrailer(crc32c(bytes))])
+    const read = TimeIndex.fromBytes(file, { baseOffset: BASE, endOffset: BASE + 10 })
+    expect(read?.count).toBe(2)
+    expect(read?.toBytes(0)).toEqual(bytes)
+    expect(TimeIndex.fromBytes(file, { baseOffset: BASE, endOffset: BASE + 9 })?.count).toBe(1)
+    for (const wrong of [bytes, file.subarray(0, -1), file.subarray(12), new Uint8Array(0)])
+      expect(TimeIndex.fromBytes(wrong, { baseOffset: BASE, endOffset: BASE + 10 })).toBe(null)
   })
 
   it('truncate -> entries about what is gone go too', () => {

@@ -324,6 +324,20 @@ describe('recovery: damage', () => {
   })
 })
 
+type Lie = (bytes: Uint8Array, entryBytes: number) => Uint8Array | null
+
+/** Index entries whose last field, a position or an offset, is another one. */
+function shifted(
+  bytes: Uint8Array,
+  { entryBytes, by }: { readonly entryBytes: number; readonly by: number },
+): Uint8Array {
+  const copy = bytes.slice()
+  const view = new DataView(copy.buffer)
+  for (let end = entryBytes; end <= copy.length; end += entryBytes)
+    view.setUint32(end - 4, Math.max(0, view.getUint32(end - 4) + by))
+  return copy
+}
+
 describe('recovery: indexes', () => {
   async function logWithIndexes(): Promise<MemoryFileSystem> {
     const disk = new MemoryFileSystem()
@@ -335,28 +349,30 @@ describe('recovery: indexes', () => {
     return disk
   }
 
-  const lies: readonly [string, (bytes: Uint8Array) => Uint8Array | null][] = [
+  const lies: readonly [string, Lie][] = [
     ['missing', () => null],
     ['cut off', (bytes) => bytes.subarray(0, bytes.length - 3)],
     ['empty', () => new Uint8Array(0)],
+    ['without its last entry', (bytes, entryBytes) => bytes.subarray(0, bytes.length - entryBytes)],
     ['zeros', (bytes) => new Uint8Array(bytes.length)],
     ['random', (bytes) => bytes.map((_, i) => (i * 73 + 11) % 256)],
-    [
-      'plausible lies',
-      (bytes) => {
-        const copy = bytes.slice()
-        const view = new DataView(copy.buffer)
-        for (let at = 0; at < copy.length; at += 8) view.setUint32(at + 4, view.getUint32(at + 4) - 1)
-        return copy
-      },
-    ],
+    ['plausible lies, too low', (bytes, entryBytes) => shifted(bytes, { entryBytes, by: -1 })],
+    ['plausible lies, too high', (bytes, entryBytes) => shifted(bytes, { entryBytes, by: 3 })],
   ]
 
-  it.each(lies)('an offset index that is %s -> reads are right all the same', async (_name, lie) => {
+  it.each(lies)('STO-09: an offset index that is %s -> reads are right all the same', async (_name, lie) => {
+    await expectRightReads('index', lie)
+  })
+
+  it.each(lies)('STO-09: a time index that is %s -> reads are right all the same', async (_name, lie) => {
+    await expectRightReads('timeindex', lie)
+  })
+
+  async function expectRightReads(kind: 'index' | 'timeindex', lie: Lie): Promise<void> {
     for (const recoveryPoint of [0, 13, 20]) {
       const disk = await logWithIndexes()
-      const path = segmentPath(0, 'index')
-      const wrong = lie(await readFile(disk, path))
+      const path = segmentPath(0, kind)
+      const wrong = lie(await readFile(disk, path), kind === 'index' ? 8 : 12)
       if (wrong === null) await disk.remove(path)
       else await writeFile(disk, path, wrong)
       const { log } = await openTestLog(disk, { recoveryPoint, tailCacheBytes: 0 })
@@ -365,13 +381,16 @@ describe('recovery: indexes', () => {
         expect(parts).toHaveLength(1)
         expect(new DataView(parts[0]!.buffer, parts[0]!.byteOffset).getBigInt64(0)).toBe(BigInt(offset))
         expect(parts[0]!.length).toBe(batchSizeOf(parts[0]!, 0))
+        const timestampMs = 1000 + offset
+        const found = await log.offsetForTimestamp({ timestampMs, endOffset: 20 })
+        expect({ kind, recoveryPoint, found }).toEqual({
+          kind,
+          recoveryPoint,
+          found: { offset, timestampMs },
+        })
       }
-      expect(await log.offsetForTimestamp({ timestampMs: 1013, endOffset: 20 })).toEqual({
-        offset: 13,
-        timestampMs: 1013,
-      })
     }
-  })
+  }
 })
 
 describe('recovery: index files after a lost tail', () => {
@@ -405,7 +424,7 @@ describe('recovery: index files after a lost tail', () => {
 })
 
 describe('sealed segments: indexes', () => {
-  it('an offset index of plausible lies -> reads, times and truncations are right all the same', async () => {
+  it('STO-09: an offset index of plausible lies -> reads, times and truncations are right all the same', async () => {
     const settings = { segmentBytes: 5000 }
     const path = segmentPath(0, 'index')
     const liar = async (): Promise<PartitionLog> => {
@@ -434,6 +453,40 @@ describe('sealed segments: indexes', () => {
       expect(await textsOf(log)).toEqual(expected.slice(0, offset))
     }
     expect(await textsOf(await liar())).toEqual(expected)
+  })
+})
+
+describe('sealed segments: time indexes', () => {
+  it('STO-09: any bit of a time index flipped -> records are found by their times, and no segment seems older', async () => {
+    const settings = { segmentBytes: 2500 }
+    const disk = new MemoryFileSystem()
+    const { log } = await openTestLog(disk, { settings })
+    for (let i = 0; i < 20; i++) {
+      await log.appendAsLeader(batchOf({ text: `${i}`, paddingBytes: 150, timestampMs: 1000 + i }), 0).written
+    }
+    await log.close()
+    const path = segmentPath(0, 'timeindex')
+    const bytes = await readFile(disk, path)
+    const facts = async (of: PartitionLog): Promise<unknown> =>
+      (await of.retained.list({ sizes: true, goesOn: () => true })).map(({ baseOffset, maxTimestampMs }) => ({
+        baseOffset,
+        maxTimestampMs,
+      }))
+    const sound = await openTestLog(disk.afterKill(), { settings, recoveryPoint: 20, tailCacheBytes: 0 })
+    const expected = await facts(sound.log)
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const wrong = bytes.slice()
+      wrong[bit >> 3]! ^= 1 << (bit & 7)
+      const damaged = disk.afterKill()
+      await writeFile(damaged, path, wrong)
+      const opened = await openTestLog(damaged, { settings, recoveryPoint: 20, tailCacheBytes: 0 })
+      for (const offset of [1, 5, 8]) {
+        const timestampMs = 1000 + offset
+        const found = await opened.log.offsetForTimestamp({ timestampMs, endOffset: 20 })
+        expect({ bit, found }).toEqual({ bit, found: { offset, timestampMs } })
+      }
+      expect({ bit, facts: await facts(opened.log) }).toEqual({ bit, facts: expected })
+    }
   })
 })
 
