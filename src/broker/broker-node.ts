@@ -7,6 +7,7 @@ import { partitionKey, type TopicId } from '../model/ids.ts'
 import type { Call, Router } from '../net/router.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import { clusterMetadata } from '../protocol/cluster-metadata.ts'
+import { type alterConfigs, describeConfigs } from '../protocol/configs.ts'
 import { deleteRecords } from '../protocol/delete-records.ts'
 import type { electLeaders } from '../protocol/elect-leaders.ts'
 import { fetch } from '../protocol/fetch.ts'
@@ -19,6 +20,7 @@ import type { LogDirectory } from '../storage/log-directory.ts'
 import { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerIdentity, BrokerSettings, ConnectPeer } from './broker-environment.ts'
 import { BrokerLifecycle } from './broker-lifecycle.ts'
+import { describeTopicConfigs } from './configs-flow.ts'
 import { ControllerLink, type ControllerLinkOptions } from './controller-link.ts'
 import { DeleteRecordsFlow } from './delete-records-flow.ts'
 import { FetchFlow } from './fetch-flow.ts'
@@ -198,6 +200,12 @@ export class BrokerNode {
     return { body: await this.#topics.electLeaders(body) }
   }
 
+  async alterConfigs({
+    body,
+  }: Call<typeof alterConfigs>): Promise<{ readonly body: ResponseOf<typeof alterConfigs> }> {
+    return { body: await this.#topics.alterConfigs(body) }
+  }
+
   /** Registers the handlers of this role, but for those that a combined node shares with its controller. */
   addHandlers(router: Router): void {
     const { environment } = this.#options
@@ -216,6 +224,10 @@ export class BrokerNode {
       this.#requireReplayed()
       if (connection.identity === null) this.#hints.subscribe(connection)
       return { body: describeCluster(this.image, body, this.#link.controllerId) }
+    })
+    router.handle(describeConfigs, ({ body }) => {
+      this.#requireReplayed()
+      return { body: describeTopicConfigs(this.image, body) }
     })
     router.handle(replicaFetch, ({ connection, body }) =>
       replicaFlow.handle(body, { replicaId: connection.identity!.nodeId, connection }),

@@ -200,7 +200,7 @@ export class PartitionRegistry {
     for (const { topicId } of delta.deletedTopics) this.#deletedTopics.add(topicId)
     await this.#deleteTopics()
     const changed = new Map<PartitionKey, PartitionDelta>()
-    for (const one of [...delta.lead, ...delta.follow])
+    for (const one of [...delta.lead, ...delta.follow, ...delta.configured])
       changed.set(partitionKey(one.topic.topicId, one.after.partition), one)
     if (delta.brokers.length > 0) this.#addLed(changed, after)
     this.#addWaiting(changed, after)
@@ -313,6 +313,7 @@ export class PartitionRegistry {
     const { health } = partition.log
     if (health.isEndLost && !delta.after.isr.includes(nodeId)) await health.endLossReported()
     const config = topicConfigOf(delta.topic.configs)
+    partition.log.updateSettings(logSettingsOf(config))
     const target: PartitionTarget = {
       image: delta.after,
       brokerEpoch,

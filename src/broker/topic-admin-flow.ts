@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { MetadataOffset } from '../model/ids.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
+import { alterConfigs } from '../protocol/configs.ts'
 import { electLeaders } from '../protocol/elect-leaders.ts'
 import { createTopic, deleteTopic } from '../protocol/topics.ts'
 import type { ControllerLink } from './controller-link.ts'
@@ -40,6 +41,13 @@ export class TopicAdminFlow {
   async electLeaders(request: RequestOf<typeof electLeaders>): Promise<ResponseOf<typeof electLeaders>> {
     const deadlineMs = this.#deadlineOf(request)
     const response = await this.#options.link.request(electLeaders, request, { timeoutMs: request.timeoutMs })
+    await this.#whenApplied(response.metadataOffset, deadlineMs)
+    return response
+  }
+
+  async alterConfigs(request: RequestOf<typeof alterConfigs>): Promise<ResponseOf<typeof alterConfigs>> {
+    const deadlineMs = this.#deadlineOf(request)
+    const response = await this.#options.link.request(alterConfigs, request, { timeoutMs: request.timeoutMs })
     await this.#whenApplied(response.metadataOffset, deadlineMs)
     return response
   }

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { toVltavaError, VltavaError } from '../model/errors.ts'
 import { addChaosCommands } from './chaos.ts'
 import { addClusterCommands } from './cluster.ts'
+import { addConfigCommands } from './config.ts'
 import { addConsumeCommand } from './consume.ts'
 import { addDemoCommand } from './demo.ts'
 import { addLogCommands } from './log.ts'
@@ -30,6 +31,7 @@ function buildProgram(terminal: Terminal, setExitCode: (code: number) => void): 
   addClusterCommands(program, terminal, run)
   addTopicCommands(program, terminal, run)
   addPartitionCommands(program, terminal, run)
+  addConfigCommands(program, terminal, run)
   addProduceCommand(program, terminal, run)
   addConsumeCommand(program, terminal, run)
   addDemoCommand(program, terminal, run)

@@ -31,6 +31,13 @@ import {
 import type { ClientContext } from './client-context.ts'
 import type { PartitionOffsets, TopicSnapshot } from './cluster-calls.ts'
 import type { BrokerView, PartitionView } from './cluster-view.ts'
+import {
+  type AlterConfigsOptions,
+  type ConfigDescription,
+  describeTopicConfigs,
+  requestAlterConfigs,
+  resolveAlterConfigs,
+} from './config-calls.ts'
 import type { BrokerAddress } from './connections.ts'
 import { deleteRecordsOf } from './delete-records.ts'
 import { retryAction } from './retry.ts'
@@ -162,6 +169,32 @@ export class Admin {
       ...result,
       error: error === null ? null : errorOfWire(error),
     }))
+  }
+
+  /**
+   * Changes settings of a topic, all of those named or, when it throws, none; others stay as they are. Waits, up to 5 s, until every
+   * broker that answers has applied the change.
+   * @throws VltavaError INVALID_CONFIG, UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC, INVALID_ARGUMENT
+   */
+  async alterConfigs(options: AlterConfigsOptions): Promise<void> {
+    const { timeoutMs, ...change } = resolveAlterConfigs(options)
+    const { calls } = this.#context
+    const deadlineMs = calls.deadlineMs(timeoutMs)
+    const { metadataOffset } = await calls.ask((connection, ownTimeoutMs) => {
+      const request = { ...change, timeoutMs: Math.floor(ownTimeoutMs * BROKER_TIMEOUT_PART) }
+      return requestAlterConfigs(connection, request, ownTimeoutMs)
+    }, deadlineMs)
+    if (change.validateOnly) return
+    await this.#whenVisible({ name: change.name, isDeleted: false, metadataOffset, deadlineMs })
+  }
+
+  /**
+   * Every setting of a topic, sorted by name, defaults included.
+   * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION
+   */
+  async describeConfigs(topic: string, options: TimeoutOptions = {}): Promise<readonly ConfigDescription[]> {
+    const { calls } = this.#context
+    return describeTopicConfigs(calls, topic, calls.deadlineMs(resolveTimeoutMs(options, 'describeConfigs')))
   }
 
   /** All topics, sorted by name. */

@@ -29,6 +29,7 @@ export type {
 export type { Client } from './client.ts'
 export type { CreateClientOptions } from './client-options.ts'
 export type { BrokerView, PartitionView } from './cluster-view.ts'
+export type { AlterConfigsOptions, ConfigDescription } from './config-calls.ts'
 export type { Consumer } from './consumer.ts'
 export type { ConsumerBatch } from './consumer-batch.ts'
 export type { ConsumerHealth, PartitionHealth } from './consumer-health.ts'

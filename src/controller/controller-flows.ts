@@ -2,6 +2,7 @@
 
 import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
+import { type ConfigsAltered, decideAlterTopicConfigs } from '../metadata/decide-alter-configs.ts'
 import { type AlterPartitionAnswer, decideAlterPartition } from '../metadata/decide-alter-partition.ts'
 import { decideCreateTopic, type TopicCreated } from '../metadata/decide-create-topic.ts'
 import { decideDeleteTopic, type TopicDeleted } from '../metadata/decide-delete-topic.ts'
@@ -21,6 +22,7 @@ import type {
   fetchSnapshot,
   registerBroker,
 } from '../protocol/broker-lifecycle.ts'
+import type { alterConfigs } from '../protocol/configs.ts'
 import type { electLeaders } from '../protocol/elect-leaders.ts'
 import { wireError } from '../protocol/error-schema.ts'
 import type { raftMessage } from '../protocol/quorum.ts'
@@ -75,6 +77,13 @@ export class ControllerFlows {
         })),
       },
     }
+  }
+
+  async alterConfigs({ body: request }: Call<typeof alterConfigs>): Answer<typeof alterConfigs> {
+    const { name, changes, validateOnly, timeoutMs } = request
+    const decide: Decide<ConfigsAltered> = (context) =>
+      decideAlterTopicConfigs(context, { topic: name, changes, validateOnly })
+    return { body: await this.#runOnce(decide, timeoutMs) }
   }
 
   async registerBroker({ body, connection }: Call<typeof registerBroker>): Answer<typeof registerBroker> {

@@ -14,6 +14,7 @@ import {
   fetchSnapshot,
   registerBroker,
 } from '../protocol/broker-lifecycle.ts'
+import type { alterConfigs } from '../protocol/configs.ts'
 import type { electLeaders } from '../protocol/elect-leaders.ts'
 import { findController, quorumProbe, raftMessage } from '../protocol/quorum.ts'
 import type { createTopic, deleteTopic } from '../protocol/topics.ts'
@@ -169,6 +170,13 @@ export class ControllerNode {
     call: Call<typeof electLeaders>,
   ): Promise<{ readonly body: ResponseOf<typeof electLeaders> }> {
     return await this.#flows().electLeaders(call)
+  }
+
+  /** @throws VltavaError what decideAlterTopicConfigs throws, NOT_CONTROLLER, REQUEST_TIMED_OUT, SERVER_BUSY */
+  async alterConfigs(
+    call: Call<typeof alterConfigs>,
+  ): Promise<{ readonly body: ResponseOf<typeof alterConfigs> }> {
+    return await this.#flows().alterConfigs(call)
   }
 
   #flows(): ControllerFlows {

@@ -66,6 +66,9 @@ export function applyRecord(draft: ImageDraft, record: MetadataRecord, metadataO
         configs: new Map(record.configs.map(({ name, value }) => [name, value])),
       })
       return
+    case 'topic-configs-changed':
+      draft.setConfigs(record.topicId, new Map(record.configs.map(({ name, value }) => [name, value])))
+      return
     case 'topic-deleted': {
       const topic = draft.topic(record.topicId)
       assert(topic !== undefined, `deleted topic ${record.topicId} does not exist`)

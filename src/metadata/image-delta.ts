@@ -27,6 +27,8 @@ export interface ImageDelta {
   readonly deletedTopics: readonly TopicImage[]
   /** Every partition that is new or changed, whoever hosts it. */
   readonly changed: readonly PartitionDelta[]
+  /** Partitions hosted by this broker that are as they were, but of a topic whose settings are not. */
+  readonly configured: readonly PartitionDelta[]
   /** Brokers whose registration, URL or fencing changed. */
   readonly brokers: readonly NodeId[]
 }
@@ -49,6 +51,7 @@ export function deltaFor(brokerId: NodeId, before: ClusterImage, after: ClusterI
     stop,
     deletedTopics: deletedTopics(before, after),
     changed,
+    configured: configuredPartitions(brokerId, before, after),
     brokers: changedBrokers(before, after),
   }
 }
@@ -65,6 +68,25 @@ function changedPartitions(before: ClusterImage, after: ClusterImage): readonly 
     }
   }
   return changed
+}
+
+function configuredPartitions(
+  brokerId: NodeId,
+  before: ClusterImage,
+  after: ClusterImage,
+): readonly PartitionDelta[] {
+  if (before.topics === after.topics) return []
+  const configured: PartitionDelta[] = []
+  for (const [topicId, topic] of after.topics) {
+    const previous = before.topics.get(topicId)
+    if (previous === undefined || previous.configs === topic.configs) continue
+    for (const partition of topic.partitions) {
+      const isSame = previous.partitions[partition.partition] === partition
+      if (isSame && partition.replicas.includes(brokerId))
+        configured.push({ topic, before: partition, after: partition })
+    }
+  }
+  return configured
 }
 
 function deletedTopics(before: ClusterImage, after: ClusterImage): readonly TopicImage[] {

@@ -57,6 +57,15 @@ export class ImageDraft {
     this.#writableTopicIds().set(topic.name, topic.topicId)
   }
 
+  /** Replaces what is set for a topic. All its partitions count as touched: the settings say which states are sound. */
+  setConfigs(topicId: TopicId, configs: TopicImage['configs']): void {
+    const topic = this.topic(topicId)
+    assert(topic !== undefined, `settings of unknown topic ${topicId}`)
+    const partitions = this.#partitionsToChange(topic)
+    this.#writableTopics().set(topicId, { ...topic, configs, partitions })
+    for (const { partition } of partitions) this.#touched.get(topicId)!.add(partition)
+  }
+
   removeTopic(topic: TopicImage, metadataOffset: MetadataOffset): void {
     this.#deletedTopics ??= new Map(this.#base.deletedTopics)
     this.#deletedTopics.set(topic.topicId, metadataOffset)
@@ -78,13 +87,7 @@ export class ImageDraft {
   setPartition(topicId: TopicId, partition: PartitionImage): void {
     const topic = this.topic(topicId)
     assert(topic !== undefined, `partition of unknown topic ${topicId}`)
-    let partitions = this.#ownPartitions.get(topicId)
-    if (partitions === undefined) {
-      partitions = [...topic.partitions]
-      this.#ownPartitions.set(topicId, partitions)
-      this.#touched.set(topicId, new Set())
-      this.#writableTopics().set(topicId, { ...topic, partitions })
-    }
+    const partitions = this.#partitionsToChange(topic)
     assert(partition.partition <= partitions.length, `partition ${partition.partition} leaves a gap`)
     partitions[partition.partition] = partition
     this.#touched.get(topicId)!.add(partition.partition)
@@ -109,6 +112,18 @@ export class ImageDraft {
       topicIds: this.#topicIds ?? this.#base.topicIds,
       deletedTopics: this.#deletedTopics ?? this.#base.deletedTopics,
     }
+  }
+
+  #partitionsToChange(topic: TopicImage): PartitionImage[] {
+    const { topicId } = topic
+    let partitions = this.#ownPartitions.get(topicId)
+    if (partitions === undefined) {
+      partitions = [...topic.partitions]
+      this.#ownPartitions.set(topicId, partitions)
+      this.#touched.set(topicId, new Set())
+      this.#writableTopics().set(topicId, { ...topic, partitions })
+    }
+    return partitions
   }
 
   #writableTopics(): Map<TopicId, TopicImage> {

@@ -42,6 +42,7 @@ export const causeSchema = struct({
     'operator',
     'unclean-election',
     'preferred-leader',
+    'configs-changed',
   ]),
   /** The node that saw it. */
   observerId: nodeIdSchema,
@@ -111,6 +112,12 @@ export const metadataRecordSchema = union({
     lastKnownElr: withFallback(replicas, []),
     /** As in partition-created. Cleared by what raises flush.messages. */
     synced: withFallback(boolean(), true),
+  }),
+  /** All that is set for a topic from now on; what a change of these means for its partitions stands in the same batch. */
+  'topic-configs-changed': struct({
+    topicId: topicIdSchema,
+    configs: list(struct({ name: text(200), value: text(1_000) }), 100),
+    cause: causeSchema,
   }),
 })
 

@@ -36,6 +36,14 @@ export interface PartitionChange extends PartitionTarget {
   readonly cause: Cause
 }
 
+/** The brokers as the image has them. */
+export function brokersOf(image: ClusterImage): BrokerView {
+  return {
+    serves: (brokerId) => isServing(image.brokers.get(brokerId)),
+    mayLead: (brokerId) => isActive(image.brokers.get(brokerId)),
+  }
+}
+
 /** The brokers as the image has them, but for one. */
 export function brokersWith(
   image: ClusterImage,
@@ -124,21 +132,35 @@ export function uncleanLeader(
 const DETAIL_MAX_CHARACTERS = 300
 
 /** What of a partition a change gives anew. */
-export type PartitionState = Pick<PartitionImage, 'leader' | 'isr' | 'elr' | 'lastKnownElr'>
+export type PartitionState = Pick<PartitionImage, 'leader' | 'isr' | 'elr' | 'lastKnownElr'> &
+  Partial<Pick<PartitionImage, 'synced'>>
 
 /** The record that brings a partition into a state; null when it is in it. */
 export function recordOf(
   of: PartitionTarget & { readonly cause: Cause },
   state: PartitionState,
 ): PartitionChanged | null {
-  const { topic, partition, cause } = of
-  const { leader, isr, elr, lastKnownElr } = state
+  const { partition } = of
+  const { leader, isr, elr, lastKnownElr, synced = partition.synced } = state
   const isSame =
     leader === partition.leader &&
+    synced === partition.synced &&
     sameMembers(isr, partition.isr) &&
     sameMembers(elr, partition.elr) &&
     sameMembers(lastKnownElr, partition.lastKnownElr)
-  if (isSame) return null
+  return isSame ? null : changedTo(of, state)
+}
+
+/**
+ * The record that gives a partition a state, also the one it has: the partition epoch grows, so that no proposal of the
+ * leader counts that was made before the leader knew of the batch.
+ */
+export function changedTo(
+  of: PartitionTarget & { readonly cause: Cause },
+  state: PartitionState,
+): PartitionChanged {
+  const { topic, partition, cause } = of
+  const { leader, isr, elr, lastKnownElr, synced = partition.synced } = state
   return {
     type: 'partition-changed',
     topicId: topic.topicId,
@@ -150,7 +172,7 @@ export function recordOf(
     cause,
     elr,
     lastKnownElr,
-    synced: partition.synced,
+    synced,
   }
 }
 

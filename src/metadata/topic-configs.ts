@@ -104,7 +104,7 @@ export const TOPIC_SETTINGS = {
     min: 0,
     max: 2 ** 31 - 1,
     default: 4096,
-    doc: 'How many bytes of batches lie between two entries of the offset index; 0 indexes every batch.',
+    doc: 'How many bytes of batches lie between two entries of the offset index; 0 indexes every batch. A change counts from the next start of a broker.',
   },
   'file.delete.delay.ms': {
     type: 'integer',
@@ -243,14 +243,15 @@ export function checkTopicConfigs(
 ): ReadonlyMap<TopicSettingName, string> {
   const checked = new Map<TopicSettingName, string>()
   for (const { name, value } of configs) {
-    const known = knownName(name)
+    const known = knownTopicSetting(name)
     if (checked.has(known)) throw new VltavaError('INVALID_CONFIG', `${name} is set twice; set it once.`)
     checked.set(known, checkedValue(known, value))
   }
   return checked
 }
 
-function knownName(name: string): TopicSettingName {
+/** @throws VltavaError INVALID_CONFIG for a name that is no setting of a topic */
+export function knownTopicSetting(name: string): TopicSettingName {
   if (Object.hasOwn(TOPIC_SETTINGS, name)) return name as TopicSettingName
   throw new VltavaError(
     'INVALID_CONFIG',

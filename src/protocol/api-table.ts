@@ -3,6 +3,7 @@ import { alterPartition } from './alter-partition.ts'
 import type { AnyApi } from './api.ts'
 import { brokerHeartbeat, fetchMetadata, fetchSnapshot, registerBroker } from './broker-lifecycle.ts'
 import { clusterMetadata, metadataChanged } from './cluster-metadata.ts'
+import { alterConfigs, describeConfigs } from './configs.ts'
 import { deleteRecords } from './delete-records.ts'
 import { electLeaders } from './elect-leaders.ts'
 import { fetch } from './fetch.ts'
@@ -26,6 +27,8 @@ export const APIS: readonly AnyApi[] = [
   deleteRecords,
   authenticate,
   electLeaders,
+  alterConfigs,
+  describeConfigs,
   replicaFetch,
   flushedNote,
   highWatermarkNote,

@@ -10,6 +10,7 @@ import { registerHandshake } from '../net/handshake.ts'
 import { MemoryNetwork } from '../net/memory-transport.ts'
 import { Router } from '../net/router.ts'
 import type { Channel, Listener } from '../net/transport.ts'
+import { alterConfigs } from '../protocol/configs.ts'
 import { electLeaders } from '../protocol/elect-leaders.ts'
 import { createTopic, deleteTopic } from '../protocol/topics.ts'
 import { LogDirectory } from '../storage/log-directory.ts'
@@ -284,5 +285,6 @@ function addHandlers(router: Router, { broker, controller }: Roles): void {
     connection.identity !== null && controller !== null ? controller : (broker ?? controller)!
   router.handle(createTopic, (call) => roleFor(call.connection).createTopic(call))
   router.handle(deleteTopic, (call) => roleFor(call.connection).deleteTopic(call))
+  router.handle(alterConfigs, (call) => roleFor(call.connection).alterConfigs(call))
   router.handle(electLeaders, (call) => roleFor(call.connection).electLeaders(call))
 }

@@ -78,6 +78,8 @@ export class LogWriter {
   }
 
   set settings(settings: LogSettings) {
+    // A timer that runs is of the old flush.ms.
+    if (settings.flushMs !== this.#settings.flushMs) this.#flushTimer.stop()
     this.#settings = settings
     this.#flushIfDue()
   }

@@ -256,7 +256,7 @@ export class PartitionLog {
     return this.#exclusively(() => this.#trim.trimTo(this.#segments.floor(offset)?.baseOffset ?? 0))
   }
 
-  /** Takes effect with the next append. */
+  /** Takes effect at once, but for `indexIntervalBytes`, which does when the log is opened the next time. */
   updateSettings(settings: LogSettings): void {
     this.#writer.settings = settings
   }

@@ -96,6 +96,10 @@ const BY_PLACE: Readonly<Record<string, string>> = {
   'elect-leaders topic': 'The name of the topic.',
   'delete-topic name': 'The name of the topic to delete.',
   'topic-created configs[].name': 'The name of a topic setting.',
+  'topic-configs-changed cause': CAUSE,
+  'topic-configs-changed configs[].name': 'The name of a topic setting.',
+  'alter-configs changes[].name': 'The name of the setting.',
+  'alter-configs changes': 'The settings to change, each once. A value of null: back to the default.',
   'fetch partitions[].maxBytes':
     'Bytes of this partition at most; the first batch of the answer may be larger.',
   'replica-fetch partitions[].maxBytes':

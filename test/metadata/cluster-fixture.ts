@@ -167,8 +167,9 @@ export function violations(image: ClusterImage): readonly string[] {
       if (!elr.every((brokerId) => replicas.includes(brokerId) && !isr.includes(brokerId)))
         broken('INV-11: the ELR overlaps the ISR or leaves the replicas')
       if (isr.length >= minIsr && elr.length > 0) broken('INV-11: an ELR beside a large enough ISR')
-      if (isr.length + elr.length === 0 && lastKnownElr.length < minIsr)
-        broken('INV-12: nobody is eligible, and too few are known that were')
+      // With another min.insync.replicas those who were eligible under the old one are not known any more.
+      if (isr.length + elr.length === 0 && lastKnownElr.length === 0)
+        broken('INV-12: nobody is eligible, and nobody is known that was')
       const electable = [...isr, ...elr].filter((brokerId) => isActive(image.brokers.get(brokerId)))
       if (leader === null && electable.length > 0) broken('nobody leads although a live broker could')
     }

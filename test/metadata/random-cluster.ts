@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import type { Random } from '../../src/base/random.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { type ClusterImage, EMPTY_IMAGE, type PartitionImage } from '../../src/metadata/cluster-image.ts'
+import { decideAlterTopicConfigs } from '../../src/metadata/decide-alter-configs.ts'
 import { decideAlterPartition } from '../../src/metadata/decide-alter-partition.ts'
 import { decideCreateTopic } from '../../src/metadata/decide-create-topic.ts'
 import { decideDeleteTopic } from '../../src/metadata/decide-delete-topic.ts'
@@ -45,6 +46,12 @@ export const commands = fc.array(
       seed: fc.nat(),
     }),
     fc.record({ type: fc.constant('delete' as const), name: fc.constantFrom('a', 'b', 'c') }),
+    fc.record({
+      type: fc.constant('configure' as const),
+      topic: fc.constantFrom('a', 'b', 'c'),
+      name: fc.constantFrom('min.insync.replicas', 'flush.messages', 'unclean.leader.election.enable'),
+      value: fc.constantFrom('1', '2', '3', 'true', 'false', 'false', 'false', null),
+    }),
   ),
   { minLength: 20, maxLength: 120 },
 )
@@ -120,6 +127,10 @@ function decide(image: ClusterImage, command: Command): Decision<unknown> {
           configs: [{ name: 'flush.messages', value: command.seed % 2 === 0 ? '1' : '100' }],
         },
       )
+    case 'configure': {
+      const { topic, name, value } = command
+      return decideAlterTopicConfigs(context, { topic, changes: [{ name, value }], validateOnly: false })
+    }
     case 'delete':
       return decideDeleteTopic(context, command)
   }

@@ -271,6 +271,8 @@ describe('router', () => {
         'delete-topic': client,
         'delete-records': client,
         'elect-leaders': client,
+        'alter-configs': client,
+        'describe-configs': client,
         authenticate: client,
         'replica-fetch': peer,
         'flushed-note': peer,

@@ -370,6 +370,24 @@ describe('time and the active segment', () => {
     await log.close()
     expect(clock.pendingTimers).toBe(0)
   })
+
+  it('flush.ms is lowered -> what waits is fsynced by the new time; other settings do not begin the wait anew', async () => {
+    const clock = new ManualClock()
+    const { log } = await openTestLog(new MemoryFileSystem(), {
+      clock,
+      settings: { flushMessages: 1_000, flushMs: 1_000_000 },
+    })
+    await log.appendAsLeader(batchOf({ text: 'a' }), 1).written
+    log.updateSettings({ ...log.settings, flushMs: 500 })
+    clock.advance(499)
+    log.updateSettings({ ...log.settings, retentionMs: 7 })
+    await settled()
+    expect(log.flushedOffset).toBe(0)
+    clock.advance(1)
+    await settled()
+    expect(log.flushedOffset).toBe(1)
+    await log.close()
+  })
 })
 
 describe('what retention looks at', () => {
