@@ -76,7 +76,7 @@ export class IsrProposer {
     const { counters } = this.#options
     if (answer.kind === 'error') counters.failedIsrUpdates++
     else if (change === 'shrink') counters.isrShrinks++
-    else counters.isrExpands++
+    else if (change === 'expand') counters.isrExpands++
   }
 
   async #send(sent: readonly Waiting[]): Promise<readonly IsrAnswer[]> {
@@ -93,6 +93,7 @@ export class IsrProposer {
         isr: proposal.isr.map((member) => ({ brokerId: member.replicaId, brokerEpoch: member.brokerEpoch })),
         reason: proposal.reason.slice(0, 300),
         observedAtMs: environment.clock.wallMs(),
+        synced: proposal.change === 'sync',
       }))
       const response = await link.request(
         alterPartition,
@@ -108,6 +109,7 @@ export class IsrProposer {
           leaderEpoch: answer.leaderEpoch,
           partitionEpoch: answer.partitionEpoch,
           isr: answer.isr,
+          synced: answer.synced,
         }
       })
     } catch (thrown) {

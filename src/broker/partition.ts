@@ -143,10 +143,10 @@ export class Partition {
   #refresh(target: PartitionTarget): void {
     const role = this.leader
     if (role === null) return
-    const { leaderEpoch, partitionEpoch, isr } = target.image
+    const { leaderEpoch, partitionEpoch, isr, synced } = target.image
     role.configure(target.limits)
     role.apply(role.options.core.brokersChanged(target.brokers))
-    role.apply(role.options.core.isrCommitted({ leaderEpoch, partitionEpoch, isr }))
+    role.apply(role.options.core.isrCommitted({ leaderEpoch, partitionEpoch, isr, synced }))
   }
 
   async #endRole(): Promise<void> {
@@ -188,6 +188,7 @@ export class Partition {
       partitionEpoch: image.partitionEpoch,
       replicas: image.replicas,
       isr: image.isr,
+      synced: image.synced,
       brokers,
       minInsyncReplicas: limits.minInsyncReplicas,
       flushMessages: limits.flushMessages,

@@ -240,8 +240,9 @@ function decodeMessage(wire: unknown): Message {
 function wireAnswerOf(answer: AlterPartitionAnswer): ResponseOf<typeof alterPartition>['partitions'][number] {
   if (answer.error !== null) {
     const { code, detail } = answer.error
-    return { error: wireError(code, detail), leader: null, leaderEpoch: 0, partitionEpoch: 0, isr: [] }
+    const none = { leader: null, leaderEpoch: 0, partitionEpoch: 0, isr: [], synced: false }
+    return { error: wireError(code, detail), ...none }
   }
-  const { leader, leaderEpoch, partitionEpoch, isr } = answer.partition
-  return { error: null, leader, leaderEpoch, partitionEpoch, isr }
+  const { leader, leaderEpoch, partitionEpoch, isr, synced } = answer.partition
+  return { error: null, leader, leaderEpoch, partitionEpoch, isr, synced }
 }

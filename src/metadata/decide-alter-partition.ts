@@ -9,7 +9,8 @@ import { eligibleAfter, minIsrOf } from './eligible-replicas.ts'
 import { applyRecord } from './image-apply.ts'
 import { ImageDraft } from './image-draft.ts'
 import type { MetadataRecord } from './metadata-records.ts'
-import { type PartitionChanged, recordOf } from './partition-change.ts'
+import { type PartitionChanged, recordOf, sameMembers } from './partition-change.ts'
+import { flushMessagesOf } from './topic-configs.ts'
 
 export interface IsrMember {
   readonly brokerId: NodeId
@@ -23,6 +24,8 @@ export interface IsrProposal extends TopicPartition {
   readonly isr: readonly IsrMember[]
   readonly reason: string
   readonly observedAtMs: number
+  /** Whether every member has fsynced all that is committed, and whatever counts from now on is fsynced first. Default false. */
+  readonly synced?: boolean
 }
 
 export interface AlterPartition {
@@ -120,7 +123,11 @@ function rejectionOf({ brokers, sender, topic, partition, proposal }: Check): Re
       detail: `${what}: partition epoch ${partitionEpoch} has passed, the current one is ${partition.partitionEpoch}.`,
     }
   }
-  return isrProblem(what, partition, isr) ?? ineligibleMember(what, brokers, isr)
+  return (
+    isrProblem(what, partition, isr) ??
+    ineligibleMember(what, brokers, isr) ??
+    syncProblem(what, { topic, partition, proposal })
+  )
 }
 
 function isrProblem(what: string, partition: PartitionImage, isr: readonly IsrMember[]): Rejection | null {
@@ -150,6 +157,27 @@ function ineligibleMember(
   return null
 }
 
+/**
+ * Why it cannot be noted that all that counted is fsynced; null when it can, or was not asked for. The leader has applied the
+ * settings of this partition epoch, so it must know better.
+ */
+function syncProblem(
+  what: string,
+  of: { readonly topic: TopicImage; readonly partition: PartitionImage; readonly proposal: IsrProposal },
+): Rejection | null {
+  const { topic, partition, proposal } = of
+  if (proposal.synced !== true) return null
+  const refused = (problem: string): Rejection => ({
+    code: 'OPERATION_NOT_ATTEMPTED',
+    detail: `${what}: not noted as synced, because ${problem}.`,
+  })
+  const isr = proposal.isr.map(({ brokerId }) => brokerId)
+  if (!sameMembers(isr, partition.isr)) return refused('the ISR would change with it')
+  if (flushMessagesOf(topic.configs) > 1) return refused('flush.messages is above 1')
+  if (isr.length < minIsrOf(topic, partition)) return refused('the ISR is too small, so others are eligible')
+  return null
+}
+
 function ineligibility(member: BrokerImage | undefined, seenEpoch: BrokerEpoch): string | null {
   if (member === undefined) return 'is not registered'
   if (member.fenced) return 'is fenced'
@@ -174,7 +202,10 @@ function isrChange(
 ): PartitionChanged | null {
   const isr = proposal.isr.map(({ brokerId }) => brokerId)
   const grows = isr.some((brokerId) => !partition.isr.includes(brokerId))
-  const cause = causeOf(context, grows ? 'replica-caught-up' : 'replica-lagging', proposal.reason)
+  const synced = partition.synced || proposal.synced === true
+  const kind =
+    synced === partition.synced ? (grows ? 'replica-caught-up' : 'replica-lagging') : 'synced-again'
+  const cause = causeOf(context, kind, proposal.reason)
   // A member that is removed for its lag holds all that is committed, as long as the ISR is too small to commit more.
   const eligible = eligibleAfter(partition, { isr, minIsr: minIsrOf(topic, partition), distrusted: [] })
   return recordOf(
@@ -183,6 +214,6 @@ function isrChange(
       partition,
       cause: { ...cause, observerId: sender.brokerId, observedAtMs: proposal.observedAtMs },
     },
-    { leader: partition.leader, isr, ...eligible },
+    { leader: partition.leader, isr, synced, ...eligible },
   )
 }

@@ -43,6 +43,7 @@ export const causeSchema = struct({
     'unclean-election',
     'preferred-leader',
     'configs-changed',
+    'synced-again',
   ]),
   /** The node that saw it. */
   observerId: nodeIdSchema,
@@ -110,7 +111,7 @@ export const metadataRecordSchema = union({
     elr: withFallback(replicas, []),
     /** Who was in the ISR or the ELR since the ISR fell below min.insync.replicas, and is in neither any more. */
     lastKnownElr: withFallback(replicas, []),
-    /** As in partition-created. Cleared by what raises flush.messages. */
+    /** As in partition-created. Cleared by what raises flush.messages, set again by the leader when all is fsynced. */
     synced: withFallback(boolean(), true),
   }),
   /** All that is set for a topic from now on; what a change of these means for its partitions stands in the same batch. */

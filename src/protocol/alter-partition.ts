@@ -7,7 +7,7 @@ import {
   topicIdSchema,
 } from '../model/id-schemas.ts'
 import { PARTITIONS_PER_REQUEST_MAX, REPLICAS_MAX } from '../model/limits.ts'
-import { integer, list, nullable, struct, text } from '../schema/schema.ts'
+import { boolean, integer, list, nullable, struct, text, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 import { nodeListSchema } from './cluster-metadata.ts'
 import { errorOrNoneSchema } from './error-schema.ts'
@@ -33,6 +33,8 @@ export const alterPartition = defineApi({
         /** What the leader saw, for the cause in the metadata log. */
         reason: text(300),
         observedAtMs: integer(0, Number.MAX_SAFE_INTEGER),
+        /** Whether every member has fsynced all that is committed, and whatever counts from now on is fsynced first. */
+        synced: withFallback(boolean(), false),
       }),
       PARTITIONS_PER_REQUEST_MAX,
     ),
@@ -46,6 +48,8 @@ export const alterPartition = defineApi({
         leaderEpoch: leaderEpochSchema,
         partitionEpoch: partitionEpochSchema,
         isr: nodeListSchema,
+        /** Whether metadata has it that every record that counts is fsynced where it counts. */
+        synced: withFallback(boolean(), true),
       }),
       PARTITIONS_PER_REQUEST_MAX,
     ),
@@ -59,6 +63,7 @@ export const alterPartition = defineApi({
     'INVALID_UPDATE_VERSION',
     'INVALID_REQUEST',
     'INELIGIBLE_REPLICA',
+    'OPERATION_NOT_ATTEMPTED',
     'NEW_LEADER_ELECTED',
   ],
 })

@@ -33,6 +33,8 @@ export interface InSyncSetOptions {
   readonly leaderEpoch: LeaderEpoch
   readonly partitionEpoch: PartitionEpoch
   readonly isr: readonly NodeId[]
+  /** Whether metadata has it that every record that counts is fsynced where it counts. Default true. */
+  readonly synced?: boolean
   readonly brokers: BrokerStates
   readonly lagTimeMaxMs: number
 }
@@ -50,7 +52,9 @@ export class InSyncSet {
   readonly #followers: readonly FollowerProgress[]
   readonly #eligibility: JoinEligibility
   #state: IsrState
+  #isSynced: boolean
   #shrinkBackoffUntilMs = Number.NEGATIVE_INFINITY
+  #syncBackoffUntilMs = Number.NEGATIVE_INFINITY
 
   /** @param followers all replicas but the leader. The set reads them and tells them broker epochs and joining. */
   constructor(options: InSyncSetOptions, followers: readonly FollowerProgress[]) {
@@ -58,6 +62,7 @@ export class InSyncSet {
     this.#followers = followers
     this.#eligibility = new JoinEligibility(options.brokers)
     this.#state = committedIsr(options.partitionEpoch, options.isr)
+    this.#isSynced = options.synced ?? true
     this.#checkMembers()
     this.#tellBrokerEpochs()
   }
@@ -73,8 +78,10 @@ export class InSyncSet {
 
   /** Takes a committed state from metadata; one that is not newer, or of another leader epoch, changes nothing. */
   committed(commit: IsrCommit, nowMs: number): void {
-    if (commit.leaderEpoch === this.#options.leaderEpoch)
-      this.#become(adoptCommitted(this.#state, commit), nowMs)
+    if (commit.leaderEpoch !== this.#options.leaderEpoch) return
+    const state = adoptCommitted(this.#state, commit)
+    if (state !== this.#state) this.#isSynced = commit.synced ?? true
+    this.#become(state, nowMs)
   }
 
   /** Takes the controller's answer to a proposal. */
@@ -84,6 +91,8 @@ export class InSyncSet {
   ): AnswerOutcome {
     const { state, outcome } = adoptAnswer(this.#state, answer)
     if (outcome === 'rolled-back') this.#refused(answer.proposal, nowMs)
+    if (answer.result.kind === 'committed' && outcome === 'committed')
+      this.#isSynced = answer.result.synced ?? true
     this.#become(state, nowMs)
     return outcome
   }
@@ -141,6 +150,27 @@ export class InSyncSet {
     })
   }
 
+  /**
+   * Where records counted when they were written, proposes to note that all of them are fsynced on every member by now. To be
+   * called only while records count when they are fsynced: then it stays so.
+   * @param flushedOffset what the leader itself has fsynced, exclusive.
+   */
+  proposeSynced(leader: LeaderPosition, flushedOffset: Offset): IsrProposal | null {
+    if (this.#isSynced || this.#state.kind !== 'committed') return null
+    if (leader.nowMs < this.#syncBackoffUntilMs) return null
+    const { isr } = this.#state
+    // What earlier leaders may have committed lies below the start of this leadership.
+    const committedBelow = Math.max(leader.highWatermark, leader.leaderEpochStartOffset)
+    const hasAll = this.#followers.every(
+      ({ replicaId, countedOffset }) => !isr.includes(replicaId) || countedOffset >= committedBelow,
+    )
+    if (!hasAll || flushedOffset < committedBelow) return null
+    return this.#propose('sync', {
+      isr,
+      reason: `every member of the ISR has fsynced all below ${committedBelow}`,
+    })
+  }
+
   /** @returns null where the broker epoch of a member is not known: metadata that has it is under way. */
   #propose(
     change: IsrProposal['change'],
@@ -175,6 +205,10 @@ export class InSyncSet {
   #refused(proposal: IsrProposal, nowMs: number): void {
     if (proposal.change === 'shrink') {
       this.#shrinkBackoffUntilMs = nowMs + ISR_BACKOFF_MS
+      return
+    }
+    if (proposal.change === 'sync') {
+      this.#syncBackoffUntilMs = nowMs + ISR_BACKOFF_MS
       return
     }
     for (const { replicaId } of proposal.isr) {

@@ -18,7 +18,8 @@ export interface IsrProposal {
   /** The state on which the change builds; the controller refuses it once there is a newer one. */
   readonly partitionEpoch: PartitionEpoch
   readonly isr: readonly IsrMember[]
-  readonly change: 'expand' | 'shrink'
+  /** `sync`: the same members, of which each has fsynced all that is committed. */
+  readonly change: 'expand' | 'shrink' | 'sync'
   /** What the leader saw, for the cause in the metadata log; at most 300 characters. */
   readonly reason: string
 }
@@ -28,6 +29,8 @@ export interface IsrCommit {
   readonly leaderEpoch: LeaderEpoch
   readonly partitionEpoch: PartitionEpoch
   readonly isr: readonly NodeId[]
+  /** Whether metadata has it that every record that counts is fsynced where it counts. Default true. */
+  readonly synced?: boolean
 }
 
 /** The controller's answer, or why there is none (such as REQUEST_TIMED_OUT or CONNECTION_LOST). */
@@ -48,7 +51,7 @@ export interface CommittedIsr extends CommittedPart {
 }
 
 export interface PendingIsr extends CommittedPart {
-  readonly kind: 'pending-expand' | 'pending-shrink'
+  readonly kind: 'pending-expand' | 'pending-shrink' | 'pending-sync'
   readonly proposal: IsrProposal
 }
 
@@ -83,6 +86,12 @@ export function propose(state: IsrState, proposal: IsrProposal): PendingIsr {
         'a shrink must not add a member',
       )
       return { ...state, kind: 'pending-shrink', maximalIsr: state.isr, proposal }
+    case 'sync':
+      assert(
+        wanted.length === state.isr.length && wanted.every((id) => state.isr.includes(id)),
+        'a sync must not change the members',
+      )
+      return { ...state, kind: 'pending-sync', proposal }
     default:
       return unreachable(proposal.change)
   }

@@ -17,6 +17,8 @@ export interface PartitionLeaderOptions {
   readonly replicas: readonly NodeId[]
   /** The committed in-sync set, this broker among them. */
   readonly isr: readonly NodeId[]
+  /** As metadata has it: every record that counts is fsynced where it counts. Default true. */
+  readonly synced?: boolean
   readonly brokers: BrokerStates
   /** min.insync.replicas as configured, 1 or more; more than there are replicas counts as all replicas. */
   readonly minInsyncReplicas: number

@@ -221,7 +221,9 @@ export class PartitionLeader {
    */
   tick(nowMs: number): LeaderUpdate {
     this.#observe(nowMs)
-    return this.#update(this.#inSync.proposeShrink(this) ?? this.#inSync.proposeAnyJoin(this))
+    return this.#update(
+      this.#inSync.proposeShrink(this) ?? this.#inSync.proposeAnyJoin(this) ?? this.#proposeSynced(),
+    )
   }
 
   /** Whether a produce may be appended. With too few in-sync replicas acks=all (-1) is refused before it is. */
@@ -253,6 +255,12 @@ export class PartitionLeader {
       inIsr: this.#inSync.state.isr.includes(follower.replicaId),
     }))
     return [own, ...followers]
+  }
+
+  /** With too few members others are eligible, of whom this leader knows nothing. */
+  #proposeSynced(): IsrProposal | null {
+    if (this.#countsWritten || this.#isBelowMinIsr()) return null
+    return this.#inSync.proposeSynced(this, this.#flushedOffset)
   }
 
   #followerOf(replicaId: NodeId): FollowerProgress | null {

@@ -97,6 +97,7 @@ export class TestBroker {
           isr: isr.map(({ brokerId, brokerEpoch }) => ({ brokerId, brokerEpoch })),
           reason: 'test',
           observedAtMs: 1,
+          synced: false,
         },
       ],
     })

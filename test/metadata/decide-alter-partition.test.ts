@@ -279,3 +279,56 @@ describe('the speculative image', () => {
     expect(speculative.nextOffset).toBe(committed.metadataOffset + 1)
   })
 })
+
+describe('alter partition: what counted is fsynced by now', () => {
+  const unsynced = (isr: readonly number[], configs: Readonly<Record<string, string>> = {}) =>
+    withTopic(clusterOf([1, 2, 3]), [{ replicas: [1, 2, 3], isr, synced: false }], TOPIC, configs)
+
+  function noting(image: ClusterImage, isr: readonly number[]) {
+    return decideAlterPartition(contextOf(image), {
+      brokerId: 1,
+      brokerEpoch: epochOf(image, 1),
+      partitions: [{ ...proposalOf(image, { isr }), leaderEpoch: 0, partitionEpoch: 0, synced: true }],
+    })
+  }
+
+  it('flush.messages is 1 and the ISR large enough -> noted, and nothing else changes', () => {
+    const image = unsynced([1, 2])
+    const decision = noting(image, [2, 1])
+    expect(decision.records).toMatchObject([{ synced: true, cause: { kind: 'synced-again' } }])
+    expect(partition(decided(image, decision))).toMatchObject({
+      synced: true,
+      leader: 1,
+      leaderEpoch: 0,
+      partitionEpoch: 1,
+    })
+  })
+
+  it.each<[string, ClusterImage, readonly number[], RegExp]>([
+    [
+      'flush.messages is above 1',
+      unsynced([1, 2], { 'flush.messages': '2' }),
+      [1, 2],
+      /flush.messages is above 1/,
+    ],
+    ['the ISR is too small', unsynced([1]), [1], /others are eligible/],
+    ['the ISR would change', unsynced([1, 2]), [1, 2, 3], /the ISR would change/],
+  ])('%s -> OPERATION_NOT_ATTEMPTED', (_what, image, isr, detail) => {
+    const { records, response } = noting(image, isr)
+    expect(records).toEqual([])
+    expect(response).toMatchObject([
+      { error: { code: 'OPERATION_NOT_ATTEMPTED', detail: expect.stringMatching(detail) } },
+    ])
+  })
+
+  it('a proposal that does not speak of it -> leaves it as it is', () => {
+    const image = unsynced([1, 2])
+    const proposal = { ...proposalOf(image, { isr: [1, 2, 3] }), leaderEpoch: 0, partitionEpoch: 0 }
+    const decision = decideAlterPartition(contextOf(image), {
+      brokerId: 1,
+      brokerEpoch: epochOf(image, 1),
+      partitions: [proposal],
+    })
+    expect(decision.records).toMatchObject([{ isr: [1, 2, 3], synced: false }])
+  })
+})

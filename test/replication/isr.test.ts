@@ -12,21 +12,24 @@ import {
   propose,
 } from '../../src/replication/isr.ts'
 
-function proposalOf(change: 'expand' | 'shrink', ids: readonly number[]): IsrProposal {
+function proposalOf(change: IsrProposal['change'], ids: readonly number[]): IsrProposal {
   const isr = ids.map((replicaId) => ({ replicaId, brokerEpoch: replicaId * 10 }))
   return { leaderEpoch: 4, partitionEpoch: 7, isr, change, reason: 'a test' }
 }
 
 const expansion = proposalOf('expand', [1, 2, 3])
 const shrinkage = proposalOf('shrink', [1])
+const synchronisation = proposalOf('sync', [2, 1])
 const committed = committedIsr(7, [1, 2])
 const expanding = propose(committed, expansion)
 const shrinking = propose(committed, shrinkage)
+const syncing = propose(committed, synchronisation)
 
 const states: Record<string, { readonly state: IsrState; readonly proposal: IsrProposal }> = {
   committed: { state: committed, proposal: expansion },
   'pending-expand': { state: expanding, proposal: expansion },
   'pending-shrink': { state: shrinking, proposal: shrinkage },
+  'pending-sync': { state: syncing, proposal: synchronisation },
 }
 
 const success = (leaderEpoch: number, partitionEpoch: number): IsrAnswer => ({
@@ -71,7 +74,7 @@ describe('answers to a pending proposal', () => {
     { answer: success(4, 6), name: 'success of an older state', outcome: 'ignored', after: 'same' },
     { answer: success(5, 8), name: 'success of another leader epoch', outcome: 'ignored', after: 'same' },
   ]
-  const table = (['pending-expand', 'pending-shrink'] as const).flatMap((kind) =>
+  const table = (['pending-expand', 'pending-shrink', 'pending-sync'] as const).flatMap((kind) =>
     rows.map((row) => ({ kind, ...row })),
   )
 
@@ -121,6 +124,12 @@ describe('committed states from metadata', () => {
 describe('propose', () => {
   it('expand -> the addition counts at once, the committed set stays', () => {
     expect(expanding).toMatchObject({ kind: 'pending-expand', isr: [1, 2], maximalIsr: [1, 2, 3] })
+  })
+
+  it('sync -> the same members, before and after', () => {
+    expect(syncing).toMatchObject({ kind: 'pending-sync', isr: [1, 2], maximalIsr: [1, 2] })
+    expect(() => propose(committed, proposalOf('sync', [1]))).toThrow(AssertionError)
+    expect(() => propose(committed, proposalOf('sync', [1, 3]))).toThrow(AssertionError)
   })
 
   it('shrink -> the one to be removed counts until it is committed', () => {

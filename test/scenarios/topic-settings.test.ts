@@ -109,4 +109,22 @@ describe('settings of a topic in use', () => {
     await client.admin.alterConfigs({ topic: TOPIC, delete: ['flush.messages'] })
     for (const id of [1, 2, 3]) await until('an fsync', () => logOf(id).flushedOffset === 10)
   })
+
+  it('flush.messages is lowered to 1 -> once all is fsynced, all may lose their power at once again', async () => {
+    const client = await start(46, { 'flush.messages': '1000000' })
+    await send(client, lines(20))
+    const synced = (id: number) =>
+      [...cluster.server(id).broker!.image.topics.values()][0]!.partitions[0]!.synced
+    expect(synced(1)).toBe(false)
+    await client.admin.alterConfigs({ topic: TOPIC, set: { 'flush.messages': '1' } })
+    for (const id of [1, 2, 3]) await until('synced', () => synced(id))
+    for (const id of [1, 2, 3]) await cluster.losePower(id)
+    for (const id of [1, 2, 3]) await cluster.restart(id)
+    await cluster.whenReady()
+    const again = cluster.client()
+    await until('a leader', async () => {
+      const { highWatermark } = (await again.admin.describeTopic(TOPIC)).partitions[0]!
+      return highWatermark === 20
+    })
+  })
 })
