@@ -146,6 +146,9 @@ async function runTwice(mutantId: string | null, seed: number): Promise<Outcome>
   const second = await runSeeds({ mutantId, seeds: [SEED_BEFORE, seed], isReal: true })
   const [a, b] = [alone, second].map(({ reports }) => reports.find((report) => report.seed === seed))
   if (a === undefined || b === undefined) return { kind: 'otherwise', failure: 'it did not come to an end' }
+  // Where both ended early neither has a digest, which would look the same.
+  const crashed = [a, b].find(({ digest }) => digest === '')
+  if (crashed !== undefined) return { kind: 'otherwise', failure: crashed.failure ?? 'it has no digest' }
   return a.digest === b.digest ? { kind: 'quiet' } : { kind: 'noticed', by: 'SIM-4' }
 }
 

@@ -32,10 +32,4 @@ export const WAITING_MUTANTS: readonly WaitingMutant[] = [
     item: 'TXN-12',
     waitsFor: 'consumer groups',
   },
-  {
-    id: 'M34',
-    name: 'election timeouts come from Math.random',
-    item: 'SIM-4',
-    waitsFor: 'an explanation why its recorded seeds give equal traces now; S1 finds the same leak by poison',
-  },
 ]
