@@ -1,0 +1,155 @@
+// Tells what became of one partition: the records of the metadata log that concern it, each as a plain sentence with the
+// cause that the record carries. The log is walked from its first record on; what was before has to be given.
+import type { LeaderEpoch, MetadataOffset, NodeId, TopicPartition } from '../model/ids.ts'
+import type { Cause, MetadataRecord, MetadataRecordOf } from './metadata-records.ts'
+
+export interface StoryEvent {
+  readonly metadataOffset: MetadataOffset
+  /** Wall clock of who saw the cause, in milliseconds since 1970; null for a record without a cause. */
+  readonly observedAtMs: number | null
+  /** The node that saw it; null for a record without a cause. */
+  readonly observerId: NodeId | null
+  /** The kind of the cause; null for a record without one. */
+  readonly cause: Cause['kind'] | null
+  /** What changed, in plain sentences. */
+  readonly what: string
+  /** The evidence, in words; empty where there is none. */
+  readonly why: string
+}
+
+/** What is known of a partition before the first record that is walked. */
+export interface PartitionBefore {
+  readonly replicas: readonly NodeId[]
+  readonly isr: readonly NodeId[]
+  readonly leader: NodeId | null
+  readonly leaderEpoch: LeaderEpoch
+}
+
+export class PartitionStory {
+  readonly #target: TopicPartition
+  readonly #events: StoryEvent[] = []
+  #topicName: string
+  #known: PartitionBefore | null
+
+  /** @param before null where the partition does not exist yet. */
+  constructor(
+    target: TopicPartition,
+    before: { readonly topicName: string; readonly partition: PartitionBefore } | null,
+  ) {
+    this.#target = target
+    this.#topicName = before?.topicName ?? target.topicId
+    this.#known = before?.partition ?? null
+  }
+
+  get events(): readonly StoryEvent[] {
+    return this.#events
+  }
+
+  /** To be called for every batch of the log in its order. */
+  batch(metadataOffset: MetadataOffset, records: readonly MetadataRecord[]): void {
+    for (const record of records) {
+      const what = this.#sentences(record)
+      if (what.length === 0) continue
+      const cause = 'cause' in record ? record.cause : null
+      this.#events.push({
+        metadataOffset,
+        observedAtMs: cause?.observedAtMs ?? null,
+        observerId: cause?.observerId ?? null,
+        cause: cause?.kind ?? null,
+        what: what.join(' '),
+        why: cause?.detail ?? '',
+      })
+    }
+  }
+
+  #sentences(record: MetadataRecord): readonly string[] {
+    switch (record.type) {
+      case 'topic-created':
+        if (record.topicId === this.#target.topicId) this.#topicName = record.name
+        return []
+      case 'topic-deleted':
+        return record.topicId === this.#target.topicId ? [`Topic ${this.#topicName} was deleted.`] : []
+      case 'partition-created':
+        return this.#isTarget(record) ? this.#created(record) : []
+      case 'partition-changed':
+        return this.#isTarget(record) ? this.#changed(record) : []
+      case 'broker-registered':
+        return this.#isReplica(record.brokerId)
+          ? [`Broker ${record.brokerId} registered a new run, at ${record.url}.`]
+          : []
+      case 'broker-fencing-changed':
+        return this.#isReplica(record.brokerId) ? [fencing(record)] : []
+      default:
+        return []
+    }
+  }
+
+  #isTarget({ topicId, partition }: TopicPartition): boolean {
+    return topicId === this.#target.topicId && partition === this.#target.partition
+  }
+
+  #isReplica(brokerId: NodeId): boolean {
+    return this.#known?.replicas.includes(brokerId) === true
+  }
+
+  #created(record: MetadataRecordOf<'partition-created'>): readonly string[] {
+    const { replicas, isr, leader } = record
+    this.#known = { replicas, isr, leader, leaderEpoch: 0 }
+    return [
+      `${this.#topicName}/${record.partition} was created with replicas ${listOf(replicas)}.`,
+      leader === null ? 'Nobody leads.' : `Broker ${leader} leads in leader epoch 0.`,
+    ]
+  }
+
+  #changed(record: MetadataRecordOf<'partition-changed'>): readonly string[] {
+    const before = this.#known ?? { replicas: record.isr, isr: [], leader: null, leaderEpoch: -1 }
+    const { isr, leader, leaderEpoch } = record
+    this.#known = { ...before, isr, leader, leaderEpoch }
+    return [...leaderSentences(before, record), ...isrSentences(before.isr, isr)]
+  }
+}
+
+function leaderSentences(
+  before: PartitionBefore,
+  { leader, leaderEpoch, isr }: MetadataRecordOf<'partition-changed'>,
+): readonly string[] {
+  if (leader === before.leader) {
+    if (leaderEpoch === before.leaderEpoch) return []
+    return [`Broker ${leader ?? '-'} leads on, in leader epoch ${leaderEpoch}.`]
+  }
+  if (leader === null) {
+    return [
+      `Broker ${before.leader ?? '-'} leads no more, and nobody does: the partition waits for ${listOf(isr)}.`,
+    ]
+  }
+  const instead = before.leader === null ? '; nobody led before' : `, in place of broker ${before.leader}`
+  return [`Broker ${leader} leads in leader epoch ${leaderEpoch}${instead}.`]
+}
+
+function isrSentences(before: readonly NodeId[], after: readonly NodeId[]): readonly string[] {
+  const joined = after.filter((id) => !before.includes(id))
+  const left = before.filter((id) => !after.includes(id))
+  if (joined.length === 0 && left.length === 0) return []
+  const changes = [
+    ...(left.length === 0 ? [] : [`${brokers(left)} left the in-sync set`]),
+    ...(joined.length === 0 ? [] : [`${brokers(joined)} joined the in-sync set`]),
+  ]
+  return [`${capital(changes.join(' and '))}, which is ${after.length === 0 ? 'empty' : listOf(after)} now.`]
+}
+
+function fencing({ brokerId, fenced, shuttingDown }: MetadataRecordOf<'broker-fencing-changed'>): string {
+  if (fenced) return `Broker ${brokerId} was fenced.`
+  return shuttingDown ? `Broker ${brokerId} asked for leave to stop.` : `Broker ${brokerId} was unfenced.`
+}
+
+function brokers(ids: readonly NodeId[]): string {
+  return `${ids.length === 1 ? 'broker' : 'brokers'} ${listOf(ids)}`
+}
+
+function listOf(ids: readonly NodeId[]): string {
+  return ids.join(', ')
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
