@@ -12,6 +12,7 @@ import { deleteRecords } from '../protocol/delete-records.ts'
 import type { electLeaders } from '../protocol/elect-leaders.ts'
 import { fetch } from '../protocol/fetch.ts'
 import { listOffsets } from '../protocol/list-offsets.ts'
+import type { readMetadataLog } from '../protocol/metadata-log.ts'
 import { produce } from '../protocol/produce.ts'
 import { flushedNote, highWatermarkNote, replicaFetch } from '../protocol/replica-fetch.ts'
 import { replicaRead } from '../protocol/replica-read.ts'
@@ -204,6 +205,12 @@ export class BrokerNode {
     body,
   }: Call<typeof alterConfigs>): Promise<{ readonly body: ResponseOf<typeof alterConfigs> }> {
     return { body: await this.#topics.alterConfigs(body) }
+  }
+
+  async readMetadataLog({
+    body,
+  }: Call<typeof readMetadataLog>): Promise<{ readonly body: ResponseOf<typeof readMetadataLog> }> {
+    return { body: await this.#topics.readMetadataLog(body) }
   }
 
   /** Registers the handlers of this role, but for those that a combined node shares with its controller. */

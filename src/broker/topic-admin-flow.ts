@@ -3,6 +3,7 @@ import type { MetadataOffset } from '../model/ids.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import { alterConfigs } from '../protocol/configs.ts'
 import { electLeaders } from '../protocol/elect-leaders.ts'
+import { readMetadataLog } from '../protocol/metadata-log.ts'
 import { createTopic, deleteTopic } from '../protocol/topics.ts'
 import type { ControllerLink } from './controller-link.ts'
 
@@ -50,6 +51,10 @@ export class TopicAdminFlow {
     const response = await this.#options.link.request(alterConfigs, request, { timeoutMs: request.timeoutMs })
     await this.#whenApplied(response.metadataOffset, deadlineMs)
     return response
+  }
+
+  readMetadataLog(request: RequestOf<typeof readMetadataLog>): Promise<ResponseOf<typeof readMetadataLog>> {
+    return this.#options.link.request(readMetadataLog, request, { timeoutMs: request.timeoutMs })
   }
 
   #deadlineOf(request: { readonly timeoutMs: number }): number {

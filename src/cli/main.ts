@@ -7,6 +7,7 @@ import { addClusterCommands } from './cluster.ts'
 import { addConfigCommands } from './config.ts'
 import { addConsumeCommand } from './consume.ts'
 import { addDemoCommand } from './demo.ts'
+import { addExplainCommand } from './explain.ts'
 import { addLogCommands } from './log.ts'
 import { addPartitionCommands } from './partition.ts'
 import { addProduceCommand } from './produce.ts'
@@ -32,6 +33,7 @@ function buildProgram(terminal: Terminal, setExitCode: (code: number) => void): 
   addTopicCommands(program, terminal, run)
   addPartitionCommands(program, terminal, run)
   addConfigCommands(program, terminal, run)
+  addExplainCommand(program, terminal, run)
   addProduceCommand(program, terminal, run)
   addConsumeCommand(program, terminal, run)
   addDemoCommand(program, terminal, run)

@@ -148,6 +148,19 @@ export function resolveListOffsets(given: ListOffsetsOptions) {
   return { topic, ...resolveOptions(LIST_OFFSETS_OPTIONS, rest, 'listOffsets') }
 }
 
+const READ_METADATA_LOG_OPTIONS = {
+  /** The first metadata offset wanted. Default 0: from the start of the log on. */
+  fromOffset: integerOption({ min: 0, max: Number.MAX_SAFE_INTEGER, fallback: 0 }),
+  /** Milliseconds for the whole call. 100 to 300,000, default 30,000. */
+  timeoutMs,
+} as const
+
+export type ReadMetadataLogOptions = Given<typeof READ_METADATA_LOG_OPTIONS>
+
+export function resolveReadMetadataLog(given: ReadMetadataLogOptions) {
+  return resolveOptions(READ_METADATA_LOG_OPTIONS, given, 'readMetadataLog')
+}
+
 const DELETE_RECORDS_OPTIONS = {
   /** Milliseconds for the whole call. 100 to 300,000, default 30,000. */
   timeoutMs,

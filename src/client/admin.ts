@@ -14,16 +14,19 @@ import type { ResponseOf } from '../protocol/api.ts'
 import { clusterMetadata } from '../protocol/cluster-metadata.ts'
 import { electLeaders } from '../protocol/elect-leaders.ts'
 import { errorOfWire } from '../protocol/error-schema.ts'
+import { readMetadataLog } from '../protocol/metadata-log.ts'
 import { createTopic, deleteTopic } from '../protocol/topics.ts'
 import {
   type CreateTopicOptions,
   type DeleteRecordsOptions,
   type ElectLeadersOptions,
   type ListOffsetsOptions,
+  type ReadMetadataLogOptions,
   resolveCreateTopic,
   resolveDeleteRecords,
   resolveElectLeaders,
   resolveListOffsets,
+  resolveReadMetadataLog,
   resolveTimeoutMs,
   specOf,
   type TimeoutOptions,
@@ -42,6 +45,9 @@ import type { BrokerAddress } from './connections.ts'
 import { deleteRecordsOf } from './delete-records.ts'
 import { retryAction } from './retry.ts'
 import { noSuchPartition } from './start-position.ts'
+
+/** Bytes of metadata in one answer. */
+const METADATA_READ_BYTES = 1024 * 1024
 
 /** How long a change may take to reach the other brokers before the call returns without them. */
 const VISIBLE_WAIT_MS = 5_000
@@ -82,6 +88,17 @@ export interface CreatedTopic {
   readonly topicId: TopicId
   readonly partitions: number
   readonly replicationFactor: number
+}
+
+/** A part of the committed metadata log. */
+export interface MetadataLogPart {
+  /** The first metadata offset that can be read. */
+  readonly startOffset: MetadataOffset
+  /** The last committed one. */
+  readonly endOffset: MetadataOffset
+  /** Of the first entry. */
+  readonly fromOffset: MetadataOffset
+  readonly entries: readonly (Uint8Array | null)[]
 }
 
 /** What became of the election of one partition. */
@@ -195,6 +212,24 @@ export class Admin {
   async describeConfigs(topic: string, options: TimeoutOptions = {}): Promise<readonly ConfigDescription[]> {
     const { calls } = this.#context
     return describeTopicConfigs(calls, topic, calls.deadlineMs(resolveTimeoutMs(options, 'describeConfigs')))
+  }
+
+  /**
+   * A part of the committed metadata log, in which every change of leaders, in-sync sets and brokers stands with its cause.
+   * `vltava explain` shows what it holds.
+   * @param options `fromOffset`: the first metadata offset wanted; default 0, from the start of the log on. Old parts are in
+   *   snapshots and cannot be read.
+   * @returns some entries; behind the end, none. Each is a batch of metadata records as msgpack; null for a change of the controller.
+   * @throws VltavaError INVALID_ARGUMENT
+   */
+  async readMetadataLog(options: ReadMetadataLogOptions = {}): Promise<MetadataLogPart> {
+    const { fromOffset, timeoutMs } = resolveReadMetadataLog(options)
+    const { calls } = this.#context
+    return calls.ask(async (connection, ownTimeoutMs) => {
+      const brokerTimeoutMs = Math.floor(ownTimeoutMs * BROKER_TIMEOUT_PART)
+      const body = { fromOffset, maxBytes: METADATA_READ_BYTES, timeoutMs: brokerTimeoutMs }
+      return (await connection.request(readMetadataLog, body, { timeoutMs: ownTimeoutMs })).body
+    }, calls.deadlineMs(timeoutMs))
   }
 
   /** All topics, sorted by name. */

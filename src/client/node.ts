@@ -14,6 +14,7 @@ export type {
   Admin,
   ClusterDescription,
   CreatedTopic,
+  MetadataLogPart,
   PartitionDescription,
   PartitionOffsets,
   TopicDescription,
@@ -24,6 +25,7 @@ export type {
   DeleteRecordsOptions,
   ListOffsetsOptions,
   OffsetAt,
+  ReadMetadataLogOptions,
   TimeoutOptions,
 } from './admin-options.ts'
 export type { Client } from './client.ts'

@@ -25,6 +25,7 @@ import type {
 import type { alterConfigs } from '../protocol/configs.ts'
 import type { electLeaders } from '../protocol/elect-leaders.ts'
 import { wireError } from '../protocol/error-schema.ts'
+import type { readMetadataLog } from '../protocol/metadata-log.ts'
 import type { raftMessage } from '../protocol/quorum.ts'
 import type { createTopic, deleteTopic } from '../protocol/topics.ts'
 import { type Message, raftMessageSchema } from '../raft/messages.ts'
@@ -173,6 +174,17 @@ export class ControllerFlows {
       throw new VltavaError('POSITION_OUT_OF_RANGE', `Position ${position} of a snapshot of ${length} bytes.`)
     }
     return { body: { part: snapshot.data.subarray(position, position + maxBytes) } }
+  }
+
+  /** Answers at once, from memory, for people rather than for brokers: a start before the log is its start. */
+  readMetadataLog({ body }: Call<typeof readMetadataLog>): { body: ResponseOf<typeof readMetadataLog> } {
+    const { controller } = this.#options
+    const { committedLog } = controller
+    if (controller.activeTerm === null) throw controller.notController()
+    const { startOffset, endOffset } = committedLog
+    const fromOffset = Math.max(startOffset, Math.min(body.fromOffset, endOffset + 1))
+    const entries = committedLog.read({ fromOffset, maxBytes: body.maxBytes })
+    return { body: { startOffset, endOffset, fromOffset, entries } }
   }
 
   /** A Raft message is taken only from the voter that it names as its sender. */

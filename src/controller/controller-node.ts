@@ -16,6 +16,7 @@ import {
 } from '../protocol/broker-lifecycle.ts'
 import type { alterConfigs } from '../protocol/configs.ts'
 import type { electLeaders } from '../protocol/elect-leaders.ts'
+import type { readMetadataLog } from '../protocol/metadata-log.ts'
 import { findController, quorumProbe, raftMessage } from '../protocol/quorum.ts'
 import type { createTopic, deleteTopic } from '../protocol/topics.ts'
 import { makeDurableDirectory } from '../storage/file-io.ts'
@@ -177,6 +178,13 @@ export class ControllerNode {
     call: Call<typeof alterConfigs>,
   ): Promise<{ readonly body: ResponseOf<typeof alterConfigs> }> {
     return await this.#flows().alterConfigs(call)
+  }
+
+  /** @throws VltavaError NOT_CONTROLLER */
+  async readMetadataLog(
+    call: Call<typeof readMetadataLog>,
+  ): Promise<{ readonly body: ResponseOf<typeof readMetadataLog> }> {
+    return this.#flows().readMetadataLog(call)
   }
 
   #flows(): ControllerFlows {

@@ -15,30 +15,36 @@ export interface StoryEvent {
   readonly what: string
   /** The evidence, in words; empty where there is none. */
   readonly why: string
+  readonly record: MetadataRecord
+}
+
+interface PartitionState {
+  readonly isr: readonly NodeId[]
+  readonly elr: readonly NodeId[]
+  readonly leader: NodeId | null
+  readonly leaderEpoch: LeaderEpoch
+  readonly synced: boolean
 }
 
 /** What is known of a partition before the first record that is walked. */
 export interface PartitionBefore {
+  readonly topicName: string
   readonly replicas: readonly NodeId[]
-  readonly isr: readonly NodeId[]
-  readonly leader: NodeId | null
-  readonly leaderEpoch: LeaderEpoch
 }
 
 export class PartitionStory {
   readonly #target: TopicPartition
   readonly #events: StoryEvent[] = []
   #topicName: string
-  #known: PartitionBefore | null
+  #replicas: readonly NodeId[]
+  /** null until the first record tells it. */
+  #state: PartitionState | null = null
 
   /** @param before null where the partition does not exist yet. */
-  constructor(
-    target: TopicPartition,
-    before: { readonly topicName: string; readonly partition: PartitionBefore } | null,
-  ) {
+  constructor(target: TopicPartition, before: PartitionBefore | null) {
     this.#target = target
     this.#topicName = before?.topicName ?? target.topicId
-    this.#known = before?.partition ?? null
+    this.#replicas = before?.replicas ?? []
   }
 
   get events(): readonly StoryEvent[] {
@@ -58,6 +64,7 @@ export class PartitionStory {
         cause: cause?.kind ?? null,
         what: what.join(' '),
         why: cause?.detail ?? '',
+        record,
       })
     }
   }
@@ -69,6 +76,10 @@ export class PartitionStory {
         return []
       case 'topic-deleted':
         return record.topicId === this.#target.topicId ? [`Topic ${this.#topicName} was deleted.`] : []
+      case 'topic-configs-changed':
+        return record.topicId === this.#target.topicId
+          ? [`The settings of topic ${this.#topicName} changed.`]
+          : []
       case 'partition-created':
         return this.#isTarget(record) ? this.#created(record) : []
       case 'partition-changed':
@@ -89,12 +100,13 @@ export class PartitionStory {
   }
 
   #isReplica(brokerId: NodeId): boolean {
-    return this.#known?.replicas.includes(brokerId) === true
+    return this.#replicas.includes(brokerId)
   }
 
   #created(record: MetadataRecordOf<'partition-created'>): readonly string[] {
-    const { replicas, isr, leader } = record
-    this.#known = { replicas, isr, leader, leaderEpoch: 0 }
+    const { replicas, isr, leader, synced } = record
+    this.#replicas = replicas
+    this.#state = { isr, elr: [], leader, leaderEpoch: 0, synced }
     return [
       `${this.#topicName}/${record.partition} was created with replicas ${listOf(replicas)}.`,
       leader === null ? 'Nobody leads.' : `Broker ${leader} leads in leader epoch 0.`,
@@ -102,16 +114,50 @@ export class PartitionStory {
   }
 
   #changed(record: MetadataRecordOf<'partition-changed'>): readonly string[] {
-    const before = this.#known ?? { replicas: record.isr, isr: [], leader: null, leaderEpoch: -1 }
-    const { isr, leader, leaderEpoch } = record
-    this.#known = { ...before, isr, leader, leaderEpoch }
-    return [...leaderSentences(before, record), ...isrSentences(before.isr, isr)]
+    const before = this.#state
+    this.#state = record
+    if (before === null) return firstSentences(record)
+    const sentences = [
+      ...leaderSentences(before, record),
+      ...isrSentences(before.isr, record.isr),
+      ...elrSentences(before.elr, record.elr),
+      ...syncSentences(before.synced, record.synced),
+    ]
+    return sentences.length > 0
+      ? sentences
+      : [`Nothing changed but the partition epoch, which is ${record.partitionEpoch} now.`]
   }
 }
 
+/** Where the log does not tell what was before. */
+function firstSentences({
+  leader,
+  leaderEpoch,
+  isr,
+}: MetadataRecordOf<'partition-changed'>): readonly string[] {
+  return [
+    leader === null ? 'Nobody leads.' : `Broker ${leader} leads in leader epoch ${leaderEpoch}.`,
+    `The in-sync set is ${isr.length === 0 ? 'empty' : listOf(isr)}.`,
+  ]
+}
+
+function elrSentences(before: readonly NodeId[], after: readonly NodeId[]): readonly string[] {
+  if (listOf([...before].toSorted()) === listOf([...after].toSorted())) return []
+  return after.length === 0
+    ? ['Nobody else is eligible any more.']
+    : [`Outside of the in-sync set ${brokers(after)} may be elected as well.`]
+}
+
+function syncSentences(before: boolean, after: boolean): readonly string[] {
+  if (before === after) return []
+  return after
+    ? ['Every record that counts is fsynced where it counts.']
+    : ['Records may count that are only written.']
+}
+
 function leaderSentences(
-  before: PartitionBefore,
-  { leader, leaderEpoch, isr }: MetadataRecordOf<'partition-changed'>,
+  before: PartitionState,
+  { leader, leaderEpoch, isr, elr }: MetadataRecordOf<'partition-changed'>,
 ): readonly string[] {
   if (leader === before.leader) {
     if (leaderEpoch === before.leaderEpoch) return []
@@ -119,7 +165,7 @@ function leaderSentences(
   }
   if (leader === null) {
     return [
-      `Broker ${before.leader ?? '-'} leads no more, and nobody does: the partition waits for ${listOf(isr)}.`,
+      `Broker ${before.leader ?? '-'} leads no more, and nobody does: the partition waits for ${listOf([...isr, ...elr]) || 'an order by an operator'}.`,
     ]
   }
   const instead = before.leader === null ? '; nobody led before' : `, in place of broker ${before.leader}`

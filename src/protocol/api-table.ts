@@ -9,6 +9,7 @@ import { electLeaders } from './elect-leaders.ts'
 import { fetch } from './fetch.ts'
 import { authenticate, hello } from './hello.ts'
 import { listOffsets } from './list-offsets.ts'
+import { readMetadataLog } from './metadata-log.ts'
 import { produce } from './produce.ts'
 import { findController, quorumProbe, raftMessage } from './quorum.ts'
 import { flushedNote, highWatermarkNote, replicaFetch } from './replica-fetch.ts'
@@ -29,6 +30,7 @@ export const APIS: readonly AnyApi[] = [
   electLeaders,
   alterConfigs,
   describeConfigs,
+  readMetadataLog,
   replicaFetch,
   flushedNote,
   highWatermarkNote,

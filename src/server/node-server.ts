@@ -12,6 +12,7 @@ import { Router } from '../net/router.ts'
 import type { Channel, Listener } from '../net/transport.ts'
 import { alterConfigs } from '../protocol/configs.ts'
 import { electLeaders } from '../protocol/elect-leaders.ts'
+import { readMetadataLog } from '../protocol/metadata-log.ts'
 import { createTopic, deleteTopic } from '../protocol/topics.ts'
 import { LogDirectory } from '../storage/log-directory.ts'
 import type { NodeConfig, PeerAddress } from './config.ts'
@@ -287,4 +288,5 @@ function addHandlers(router: Router, { broker, controller }: Roles): void {
   router.handle(deleteTopic, (call) => roleFor(call.connection).deleteTopic(call))
   router.handle(alterConfigs, (call) => roleFor(call.connection).alterConfigs(call))
   router.handle(electLeaders, (call) => roleFor(call.connection).electLeaders(call))
+  router.handle(readMetadataLog, (call) => roleFor(call.connection).readMetadataLog(call))
 }

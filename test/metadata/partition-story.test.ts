@@ -41,12 +41,19 @@ const CREATED: readonly MetadataRecord[] = [
     replicas: [1, 2, 3],
     isr: [1, 2, 3],
     leader: 1,
+    synced: true,
     cause: cause('topic-created', 'a client created the topic'),
   },
 ]
 
 function changed(
-  state: { isr: readonly number[]; leader: number | null; leaderEpoch: number },
+  state: {
+    isr: readonly number[]
+    leader: number | null
+    leaderEpoch: number
+    elr?: readonly number[]
+    synced?: boolean
+  },
   partition = 0,
 ): MetadataRecord {
   return {
@@ -54,6 +61,9 @@ function changed(
     topicId: TOPIC,
     partition,
     partitionEpoch: 1,
+    elr: [],
+    lastKnownElr: [],
+    synced: true,
     ...state,
     cause: cause('leader-fenced', 'broker 1 was fenced'),
   }
@@ -125,17 +135,50 @@ describe('PartitionStory', () => {
       cause: 'heartbeat-missed',
       what: 'Broker 3 was fenced.',
       why: 'no heartbeat of broker 3 for 3,012 ms',
+      record: fencing(3, { fenced: true }),
     })
   })
 
   it('a log whose beginning is gone -> goes on from what was known before', () => {
     const story = new PartitionStory(
       { topicId: TOPIC, partition: 0 },
-      { topicName: 'orders', partition: { replicas: [1, 2], isr: [1, 2], leader: 1, leaderEpoch: 7 } },
+      { topicName: 'orders', replicas: [1, 2] },
     )
-    story.batch(51, [changed({ isr: [2], leader: 2, leaderEpoch: 8 })])
+    story.batch(51, [fencing(2, { fenced: true }), changed({ isr: [1], leader: 1, leaderEpoch: 7 })])
+    story.batch(52, [changed({ isr: [1, 2], leader: 1, leaderEpoch: 7 })])
     expect(story.events.map(({ what }) => what)).toEqual([
-      'Broker 2 leads in leader epoch 8, in place of broker 1. Broker 1 left the in-sync set, which is 2 now.',
+      'Broker 2 was fenced.',
+      'Broker 1 leads in leader epoch 7. The in-sync set is 1.',
+      'Broker 2 joined the in-sync set, which is 1, 2 now.',
+    ])
+  })
+
+  it('eligible replicas, levels and settings -> told as well', () => {
+    const same = { leader: 1, leaderEpoch: 0 }
+    expect(
+      tell([
+        CREATED,
+        [changed({ ...same, isr: [1], elr: [2] })],
+        [
+          {
+            type: 'topic-configs-changed',
+            topicId: TOPIC,
+            configs: [],
+            cause: cause('configs-changed', 'x'),
+          },
+          changed({ ...same, isr: [1], synced: false }),
+        ],
+        [changed({ ...same, isr: [1], synced: false })],
+        [changed({ ...same, isr: [1] })],
+        [changed({ isr: [], elr: [1], leader: null, leaderEpoch: 1 })],
+      ]).slice(1),
+    ).toEqual([
+      '2: Brokers 2, 3 left the in-sync set, which is 1 now. Outside of the in-sync set broker 2 may be elected as well.',
+      '3: The settings of topic orders changed.',
+      '3: Nobody else is eligible any more. Records may count that are only written.',
+      '4: Nothing changed but the partition epoch, which is 1 now.',
+      '5: Every record that counts is fsynced where it counts.',
+      '6: Broker 1 leads no more, and nobody does: the partition waits for 1. Broker 1 left the in-sync set, which is empty now. Outside of the in-sync set broker 1 may be elected as well.',
     ])
   })
 })

@@ -273,6 +273,7 @@ describe('router', () => {
         'elect-leaders': client,
         'alter-configs': client,
         'describe-configs': client,
+        'read-metadata-log': client,
         authenticate: client,
         'replica-fetch': peer,
         'flushed-note': peer,
