@@ -55,7 +55,7 @@ async function explain(name: string, options: ExplainOptions, terminal: Terminal
   const { topic, partition } = parseTarget(name)
   const sinceMs = options.since === undefined ? null : parseSince(options.since, Date.now())
   const { story, startOffset } = await withClient(options, terminal, (client) =>
-    tell(client, topic, partition),
+    tellStory(client, topic, partition),
   )
   const events = story.events.filter(
     ({ observedAtMs }) => sinceMs === null || (observedAtMs !== null && observedAtMs >= sinceMs),
