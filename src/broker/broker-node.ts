@@ -9,6 +9,7 @@ import type { ResponseOf } from '../protocol/api.ts'
 import { clusterMetadata } from '../protocol/cluster-metadata.ts'
 import { type alterConfigs, describeConfigs } from '../protocol/configs.ts'
 import { deleteRecords } from '../protocol/delete-records.ts'
+import { describeReplicas } from '../protocol/describe-replicas.ts'
 import type { electLeaders } from '../protocol/elect-leaders.ts'
 import { fetch } from '../protocol/fetch.ts'
 import { listOffsets } from '../protocol/list-offsets.ts'
@@ -24,6 +25,7 @@ import { BrokerLifecycle } from './broker-lifecycle.ts'
 import { describeTopicConfigs } from './configs-flow.ts'
 import { ControllerLink, type ControllerLinkOptions } from './controller-link.ts'
 import { DeleteRecordsFlow } from './delete-records-flow.ts'
+import { DescribeReplicasFlow } from './describe-replicas-flow.ts'
 import { FetchFlow } from './fetch-flow.ts'
 import { ImageWaiters } from './image-waiters.ts'
 import { IsrProposer } from './isr-proposer.ts'
@@ -222,10 +224,12 @@ export class BrokerNode {
     const fetchFlow = new FetchFlow({ environment, registry, counters })
     const replicaFlow = new ReplicaFetchFlow({ environment, registry, counters })
     const offsetsFlow = new ListOffsetsFlow({ registry })
+    const replicasFlow = new DescribeReplicasFlow({ registry })
     const deletionFlow = new DeleteRecordsFlow({ environment, registry })
     router.handle(produce, async ({ body, payload }) => ({ body: await produceFlow.handle(body, payload) }))
     router.handle(fetch, ({ body, connection }) => fetchFlow.handle(body, connection))
     router.handle(listOffsets, async ({ body }) => ({ body: await offsetsFlow.handle(body) }))
+    router.handle(describeReplicas, async ({ body }) => ({ body: await replicasFlow.handle(body) }))
     router.handle(deleteRecords, async ({ body }) => ({ body: await deletionFlow.handle(body) }))
     router.handle(clusterMetadata, ({ connection, body }) => {
       this.#requireReplayed()

@@ -1,8 +1,9 @@
 // vltava topic create | list | describe | delete | delete-records
 import type { Command } from 'commander'
+import type { TopicDescription } from '../client/admin.ts'
 import { whyOffline } from '../client/cluster-view.ts'
 import { type BootstrapOptions, withBootstrap, withClient } from './client-options.ts'
-import { columns, plural } from './output.ts'
+import { byteSize, columns, plural, seconds } from './output.ts'
 import { EXIT, type RunAction, say, type Terminal, UsageError } from './terminal.ts'
 import { parseInteger, parsePair } from './text-options.ts'
 
@@ -121,6 +122,7 @@ async function describe(
       logStartOffset: partition.logStartOffset,
       highWatermark: partition.highWatermark,
       logEndOffset: partition.logEndOffset,
+      replicaStates: partition.replicaStates,
     }))
     terminal.stdout.write(`${JSON.stringify({ name: topic.name, id: topic.id, partitions })}\n`)
     return EXIT.done
@@ -149,11 +151,35 @@ async function describe(
     shown(partition.logEndOffset),
   ])
   terminal.stdout.write(`topic ${topic.name}, id ${topic.id}\n${columns([header, ...rows])}\n`)
+  const lagging = lagRows(topic)
+  if (lagging.length > 0) terminal.stdout.write(`\n${columns([LAG_HEADER, ...lagging])}\n`)
   for (const partition of topic.partitions) {
     if (partition.leader === null)
       terminal.stdout.write(`partition ${partition.partition}: ${whyOffline(partition)}\n`)
   }
   return EXIT.done
+}
+
+const LAG_HEADER = ['PARTITION', 'REPLICA', 'IN-SYNC', 'LOG-END', 'LAG', 'LAG-BYTES', 'LAG-TIME']
+
+/** The followers that lack something, or that nothing is known of: where nobody lags there is nothing to show. */
+function lagRows({ partitions }: TopicDescription): readonly (readonly string[])[] {
+  const shown = <T>(value: T | null, show: (value: T) => string = String): string =>
+    value === null ? '-' : show(value)
+  return partitions.flatMap(({ partition, replicaStates }) =>
+    replicaStates
+      .slice(1)
+      .filter(({ lagRecords, isInSync }) => lagRecords !== 0 || !isInSync)
+      .map(({ brokerId, isInSync, logEndOffset, lagRecords, lagBytes, lagMs }) => [
+        String(partition),
+        String(brokerId),
+        isInSync ? 'yes' : 'no',
+        shown(logEndOffset),
+        shown(lagRecords),
+        shown(lagBytes, byteSize),
+        shown(lagMs, seconds),
+      ]),
+  )
 }
 
 async function remove(

@@ -43,6 +43,7 @@ import {
 } from './config-calls.ts'
 import type { BrokerAddress } from './connections.ts'
 import { deleteRecordsOf } from './delete-records.ts'
+import { type ReplicaState, replicaStates } from './replica-calls.ts'
 import { retryAction } from './retry.ts'
 import { noSuchPartition } from './start-position.ts'
 
@@ -74,6 +75,8 @@ export interface PartitionDescription extends PartitionView {
   readonly highWatermark: Offset | null
   /** The log end offset of the leader. */
   readonly logEndOffset: Offset | null
+  /** How far each replica is, the leader first; empty where the leader did not answer, or there is none. */
+  readonly replicaStates: readonly ReplicaState[]
 }
 
 export interface TopicDescription {
@@ -116,7 +119,7 @@ export interface LeaderElected {
 export type { LeaderElection } from './admin-options.ts'
 
 /** What is known of the offsets of one partition, by its leader. */
-export type { PartitionOffsets }
+export type { PartitionOffsets, ReplicaState }
 
 /**
  * Calls about topics, offsets and the cluster. Each tries again until it has an answer or its time is up, and throws
@@ -257,13 +260,15 @@ export class Admin {
       offsets = await this.#endOffsets(snapshot)
     }
     const { topic } = snapshot
+    const states = await replicaStates(this.#context.connections, snapshot)
     const partitions = topic.partitions.map((partition): PartitionDescription => {
       const found = offsets.get(partition.partition)
+      const known = { ...partition, replicaStates: states.get(partition.partition) ?? [] }
       if (found === undefined || found instanceof VltavaError) {
-        return { ...partition, logStartOffset: null, highWatermark: null, logEndOffset: null }
+        return { ...known, logStartOffset: null, highWatermark: null, logEndOffset: null }
       }
       const { logStartOffset, highWatermark, logEndOffset } = found
-      return { ...partition, logStartOffset, highWatermark, logEndOffset }
+      return { ...known, logStartOffset, highWatermark, logEndOffset }
     })
     return { name: topic.name, id: topic.topicId, configs: Object.fromEntries(topic.configs), partitions }
   }

@@ -17,6 +17,7 @@ export type {
   MetadataLogPart,
   PartitionDescription,
   PartitionOffsets,
+  ReplicaState,
   TopicDescription,
   TopicListing,
 } from './admin.ts'

@@ -5,6 +5,7 @@ import { brokerHeartbeat, fetchMetadata, fetchSnapshot, registerBroker } from '.
 import { clusterMetadata, metadataChanged } from './cluster-metadata.ts'
 import { alterConfigs, describeConfigs } from './configs.ts'
 import { deleteRecords } from './delete-records.ts'
+import { describeReplicas } from './describe-replicas.ts'
 import { electLeaders } from './elect-leaders.ts'
 import { fetch } from './fetch.ts'
 import { authenticate, hello } from './hello.ts'
@@ -31,6 +32,7 @@ export const APIS: readonly AnyApi[] = [
   alterConfigs,
   describeConfigs,
   readMetadataLog,
+  describeReplicas,
   replicaFetch,
   flushedNote,
   highWatermarkNote,

@@ -1,7 +1,9 @@
 // What retention has to know of the segments of a log. Sizes and times of sealed segments never change, so each file is
 // asked once; and times only of those from the first one on that may go, so that a long log is not opened as a whole.
+
 import type { Clock } from '../base/clock.ts'
 import type { RetainedSegment } from '../log/retention-plan.ts'
+import type { Offset } from '../model/ids.ts'
 import type { Segment } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
 
@@ -46,6 +48,24 @@ export class RetainedSegments {
       wantsTime &&= options.goesOn(retained)
     }
     return listed
+  }
+
+  /**
+   * Bytes of the record batches from an offset to the end of the log: at most `index.interval.bytes` and one batch too many, never
+   * too few. Reads no records.
+   */
+  async bytesFrom(offset: Offset): Promise<number> {
+    let bytes = 0
+    for (const segment of [...this.#segments.all]) {
+      if (segment.endOffset <= offset) continue
+      const { sizeBytes } = await this.#look(segment, { size: true, time: false })
+      const isPart = segment.baseOffset < offset
+      const before = isPart
+        ? await segment.use(async ({ offsetIndex }) => offsetIndex.floor(offset).position)
+        : 0
+      bytes += Math.max(0, sizeBytes - before)
+    }
+    return bytes
   }
 
   async #look(

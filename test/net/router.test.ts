@@ -274,6 +274,7 @@ describe('router', () => {
         'alter-configs': client,
         'describe-configs': client,
         'read-metadata-log': client,
+        'describe-replicas': client,
         authenticate: client,
         'replica-fetch': peer,
         'flushed-note': peer,

@@ -51,6 +51,26 @@ async function filled(disk: MemoryFileSystem, options: TestLogOptions = {}, reco
 const logNames = async (disk: MemoryFileSystem): Promise<string[]> =>
   (await names(disk, LOG_PATH)).filter((name) => name.includes('.log'))
 
+describe('retained segments', () => {
+  it('bytes from an offset on -> those of its batch and all behind it, over segments, also after a start', async () => {
+    const disk = new MemoryFileSystem()
+    const { log } = await filled(disk)
+    const sizes: number[] = []
+    for (let offset = 0; offset < 8; offset++)
+      sizes.push(
+        (await log.read({ offset, endOffset: offset + 1, maxBytes: 1, atLeastOneBatch: true }))[0]!.length,
+      )
+    const from = (offset: number): number => sizes.slice(offset).reduce((sum, size) => sum + size, 0)
+    const all = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(from)
+    const bytesOf = async (of: typeof log): Promise<number[]> =>
+      Promise.all(all.map((_, offset) => of.retained.bytesFrom(offset)))
+    expect(await bytesOf(log)).toEqual(all)
+    await log.close()
+    const again = await filled(disk.afterKill(), { recoveryPoint: 8 }, 0)
+    expect(await bytesOf(again.log)).toEqual(all)
+  })
+})
+
 describe('log trim', () => {
   it('an offset inside of a segment -> whole segments below go, the rest stays and is not read', async () => {
     const disk = new MemoryFileSystem()

@@ -14,5 +14,5 @@ export interface MetricRow {
   /** A counter only grows while the process lives. */
   readonly type: 'gauge' | 'counter'
   readonly labels: readonly string[]
-  readonly samples: (node: MeteredNode) => Iterable<Sample>
+  readonly samples: (node: MeteredNode) => Iterable<Sample> | Promise<Iterable<Sample>>
 }

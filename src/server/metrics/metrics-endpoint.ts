@@ -44,11 +44,12 @@ export class MetricsEndpoint {
           help,
           labelNames,
           registers,
-          collect() {
+          async collect() {
+            const found = await samples(node)
             this.reset()
             // Without labels a reset leaves a sample of 0 behind, also where this node has nothing to tell.
             if (labels.length === 0) this.remove()
-            for (const sample of samples(node)) this.inc(sample.labels ?? {}, sample.value)
+            for (const sample of found) this.inc(sample.labels ?? {}, sample.value)
           },
         })
       } else {
@@ -57,10 +58,11 @@ export class MetricsEndpoint {
           help,
           labelNames,
           registers,
-          collect() {
+          async collect() {
+            const found = await samples(node)
             this.reset()
             if (labels.length === 0) this.remove()
-            for (const sample of samples(node)) this.set(sample.labels ?? {}, sample.value)
+            for (const sample of found) this.set(sample.labels ?? {}, sample.value)
           },
         })
       }

@@ -1,5 +1,6 @@
 // The state of each partition, told by its leader, so that every partition stands once in the metrics of a cluster. The
 // names are those of the exporter that most Kafka dashboards are made for.
+import { type ReplicaLag, replicaLags } from '../../broker/replica-lag.ts'
 import {
   hostedPartitions,
   isUnderReplicated,
@@ -26,29 +27,24 @@ function led(name: string, help: string, value: (partition: LedPartition) => num
   }
 }
 
-function ofReplicas(
-  name: string,
-  help: string,
-  value: (lag: { readonly records: number; readonly seconds: number }) => number,
-): MetricRow {
+function ofReplicas(name: string, help: string, value: (lag: ReplicaLag) => number | null): MetricRow {
   return { name, help, type: 'gauge', labels: REPLICA, samples: (node) => replicaSamples(node, value) }
 }
 
-function* replicaSamples(
+/** What the leader has not heard of yet has no lag that could be told. */
+async function replicaSamples(
   node: MeteredNode,
-  value: (lag: { readonly records: number; readonly seconds: number }) => number,
-): Iterable<Sample> {
+  value: (lag: ReplicaLag) => number | null,
+): Promise<readonly Sample[]> {
+  const found: Sample[] = []
   for (const partition of ledPartitions(node)) {
-    const { core } = partition.role.options
-    for (const { replicaId, logEndOffset, caughtUpAtMs } of core.describe().slice(1)) {
-      // What the leader has not heard of yet has no lag that could be told.
-      if (logEndOffset < 0) continue
-      const records = Math.max(0, core.logEndOffset - logEndOffset)
-      const seconds =
-        records === 0 || caughtUpAtMs === null ? 0 : Math.max(0, core.nowMs - caughtUpAtMs) / 1_000
-      yield { labels: { ...labelsOf(partition), replica: replicaId }, value: value({ records, seconds }) }
+    for (const lag of (await replicaLags(partition.role)).slice(1)) {
+      const told = value(lag)
+      if (told !== null)
+        found.push({ labels: { ...labelsOf(partition), replica: lag.brokerId }, value: told })
     }
   }
+  return found
 }
 
 export const PARTITION_METRICS: readonly MetricRow[] = [
@@ -109,12 +105,17 @@ export const PARTITION_METRICS: readonly MetricRow[] = [
   ofReplicas(
     'vltava_replica_lag_records',
     'Records of the leader that the follower has not fetched yet.',
-    ({ records }) => records,
+    ({ lagRecords }) => lagRecords,
+  ),
+  ofReplicas(
+    'vltava_replica_lag_bytes',
+    'Bytes of the batches that the follower has not fetched yet, at most an index interval and a batch too many.',
+    ({ lagBytes }) => lagBytes,
   ),
   ofReplicas(
     'vltava_replica_lag_seconds',
-    'How long the follower has lacked the log end; 0 when it has it.',
-    ({ seconds }) => seconds,
+    'How long the follower has lacked what counts of the log end; 0 when it has it.',
+    ({ lagMs }) => (lagMs === null ? null : lagMs / 1_000),
   ),
   {
     name: 'kafka_log_log_logendoffset',
