@@ -1,4 +1,5 @@
 import type { Sleeper } from '../base/async/sleeper.ts'
+import type { ReportedTail } from '../metadata/decide-heartbeat.ts'
 import { toVltavaError } from '../model/errors.ts'
 import type { BrokerEpoch, DirectoryId, MetadataOffset, TopicPartition } from '../model/ids.ts'
 import { PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
@@ -31,6 +32,8 @@ export interface BrokerLifecycleOptions {
   readonly offlineLogs: () => readonly TopicPartition[] | null
   /** Logs of which a part is damaged. */
   readonly damagedLogs: () => readonly TopicPartition[]
+  /** Logs that were cut off when they were opened; asked for once `offlineLogs` is not null. */
+  readonly droppedTails: () => readonly ReportedTail[]
 }
 
 /** Registers this run of the broker, keeps its session alive and asks to be unfenced or to stop. */
@@ -127,6 +130,7 @@ export class BrokerLifecycle {
           wantUnfenced: offlineLogs !== null && !this.#wantShutdown,
           wantShutdown: this.#wantShutdown,
           offlineLogs: this.#fenced ? (offlineLogs ?? []) : [],
+          droppedTails: this.#fenced && offlineLogs !== null ? this.#options.droppedTails() : [],
           damagedLogs: this.#options.damagedLogs().slice(0, PARTITIONS_PER_REQUEST_MAX),
         },
         { timeoutMs: settings.heartbeatTimeoutMs },

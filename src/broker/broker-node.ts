@@ -321,6 +321,7 @@ export class BrokerNode {
       appliedOffset: () => this.#registry.appliedOffset,
       offlineLogs: () => this.#registry.offlineLogs,
       damagedLogs: () => this.#registry.damagedLogs,
+      droppedTails: () => this.#registry.droppedTails,
     })
   }
 

@@ -1,5 +1,6 @@
 import type { Timer } from '../base/clock.ts'
 import { type ClusterImage, EMPTY_IMAGE, isEligible } from '../metadata/cluster-image.ts'
+import type { ReportedTail } from '../metadata/decide-heartbeat.ts'
 import { deltaFor, type PartitionDelta } from '../metadata/image-delta.ts'
 import { topicConfigOf } from '../metadata/topic-configs.ts'
 import { VltavaError } from '../model/errors.ts'
@@ -18,6 +19,7 @@ import { isMendable } from '../storage/storage-failure.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
 import { logSettingsOf } from './log-settings-of.ts'
 import { Partition, type PartitionOptions, type PartitionTarget } from './partition.ts'
+import { settleTails, tailReports } from './tail-reports.ts'
 
 /** Partitions that change their role at the same time; each costs some file operations. */
 const UPDATES_AT_ONCE = 16
@@ -85,6 +87,11 @@ export class PartitionRegistry {
   /** Logs of which a part is damaged. */
   get damagedLogs(): readonly TopicPartition[] {
     return this.#logsThat(({ log }) => log.health.damagedRanges.length > 0)
+  }
+
+  /** Logs that are to be reported as cut off at their end. Complete as soon as `offlineLogs` is not null. */
+  get droppedTails(): readonly ReportedTail[] {
+    return tailReports({ nodeId: this.#options.nodeId, image: this.#applied, hosted: this.#hosted.values() })
   }
 
   get hosted(): IterableIterator<Partition> {
@@ -162,6 +169,12 @@ export class PartitionRegistry {
       const before = this.#applied
       try {
         await this.#applyOne({ before, after: image, brokerEpoch })
+        await settleTails({
+          nodeId: this.#options.nodeId,
+          image,
+          hosted: this.#hosted.values(),
+          brokerEpoch,
+        })
       } catch (error) {
         this.#options.environment.process.fail(
           'metadata could not be applied to the hosted partitions',

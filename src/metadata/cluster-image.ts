@@ -13,6 +13,7 @@ import type {
   TopicName,
   TopicPartition,
 } from '../model/ids.ts'
+import type { DroppedTail } from './dropped-tails.ts'
 
 export interface VoterImage {
   readonly nodeId: NodeId
@@ -58,6 +59,8 @@ export interface PartitionImage {
    * a replica keeps its place over an unclean stop.
    */
   readonly synced: boolean
+  /** Members of the ELR that cut off the end of their logs at an unclean start: they lead only when nobody else can. */
+  readonly droppedTails: readonly DroppedTail[]
 }
 
 export interface TopicImage {

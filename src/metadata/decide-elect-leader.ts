@@ -6,6 +6,7 @@ import type { LeaderEpoch, MetadataOffset, NodeId, PartitionIndex } from '../mod
 import { checkTopicName } from '../model/topic-name.ts'
 import { type ClusterImage, isActive, type TopicImage } from './cluster-image.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
+import { awaitedOf, longestAlive } from './dropped-tails.ts'
 import type { MetadataRecord } from './metadata-records.ts'
 import { type PartitionChanged, type PartitionTarget, recordOf, uncleanLeader } from './partition-change.ts'
 
@@ -121,7 +122,7 @@ function elect(
 
 /**
  * Only for a partition without a leader: with one, everything that is acknowledged is served. An eligible replica that is alive
- * would lead already, so whoever is alive may lack records.
+ * would lead already, so whoever is alive may lack records. Of those whose logs were cut off the longest is the best guess.
  */
 function electUncleanly(
   context: DecisionContext,
@@ -140,7 +141,9 @@ function electUncleanly(
     return refused('INVALID_REQUEST', `broker ${wanted} is none of its replicas.`)
   }
   const isAlive = (brokerId: NodeId): boolean => isActive(context.image.brokers.get(brokerId))
-  const leader = wanted ?? partition.replicas.find(isAlive) ?? null
+  const { replicas, elr, droppedTails: tails } = partition
+  const leader =
+    wanted ?? longestAlive({ replicas, elr, tails, mayLead: isAlive }) ?? replicas.find(isAlive) ?? null
   if (leader === null || !isAlive(leader)) {
     const what =
       wanted === null ? 'none of its replicas is alive; start one' : `broker ${wanted} is not alive; start it`
@@ -163,7 +166,7 @@ function problemOf(image: ClusterImage, { partition }: PartitionTarget, brokerId
   if (broker === undefined || broker.fenced) return 'is not alive; start it first.'
   if (broker.shuttingDown) return 'is stopping.'
   if (partition.isr.includes(brokerId)) return null
-  const eligible = [...partition.isr, ...partition.elr]
+  const eligible = [...partition.isr, ...awaitedOf({ elr: partition.elr, tails: partition.droppedTails })]
   return partition.leader === null
     ? `lacks acknowledged records, or may lack some. Start one of the brokers [${eligible.join(', ')}], which have them all; ` +
         'only when none of them can come back, order an unclean election.'

@@ -1,11 +1,26 @@
 // A heartbeat: what a broker asks for beside staying alive. Most change nothing. One unfences the broker, one reports
 // a log that failed, one asks for leave to stop.
 import { VltavaError } from '../model/errors.ts'
-import type { BrokerEpoch, MetadataOffset, NodeId, TopicPartition } from '../model/ids.ts'
+import {
+  type BrokerEpoch,
+  type LeaderEpoch,
+  type MetadataOffset,
+  type NodeId,
+  type Offset,
+  partitionKey,
+  type TopicPartition,
+} from '../model/ids.ts'
 import { type BrokerImage, isEligible } from './cluster-image.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
+import { type DroppedTail, withTail } from './dropped-tails.ts'
 import type { Cause, MetadataRecord } from './metadata-records.ts'
-import { brokersWith, changePartition, partitionsOf } from './partition-change.ts'
+import { brokersWith, changePartition, type PartitionTarget, partitionsOf } from './partition-change.ts'
+
+/** A log whose end was cut off when it was opened, and what is left of it. */
+export interface ReportedTail extends TopicPartition {
+  readonly leaderEpoch: LeaderEpoch
+  readonly endOffset: Offset
+}
 
 export interface Heartbeat {
   /** The id that the connection proved. */
@@ -18,6 +33,8 @@ export interface Heartbeat {
   readonly offlineLogs: readonly TopicPartition[]
   /** Logs of which a part is damaged, but which hold every offset. */
   readonly damagedLogs: readonly TopicPartition[]
+  /** Logs that were cut off at the start of this run, or are known to have been; they count as it is unfenced. */
+  readonly droppedTails: readonly ReportedTail[]
   /** How far every other unfenced broker is known to have applied the metadata log; Infinity when there is none. */
   readonly appliedByOthers: MetadataOffset
 }
@@ -91,7 +108,7 @@ interface Serving {
  * Logs that are missing, or of which nobody knows where they ended, leave ISR and ELR: electing such a replica would lose
  * acknowledged records. Logs with damaged parts hold every offset, so electing them loses nothing, but some records cannot
  * be read there: they leave the ISR where another member serves. A broker that is unfenced is elected wherever it is eligible
- * and nobody leads.
+ * and nobody leads; where its log was cut off, only when nobody else can be had (dropped-tails.ts).
  */
 function partitionChanges(
   context: DecisionContext,
@@ -109,6 +126,7 @@ function partitionChanges(
   )
   const damagedCause = causeOf(context, 'log-offline', `broker ${brokerId} reports a part of the log damaged`)
   const elected = caughtUp(context, broker)
+  const reportedTail = tailReports({ broker, unfences, heartbeat })
   const records: MetadataRecord[] = []
   for (const target of partitionsOf(context.image)) {
     const { partition, topic } = target
@@ -120,16 +138,52 @@ function partitionChanges(
       damaged.get(topic.topicId)?.has(partition.partition) === true &&
       partition.isr.some((member) => member !== brokerId && brokers.mayLead(member))
     const isElected = unfences && partition.leader === null
-    if (isOffline ? !isEligible(partition, brokerId) : !isReplaced && !isElected) continue
+    const tail = isOffline ? null : reportedTail(target)
+    if (isOffline ? !isEligible(partition, brokerId) : !isReplaced && !isElected && tail === null) continue
     const changed = changePartition({
       ...target,
+      droppedTails: tail === null ? partition.droppedTails : withTail(partition.droppedTails, tail),
       brokers: isReplaced ? brokersWith(context.image, { brokerId, serves: false, mayLead: false }) : brokers,
       distrusted: isOffline ? [brokerId] : [],
-      cause: isOffline ? offlineCause : isReplaced ? damagedCause : elected,
+      cause: isOffline
+        ? offlineCause
+        : isReplaced
+          ? damagedCause
+          : tail !== null
+            ? tailCause(context, tail)
+            : elected,
     })
     if (changed !== null) records.push(changed)
   }
   return records
+}
+
+/**
+ * What the broker reports of the end of a log, where it is eligible. Only as it is unfenced: what is cut off is cut off at a
+ * start. When it is unfenced again in the same run, only those count that are marked still: with the others it has been in
+ * sync meanwhile.
+ */
+function tailReports({ broker, unfences, heartbeat }: Serving): (of: PartitionTarget) => DroppedTail | null {
+  if (!unfences || heartbeat.droppedTails.length === 0) return () => null
+  const { brokerId } = broker
+  const isFirst = broker.unfencedEpoch < broker.brokerEpoch
+  const reports = new Map(
+    heartbeat.droppedTails.map((tail) => [partitionKey(tail.topicId, tail.partition), tail]),
+  )
+  return ({ topic, partition }) => {
+    const found = reports.get(partitionKey(topic.topicId, partition.partition))
+    if (found === undefined || !isEligible(partition, brokerId)) return null
+    if (!isFirst && !partition.droppedTails.some((tail) => tail.brokerId === brokerId)) return null
+    return { brokerId, leaderEpoch: found.leaderEpoch, endOffset: found.endOffset }
+  }
+}
+
+function tailCause(context: DecisionContext, { brokerId, leaderEpoch, endOffset }: DroppedTail): Cause {
+  return causeOf(
+    context,
+    'tail-dropped',
+    `broker ${brokerId} reports that the log was cut off at an unclean start, at offset ${endOffset} (leader epoch ${leaderEpoch})`,
+  )
 }
 
 function indexOf(partitions: readonly TopicPartition[]): ReadonlyMap<string, ReadonlySet<number>> {

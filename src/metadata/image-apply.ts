@@ -121,7 +121,7 @@ function applyPartitionCreated(draft: ImageDraft, record: MetadataRecordOf<'part
   )
   assert(replicas.length > 0, `partition ${topicId}/${partition} has no replicas`)
   assert(!hasDuplicates(replicas), `partition ${topicId}/${partition} names a replica twice`)
-  const none = { leaderEpoch: 0, partitionEpoch: 0, elr: [], lastKnownElr: [] }
+  const none = { leaderEpoch: 0, partitionEpoch: 0, elr: [], lastKnownElr: [], droppedTails: [] }
   const created = { partition, replicas, isr, leader, synced, ...none }
   assertIsrIsSound(created)
   draft.setPartition(topicId, created)
@@ -143,8 +143,9 @@ function applyPartitionChanged(draft: ImageDraft, record: MetadataRecordOf<'part
     record.leader === previous.leader || record.leaderEpoch > previous.leaderEpoch,
     `${what}: the leader changes within leader epoch ${record.leaderEpoch}`,
   )
-  const { isr, leader, leaderEpoch, partitionEpoch, elr, lastKnownElr, synced } = record
-  const changed = { ...previous, isr, leader, leaderEpoch, partitionEpoch, elr, lastKnownElr, synced }
+  const { isr, leader, leaderEpoch, partitionEpoch, elr, lastKnownElr, synced, droppedTails } = record
+  const state = { isr, leader, leaderEpoch, partitionEpoch, elr, lastKnownElr, synced, droppedTails }
+  const changed = { ...previous, ...state }
   assertIsrIsSound(changed)
   draft.setPartition(record.topicId, changed)
 }
@@ -164,7 +165,7 @@ function assertIsrIsSound({ partition, replicas, isr, leader }: PartitionImage):
 /** The ELR remembers who else may be elected; with a large enough ISR nobody else may. */
 function assertElrIsSound(
   topic: TopicImage,
-  { partition, replicas, isr, elr, lastKnownElr }: PartitionImage,
+  { partition, replicas, isr, elr, lastKnownElr, droppedTails }: PartitionImage,
 ): void {
   const known = [...isr, ...elr, ...lastKnownElr]
   assert(
@@ -174,6 +175,11 @@ function assertElrIsSound(
   assert(
     elr.length === 0 || isr.length < minIsrOf(topic, topic.partitions[partition]!),
     `partition ${partition} has the ELR ${elr.join(',')} beside a large enough ISR ${isr.join(',')}`,
+  )
+  const cut = droppedTails.map(({ brokerId }) => brokerId)
+  assert(
+    !hasDuplicates(cut) && cut.every((brokerId) => elr.includes(brokerId)),
+    `partition ${partition}: the tails of ${cut.join(',')} are not those of members of the ELR ${elr.join(',')}`,
   )
 }
 

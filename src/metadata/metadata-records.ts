@@ -5,8 +5,10 @@ import {
   clusterIdSchema,
   directoryIdSchema,
   incarnationIdSchema,
+  leaderEpochOrNoneSchema,
   leaderEpochSchema,
   nodeIdSchema,
+  offsetSchema,
   partitionEpochSchema,
   partitionIndexSchema,
   topicIdSchema,
@@ -44,6 +46,8 @@ export const causeSchema = struct({
     'preferred-leader',
     'configs-changed',
     'synced-again',
+    'tail-dropped',
+    'longest-log',
   ]),
   /** The node that saw it. */
   observerId: nodeIdSchema,
@@ -56,6 +60,17 @@ export const causeSchema = struct({
 export type Cause = Infer<typeof causeSchema>
 
 const replicas = list(nodeIdSchema, REPLICAS_MAX)
+
+export const droppedTailsSchema = list(
+  struct({
+    brokerId: nodeIdSchema,
+    /** Of the last batch that is left; -1 where there is none. */
+    leaderEpoch: leaderEpochOrNoneSchema,
+    /** Exclusive end of what is left of the log. */
+    endOffset: offsetSchema,
+  }),
+  REPLICAS_MAX,
+)
 
 export const metadataRecordSchema = union({
   /** The first record of a cluster. */
@@ -113,6 +128,8 @@ export const metadataRecordSchema = union({
     lastKnownElr: withFallback(replicas, []),
     /** As in partition-created. Cleared by what raises flush.messages, set again by the leader when all is fsynced. */
     synced: withFallback(boolean(), true),
+    /** Members of the ELR whose logs were cut off at an unclean start: elected only when nobody else can be had. */
+    droppedTails: withFallback(droppedTailsSchema, []),
   }),
   /** All that is set for a topic from now on; what a change of these means for its partitions stands in the same batch. */
   'topic-configs-changed': struct({

@@ -7,6 +7,14 @@ import {
   type PartitionImage,
   type TopicImage,
 } from './cluster-image.ts'
+import {
+  type DroppedTail,
+  type ElrElection,
+  electFromElr,
+  longestAlive,
+  sameTails,
+  tailsWithin,
+} from './dropped-tails.ts'
 import { eligibleAfter, minIsrOf } from './eligible-replicas.ts'
 import type { Cause, MetadataRecordOf } from './metadata-records.ts'
 import { topicConfigOf } from './topic-configs.ts'
@@ -31,6 +39,8 @@ export interface PartitionChange extends PartitionTarget {
   readonly brokers: BrokerView
   /** Brokers whose log may lack committed records: they leave the ISR and the ELR. */
   readonly distrusted?: readonly NodeId[]
+  /** The logs that are known to have been cut off, with those the change is made for. Default: those of the partition. */
+  readonly droppedTails?: readonly DroppedTail[]
   /** Whether a replica may be elected that lacks records, where the topic allows it; default true. */
   readonly mayBeUnclean?: boolean
   readonly cause: Cause
@@ -60,8 +70,8 @@ export function brokersWith(
  * The record for a partition of which a broker came, went or lost its log, or null when nothing changes. Whoever does not
  * serve leaves the ISR, also as its last member; below min.insync.replicas it stays eligible. The leader stays while it is in
  * the ISR. Otherwise the first replica, in the order of the replica list, is elected that may lead and is in the ISR; else
- * one that is in the ELR, which then is the only member of the ISR; else, where the topic allows an unclean election, any that
- * may lead. The leader epoch grows with each change of leader, the partition epoch with each change.
+ * one that is in the ELR (see `electFromElr`), which then is the only member of the ISR; else, where the topic allows an
+ * unclean election, any that may lead. The leader epoch grows with each change of leader, the partition epoch with each change.
  */
 export function changePartition(change: PartitionChange): PartitionChanged | null {
   const { topic, partition, brokers, distrusted = [] } = change
@@ -77,10 +87,16 @@ export function changePartition(change: PartitionChange): PartitionChanged | nul
     return recordOf(change, { leader: inIsr, isr, ...eligibleAfter(partition, { isr, minIsr, distrusted }) })
   }
   const { elr, lastKnownElr } = eligibleAfter(partition, { isr: [], minIsr, distrusted })
-  const inElr = replicas.find((brokerId) => elr.includes(brokerId) && brokers.mayLead(brokerId))
-  if (inElr !== undefined) return soleLeader(change, inElr)
+  const tails = change.droppedTails ?? partition.droppedTails
+  const election: ElrElection = { replicas, elr, tails, mayLead: brokers.mayLead }
+  const inElr = electFromElr(election)
+  if (inElr !== null) {
+    const cause = inElr.longest === null ? change.cause : longestLogCause(change.cause, inElr.longest, elr)
+    return soleLeader({ ...change, cause }, inElr.leader)
+  }
   const any = mayElectAny(change)
-    ? replicas.find((brokerId) => brokers.mayLead(brokerId) && !distrusted.includes(brokerId))
+    ? (longestAlive(election) ??
+      replicas.find((brokerId) => brokers.mayLead(brokerId) && !distrusted.includes(brokerId)))
     : undefined
   return any === undefined
     ? recordOf(change, { leader: null, isr: [], elr, lastKnownElr })
@@ -89,6 +105,16 @@ export function changePartition(change: PartitionChange): PartitionChanged | nul
 
 function mayElectAny({ topic, mayBeUnclean = true }: PartitionChange): boolean {
   return mayBeUnclean && topicConfigOf(topic.configs).uncleanLeaderElection
+}
+
+/** Nobody can tell whether the tails were acknowledged, unless a log that was not cut off comes back. */
+function longestLogCause(cause: Cause, longest: DroppedTail, elr: readonly NodeId[]): Cause {
+  const { brokerId, leaderEpoch, endOffset } = longest
+  const detail =
+    `possible data loss, if records in all of them were damaged: the logs of all eligible replicas [${elr.join(', ')}] were ` +
+    `cut off at an unclean start, and broker ${brokerId} has the longest (leader epoch ${leaderEpoch}, end ${endOffset}); ` +
+    cause.detail
+  return { ...cause, kind: 'longest-log', detail: detail.slice(0, DETAIL_MAX_CHARACTERS) }
 }
 
 /** Elects a member of the ISR or the ELR, with the leader as the only member of the ISR. */
@@ -120,7 +146,7 @@ export function uncleanLeader(
   })
   const detail =
     `possible data loss: replica ${leader} was elected uncleanly, with ISR [${partition.isr.join(', ')}] and ` +
-    `ELR [${partition.elr.join(', ')}] not alive; ${cause.detail}`
+    `ELR [${partition.elr.join(', ')}] not alive or cut off; ${cause.detail}`
   const unclean: Cause = {
     ...cause,
     kind: 'unclean-election',
@@ -135,19 +161,24 @@ const DETAIL_MAX_CHARACTERS = 300
 export type PartitionState = Pick<PartitionImage, 'leader' | 'isr' | 'elr' | 'lastKnownElr'> &
   Partial<Pick<PartitionImage, 'synced'>>
 
-/** The record that brings a partition into a state; null when it is in it. */
+/**
+ * The record that brings a partition into a state; null when it is in it. Of the logs that were cut off only those of the
+ * ELR go on to count.
+ */
 export function recordOf(
-  of: PartitionTarget & { readonly cause: Cause },
+  of: PartitionTarget & Pick<PartitionChange, 'cause' | 'droppedTails'>,
   state: PartitionState,
 ): PartitionChanged | null {
   const { partition } = of
   const { leader, isr, elr, lastKnownElr, synced = partition.synced } = state
+  const droppedTails = tailsWithin(of.droppedTails ?? partition.droppedTails, elr)
   const isSame =
     leader === partition.leader &&
     synced === partition.synced &&
     sameMembers(isr, partition.isr) &&
     sameMembers(elr, partition.elr) &&
-    sameMembers(lastKnownElr, partition.lastKnownElr)
+    sameMembers(lastKnownElr, partition.lastKnownElr) &&
+    sameTails(droppedTails, partition.droppedTails)
   return isSame ? null : changedTo(of, state)
 }
 
@@ -156,11 +187,12 @@ export function recordOf(
  * leader counts that was made before the leader knew of the batch.
  */
 export function changedTo(
-  of: PartitionTarget & { readonly cause: Cause },
+  of: PartitionTarget & Pick<PartitionChange, 'cause' | 'droppedTails'>,
   state: PartitionState,
 ): PartitionChanged {
   const { topic, partition, cause } = of
   const { leader, isr, elr, lastKnownElr, synced = partition.synced } = state
+  const droppedTails = tailsWithin(of.droppedTails ?? partition.droppedTails, elr)
   return {
     type: 'partition-changed',
     topicId: topic.topicId,
@@ -173,6 +205,7 @@ export function changedTo(
     elr,
     lastKnownElr,
     synced,
+    droppedTails,
   }
 }
 

@@ -27,6 +27,7 @@ import {
   withFallback,
 } from '../schema/schema.ts'
 import type { BrokerImage, PartitionImage, VoterImage } from './cluster-image.ts'
+import { droppedTailsSchema } from './metadata-records.ts'
 
 type FieldsOf<T> = { readonly [Field in keyof T]-?: Schema<T[Field]> }
 
@@ -57,6 +58,7 @@ const partitionFields: FieldsOf<PartitionImage> = {
   elr: withFallback(replicas, []),
   lastKnownElr: withFallback(replicas, []),
   synced: withFallback(boolean(), true),
+  droppedTails: withFallback(droppedTailsSchema, []),
 }
 
 export const snapshotRecordSchema = union({

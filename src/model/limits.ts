@@ -64,6 +64,8 @@ export const REPLICAS_MAX = 64
 export const VOTERS_MAX = 9
 /** Nodes of one cluster. */
 export const NODES_MAX = 1_000
+/** Logs in one heartbeat whose end was cut off at the start of a broker: after a power loss all of them can be. */
+export const DROPPED_TAILS_MAX = 80_000
 /** Partitions in one produce, fetch or list-offsets request. */
 export const PARTITIONS_PER_REQUEST_MAX = 10_000
 /** Topics in one request. */

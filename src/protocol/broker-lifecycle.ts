@@ -2,12 +2,18 @@ import {
   brokerEpochSchema,
   directoryIdSchema,
   incarnationIdSchema,
+  leaderEpochOrNoneSchema,
   metadataOffsetSchema,
   nodeIdSchema,
+  offsetSchema,
   partitionIndexSchema,
   topicIdSchema,
 } from '../model/id-schemas.ts'
-import { METADATA_SNAPSHOT_MAX_BYTES, PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
+import {
+  DROPPED_TAILS_MAX,
+  METADATA_SNAPSHOT_MAX_BYTES,
+  PARTITIONS_PER_REQUEST_MAX,
+} from '../model/limits.ts'
 import { boolean, bytes, integer, list, nullable, struct, text, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 
@@ -61,6 +67,24 @@ export const brokerHeartbeat = defineApi({
      */
     damagedLogs: withFallback(
       list(struct({ topicId: topicIdSchema, partition: partitionIndexSchema }), PARTITIONS_PER_REQUEST_MAX),
+      [],
+    ),
+    /**
+     * Logs whose end was cut off when they were opened after an unclean stop, which is how a damaged end looks as well, and
+     * those of which that was reported before. They are elected only when no other eligible replica can be had.
+     */
+    droppedTails: withFallback(
+      list(
+        struct({
+          topicId: topicIdSchema,
+          partition: partitionIndexSchema,
+          /** Of the last batch that is left; -1 where there is none. */
+          leaderEpoch: leaderEpochOrNoneSchema,
+          /** Exclusive end of what is left. */
+          endOffset: offsetSchema,
+        }),
+        DROPPED_TAILS_MAX,
+      ),
       [],
     ),
   }),

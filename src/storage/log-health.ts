@@ -27,6 +27,8 @@ export interface LogHealthOptions {
   readonly ranges: readonly DamagedRange[]
   /** Whether the end of the log was lost and the controller has to hear of it first. */
   readonly endLost: boolean
+  /** Whether the end of the log was cut off when it was opened, or before, and the controller has to hear of it. */
+  readonly tailDropped: boolean
   /** The first offset that is kept: what is damaged below it does not matter any more. */
   readonly startsAt: () => Offset
   /** Told when a range was found or repaired. */
@@ -41,6 +43,7 @@ export class LogHealth {
   #generation = 0
   #changes = 0
   #endLost: boolean
+  #tailDropped: boolean
   #isClosed = false
   #saving: Promise<void> = Promise.resolve()
 
@@ -48,6 +51,7 @@ export class LogHealth {
     this.#options = options
     this.#ranges = new DamagedRanges(options.ranges)
     this.#endLost = options.endLost
+    this.#tailDropped = options.tailDropped
     for (const range of options.ranges) this.#report(range)
   }
 
@@ -77,6 +81,21 @@ export class LogHealth {
   /** The replica has left the in-sync set: whatever its end lacks, it gets from the leader. */
   async endLossReported(): Promise<void> {
     this.#endLost = false
+    this.#save()
+    await this.#saving
+  }
+
+  /**
+   * Whether recovery cut off bytes at the end of the log that may have been acknowledged: a flipped bit in the last batch
+   * looks as a torn write does. The replica must not be taken for one that has everything.
+   */
+  get isTailDropped(): boolean {
+    return this.#tailDropped
+  }
+
+  /** The controller knows of the tail, in committed metadata. */
+  async tailReported(): Promise<void> {
+    this.#tailDropped = false
     this.#save()
     await this.#saving
   }
@@ -241,6 +260,7 @@ export class LogHealth {
         await this.#options.file.write({
           ranges: this.#ranges.all.map(({ offset, endOffset }) => [offset, endOffset]),
           endLost: this.#endLost,
+          tailDropped: this.#tailDropped,
         })
       } catch (error) {
         // Without the file a restart has to find the damage again.

@@ -9,7 +9,7 @@ import { AtomicFile } from './atomic-file.ts'
 import { scanBatches } from './batch-scan.ts'
 import { COMPACTION_FILE, COMPACTION_VERSION, CompactionState, type GapRule } from './compaction-state.ts'
 import { CorruptLogError } from './corrupt-log-error.ts'
-import { DamageFile } from './damage-file.ts'
+import { DamageFile, type StoredDamage } from './damage-file.ts'
 import type { DamagedRange } from './damaged-ranges.ts'
 import type { DelayedRemovals } from './delayed-removals.ts'
 import { ALL_ROOM, type RecordRoom } from './disk-room.ts'
@@ -107,12 +107,20 @@ class LogOpening {
     await active.activate({ emptied: false })
     try {
       const stored = await this.#readEpochs()
+      const known = await this.#damageFile.read()
+      let { tailDropped } = known
       const recovered = await recoverSegment({
         open: active.active,
         recoveryPoint: this.#options.recoveryPoint,
         epochs: stored === null ? null : new EpochHistory(stored),
         cpu: this.#environment.cpu,
         toleratesDamage: this.#options.toleratesDamage,
+        beforeCut: async () => {
+          if (!this.#tellsOfCuts) return
+          tailDropped = true
+          // Before the cut, which would leave nothing behind to see it by.
+          await this.#damageFile.write({ ...known, tailDropped })
+        },
       })
       active.endOffset = recovered.endOffset
       this.#report(recovered)
@@ -120,7 +128,8 @@ class LogOpening {
       if (startOffset > recovered.endOffset) await this.#beginAnew(segments, { segmentContext, startOffset })
       const epochs = await this.#settleEpochs(segments, { stored, startOffset })
       await compaction.settle(recovered.endOffset)
-      const health = await this.#settleDamage(segments, { epochs, recovered, startOffset })
+      const settled = { epochs, recovered, startOffset, known: { ...known, tailDropped } }
+      const health = await this.#settleDamage(segments, settled)
       if (recovered.isEndLost) await beginBehind(segments, segmentContext)
       const parts = { segments, segmentContext, compaction, epochs, startOffset, health }
       return this.#build({ ...parts, droppedTail: recovered.droppedTail })
@@ -130,6 +139,11 @@ class LogOpening {
     }
   }
 
+  /** Not of a log that was closed in order, which ended where its recovery point is, nor of one that has no replicas to tell. */
+  get #tellsOfCuts(): boolean {
+    return this.#options.toleratesDamage && !this.#options.endIsKnown
+  }
+
   /** What is damaged in the segments that were known for it, and in the active one. */
   async #settleDamage(
     segments: SegmentList,
@@ -137,12 +151,13 @@ class LogOpening {
       readonly epochs: LeaderEpochsFile
       readonly recovered: RecoveredSegment
       readonly startOffset: Offset
+      readonly known: StoredDamage
     },
   ): Promise<PartitionLogOptions['health']> {
-    const { epochs, recovered, startOffset } = opened
+    const { epochs, recovered, startOffset, known } = opened
+    const { tailDropped } = known
     const { cpu } = this.#environment
     const { active } = segments
-    const known = await this.#damageFile.read()
     const found: DamagedRange[] = recovered.damages.map((damage) => rangeOf(active, damage))
     const endLost = known.endLost || (recovered.isEndLost && !this.#options.endIsKnown)
     for (const segment of segments.all) {
@@ -152,8 +167,9 @@ class LogOpening {
     }
     const ranges = found.filter(({ endOffset }) => endOffset > startOffset)
     ranges.sort((a, b) => a.offset - b.offset)
-    await this.#damageFile.write({ ranges: ranges.map((one) => [one.offset, one.endOffset]), endLost })
-    return { cpu, file: this.#damageFile, ranges, endLost }
+    const stored = ranges.map((one) => [one.offset, one.endOffset] as const)
+    await this.#damageFile.write({ ranges: stored, endLost, tailDropped })
+    return { cpu, file: this.#damageFile, ranges, endLost, tailDropped }
   }
 
   #atomicFile(format: string, version: number): AtomicFile {

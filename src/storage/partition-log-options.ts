@@ -32,7 +32,7 @@ export interface PartitionLogOptions {
   readonly droppedTail: DroppedTail | null
   readonly lowerRecoveryPoint: (offset: Offset) => Promise<void>
   readonly observer: LogObserver
-  readonly health: Pick<LogHealthOptions, 'cpu' | 'file' | 'ranges' | 'endLost'>
+  readonly health: Pick<LogHealthOptions, 'cpu' | 'file' | 'ranges' | 'endLost' | 'tailDropped'>
   /** Where the log was found to start. */
   readonly startOffset: Offset
   readonly checkpoint: LogStartCheckpoint

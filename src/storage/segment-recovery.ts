@@ -15,7 +15,7 @@ import { CorruptLogError } from './corrupt-log-error.ts'
 import { readFully, writeFully } from './file-io.ts'
 import { RELATIVE_OFFSET_MAX } from './offset-index.ts'
 import type { OpenSegment } from './open-segment.ts'
-import { findRecordsBehindDamage } from './torn-tail.ts'
+import { findRecordsBehindDamage, wasNeverWritten } from './torn-tail.ts'
 
 export interface RecoveryOptions {
   readonly open: OpenSegment
@@ -26,6 +26,8 @@ export interface RecoveryOptions {
   readonly cpu: Cpu
   /** Whether damage is returned, to be repaired, instead of thrown. */
   readonly toleratesDamage: boolean
+  /** Called before a tail is cut off that may have been acknowledged, to note that durably. */
+  readonly beforeCut: () => Promise<void>
 }
 
 /** A tail that was cut off. */
@@ -69,6 +71,9 @@ export async function recoverSegment(options: RecoveryOptions): Promise<Recovere
   const recovered = { endOffset: cut.offset, damages, isEndLost: false }
   const bytes = open.sizeBytes - cut.position
   if (bytes === 0) return { ...recovered, droppedTail: null }
+  if (!(await wasNeverWritten(open.handle, { position: cut.position, sizeBytes: open.sizeBytes }))) {
+    await options.beforeCut()
+  }
   // The index files may speak of records that were in the tail; others will come to these offsets.
   await open.removeIndexFiles()
   await open.truncate(cut.position)

@@ -29,6 +29,21 @@ export async function findRecordsBehindDamage(options: BatchSearch): Promise<Sca
   return lost ? null : later
 }
 
+/**
+ * Whether the bytes at a place certainly never were on the disk: up to the end of the sector they read as zeros, so the sector
+ * was lost. No header begins so, and a flipped bit does not do that. What lies behind was not flushed either, because a flush
+ * covers all before it. Where this is false, nobody can tell.
+ */
+export async function wasNeverWritten(
+  handle: FileHandle,
+  { position, sizeBytes }: { readonly position: number; readonly sizeBytes: number },
+): Promise<boolean> {
+  const endPosition = Math.min(sizeBytes, position + SECTOR_BYTES - (position % SECTOR_BYTES))
+  const bytes = new Uint8Array(endPosition - position)
+  await readFully(handle, bytes, position)
+  return bytes.length >= ZERO_BY_RIGHT_BYTES && isZero(bytes, 0, bytes.length)
+}
+
 /** Where the damaged batch says that it ends; null when its header is damaged too. */
 async function endOfDamagedBatch({ handle, sizeBytes, damage }: BatchSearch): Promise<number | null> {
   if (sizeBytes - damage.position < HEADER_BYTES) return null

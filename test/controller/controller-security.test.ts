@@ -24,6 +24,7 @@ const HEARTBEAT = {
   wantShutdown: false,
   offlineLogs: [],
   damagedLogs: [],
+  droppedTails: [],
 }
 
 async function cluster3(): Promise<ControllerCluster> {

@@ -64,6 +64,7 @@ export class TestBroker {
       wantShutdown: false,
       offlineLogs: [],
       damagedLogs: [],
+      droppedTails: [],
       ...fields,
     })
   }

@@ -7,6 +7,7 @@ import {
   type PartitionImage,
 } from '../../src/metadata/cluster-image.ts'
 import type { Decision, DecisionContext } from '../../src/metadata/decision.ts'
+import { awaitedOf } from '../../src/metadata/dropped-tails.ts'
 import { minIsrOf } from '../../src/metadata/eligible-replicas.ts'
 import { applyBatch } from '../../src/metadata/image-apply.ts'
 import type { Cause, MetadataRecord } from '../../src/metadata/metadata-records.ts'
@@ -130,14 +131,16 @@ export function partition(image: ClusterImage, index = 0, topicId: TopicId = TOP
 }
 
 /**
- * Leader, ISR, ELR, last known ELR and epochs in one short line, such as "leader 1 isr 1 elr 2 lost 3 epochs 0/3"; without
- * what is empty.
+ * Leader, ISR, ELR, last known ELR, logs that were cut off (broker@leader epoch:end) and epochs in one short line, such as
+ * "leader 1 isr 1 elr 2 lost 3 cut 2@0:7 epochs 0/3"; without what is empty.
  */
 export function show(state: PartitionImage): string {
-  const { leader, isr, elr, lastKnownElr, leaderEpoch, partitionEpoch } = state
+  const { leader, isr, elr, lastKnownElr, droppedTails, leaderEpoch, partitionEpoch } = state
   const eligible = elr.length === 0 ? '' : ` elr ${elr.join(',')}`
   const lost = lastKnownElr.length === 0 ? '' : ` lost ${lastKnownElr.join(',')}`
-  return `leader ${leader ?? 'none'} isr ${isr.join(',') || 'empty'}${eligible}${lost} epochs ${leaderEpoch}/${partitionEpoch}`
+  const tails = droppedTails.map((tail) => `${tail.brokerId}@${tail.leaderEpoch}:${tail.endOffset}`)
+  const cut = tails.length === 0 ? '' : ` cut ${tails.join(',')}`
+  return `leader ${leader ?? 'none'} isr ${isr.join(',') || 'empty'}${eligible}${lost}${cut} epochs ${leaderEpoch}/${partitionEpoch}`
 }
 
 export function epochOf(image: ClusterImage, brokerId: NodeId): BrokerEpoch {
@@ -170,7 +173,10 @@ export function violations(image: ClusterImage): readonly string[] {
       // With another min.insync.replicas those who were eligible under the old one are not known any more.
       if (isr.length + elr.length === 0 && lastKnownElr.length === 0)
         broken('INV-12: nobody is eligible, and nobody is known that was')
-      const electable = [...isr, ...elr].filter((brokerId) => isActive(image.brokers.get(brokerId)))
+      const awaited = awaitedOf({ elr, tails: state.droppedTails })
+      const electable = [...isr, ...awaited].filter((brokerId) => isActive(image.brokers.get(brokerId)))
+      if (!state.droppedTails.every(({ brokerId }) => elr.includes(brokerId)))
+        broken('a tail of a broker that is not in the ELR')
       if (leader === null && electable.length > 0) broken('nobody leads although a live broker could')
     }
   }

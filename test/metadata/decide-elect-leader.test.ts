@@ -125,6 +125,7 @@ describe('elect leaders: a partition without a leader', () => {
       wantShutdown: false,
       offlineLogs: [],
       damagedLogs: [],
+      droppedTails: [],
       appliedByOthers: Number.POSITIVE_INFINITY,
     }),
   )
@@ -168,7 +169,7 @@ describe('elect leaders: a partition without a leader', () => {
       cause: {
         kind: 'unclean-election',
         detail:
-          'possible data loss: replica 3 was elected uncleanly, with ISR [] and ELR [1, 2] not alive; an operator ordered it',
+          'possible data loss: replica 3 was elected uncleanly, with ISR [] and ELR [1, 2] not alive or cut off; an operator ordered it',
       },
     })
   })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ClusterImage } from '../../src/metadata/cluster-image.ts'
+import { decideAlterPartition } from '../../src/metadata/decide-alter-partition.ts'
 import { decideFenceBroker } from '../../src/metadata/decide-fence-broker.ts'
 import { decideHeartbeat, type Heartbeat } from '../../src/metadata/decide-heartbeat.ts'
 import {
@@ -24,6 +25,7 @@ function beat(image: ClusterImage, fields: Partial<Heartbeat> & { readonly broke
     wantShutdown: false,
     offlineLogs: [],
     damagedLogs: [],
+    droppedTails: [],
     appliedByOthers: Number.POSITIVE_INFINITY,
     ...fields,
   })
@@ -168,6 +170,91 @@ describe('a heartbeat that reports a log of which a part is damaged', () => {
     const next = decided(down, beat(down, { brokerId: 1, damagedLogs }))
     expect(partition(next, 0).leader).toBe(1)
     expect(violations(next)).toEqual([])
+  })
+})
+
+describe('REP-30: a heartbeat that reports logs that were cut off', () => {
+  const tail = { topicId: TOPIC, partition: 0, leaderEpoch: 0, endOffset: 7 }
+  // Broker 3 left first, so 1 and 2 are eligible, and all are down.
+  const down = [3, 2, 1].reduce(fenced, withTopic(clusterOf([1, 2, 3]), [{ replicas: [1, 2, 3] }]))
+  const back = registered(down, 1, 2)
+  const waiting = decided(back, beat(back, { brokerId: 1, droppedTails: [tail] }))
+
+  it('as it is unfenced: it is noted in the same batch, and it is not elected', () => {
+    const decision = beat(back, { brokerId: 1, droppedTails: [tail, { ...tail, partition: 9 }] })
+    expect(decision.records).toMatchObject([
+      { type: 'broker-fencing-changed' },
+      { type: 'partition-changed', cause: { kind: 'tail-dropped' } },
+    ])
+    expect(show(partition(waiting))).toBe('leader none isr empty elr 1,2 cut 1@0:7 epochs 1/4')
+    expect(violations(waiting)).toEqual([])
+  })
+
+  it('where it is not eligible: nothing is noted', () => {
+    const other = registered(down, 3, 2)
+    const next = decided(other, beat(other, { brokerId: 3, droppedTails: [tail] }))
+    expect(partition(next)).toBe(partition(other))
+  })
+
+  it('while it does not ask to serve, or serves already: nothing is noted', () => {
+    expect(beat(back, { brokerId: 1, wantUnfenced: false, droppedTails: [tail] }).records).toEqual([])
+    const changed = { ...tail, endOffset: 9 }
+    expect(beat(waiting, { brokerId: 1, droppedTails: [changed] }).records).toEqual([])
+  })
+
+  it('that is missing as well: it is not eligible any more', () => {
+    const next = decided(back, beat(back, { brokerId: 1, offlineLogs: [tail], droppedTails: [tail] }))
+    expect(show(partition(next))).toBe('leader none isr empty elr 2 lost 1 epochs 1/4')
+  })
+
+  it('the other one is back and whole: it leads, and the note stays until the leader has taken the broker in', () => {
+    const both = registered(waiting, 2, 2)
+    const led = decided(both, beat(both, { brokerId: 2 }))
+    expect(show(partition(led))).toBe('leader 2 isr 2 elr 1 cut 1@0:7 epochs 2/5')
+    const alter = decideAlterPartition(contextOf(led), {
+      brokerId: 2,
+      brokerEpoch: epochOf(led, 2),
+      partitions: [
+        {
+          topicId: TOPIC,
+          partition: 0,
+          leaderEpoch: 2,
+          partitionEpoch: 5,
+          isr: [1, 2].map((brokerId) => ({ brokerId, brokerEpoch: epochOf(led, brokerId) })),
+          reason: 'it has caught up',
+          observedAtMs: 1,
+        },
+      ],
+    })
+    const joined = decided(led, alter)
+    expect(show(partition(joined))).toBe('leader 2 isr 1,2 epochs 2/6')
+    // What it reports when it is unfenced again in this run is old: it has been in sync.
+    const gone = [2, 1].reduce(fenced, joined)
+    const again = decided(gone, beat(gone, { brokerId: 1, droppedTails: [tail] }))
+    expect(show(partition(again))).toBe('leader 1 isr 1 elr 2 epochs 5/9')
+  })
+
+  it('a later run reports what it holds by then: the note changes', () => {
+    const later = registered(fenced(waiting, 1), 1, 3)
+    const next = decided(later, beat(later, { brokerId: 1, droppedTails: [{ ...tail, endOffset: 9 }] }))
+    expect(show(partition(next))).toBe('leader none isr empty elr 1,2 cut 1@0:9 epochs 1/5')
+    // And a run that reports nothing does not make the log whole.
+    const silent = decided(later, beat(later, { brokerId: 1 }))
+    expect(show(partition(silent))).toBe('leader none isr empty elr 1,2 cut 1@0:7 epochs 1/4')
+  })
+
+  it('all have reported: the longest leads; one that was unfenced once and fenced since counts, too', () => {
+    const both = registered(waiting, 2, 2)
+    const next = decided(both, beat(both, { brokerId: 2, droppedTails: [{ ...tail, endOffset: 8 }] }))
+    expect(show(partition(next))).toBe('leader 2 isr 2 elr 1 cut 1@0:7 epochs 2/5')
+    const shorter = { ...tail, endOffset: 6 }
+    const without1 = registered(fenced(waiting, 1), 2, 2)
+    const waits = decided(without1, beat(without1, { brokerId: 2, droppedTails: [shorter] }))
+    expect(show(partition(waits))).toBe('leader none isr empty elr 1,2 cut 1@0:7,2@0:6 epochs 1/5')
+    const again = registered(waits, 1, 3)
+    const led = decided(again, beat(again, { brokerId: 1, droppedTails: [tail] }))
+    expect(show(partition(led))).toBe('leader 1 isr 1 elr 2 cut 2@0:6 epochs 2/6')
+    expect(violations(led)).toEqual([])
   })
 })
 

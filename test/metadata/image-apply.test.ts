@@ -35,6 +35,7 @@ function changed(
     elr: [],
     lastKnownElr: [],
     synced: true,
+    droppedTails: [],
     ...fields,
   }
 }

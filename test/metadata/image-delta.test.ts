@@ -23,6 +23,7 @@ function changeLeader(image: ClusterImage): ClusterImage {
       elr: [],
       lastKnownElr: [],
       synced: true,
+      droppedTails: [],
     },
   ])
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { PartitionImage, TopicImage } from '../../src/metadata/cluster-image.ts'
+import { type DroppedTail, withTail } from '../../src/metadata/dropped-tails.ts'
 import { changePartition, sameMembers } from '../../src/metadata/partition-change.ts'
 import type { NodeId } from '../../src/model/ids.ts'
 import { CAUSE, show, TOPIC } from './cluster-fixture.ts'
@@ -12,6 +13,8 @@ interface Change {
   /** Who serves but is about to stop. */
   readonly stopping?: readonly NodeId[]
   readonly distrusted?: readonly NodeId[]
+  /** What is reported with the change. */
+  readonly cut?: DroppedTail
   /** Default 2. */
   readonly minIsr?: number
   readonly unclean?: boolean
@@ -33,6 +36,7 @@ function outcome(before: Before, change: Change): string {
     elr: [],
     lastKnownElr: [],
     synced: true,
+    droppedTails: [],
     ...before,
   }
   const record = changePartition({
@@ -43,14 +47,19 @@ function outcome(before: Before, change: Change): string {
       mayLead: (brokerId) => live.includes(brokerId),
     },
     distrusted,
+    ...(change.cut === undefined ? {} : { droppedTails: withTail(partition.droppedTails, change.cut) }),
     mayBeUnclean,
     cause: CAUSE,
   })
   if (record === null) return 'no change'
   expect(record).toMatchObject({ topicId: TOPIC, partition: 7, synced: true })
-  const isUnclean = record.cause.kind === 'unclean-election'
-  expect(isUnclean || record.cause === CAUSE).toBe(true)
-  return `${isUnclean ? 'unclean: ' : ''}${show({ ...partition, ...record })}`
+  const kinds: Readonly<Record<string, string>> = {
+    'unclean-election': 'unclean: ',
+    'longest-log': 'longest: ',
+  }
+  const kind = kinds[record.cause.kind]
+  expect(kind !== undefined || record.cause === CAUSE).toBe(true)
+  return `${kind ?? ''}${show({ ...partition, ...record })}`
 }
 
 describe('a change of a partition', () => {
@@ -162,6 +171,139 @@ describe('REP-28: eligible leader replicas', () => {
     ],
   ])('%s', (_what, before, change, expected) => {
     expect(outcome(before, change)).toBe(expected)
+  })
+})
+
+describe('REP-30: logs that were cut off at an unclean start', () => {
+  const cut = (brokerId: NodeId, leaderEpoch: number, endOffset: number): DroppedTail => ({
+    brokerId,
+    leaderEpoch,
+    endOffset,
+  })
+  const none = { leader: null, isr: [], elr: [1, 2] }
+  const three = { leader: null, isr: [], elr: [1, 2, 3] }
+  it.each<[string, Before, Change, string]>([
+    [
+      'it is back, the other eligible one is not: the partition waits',
+      none,
+      { live: [1], cut: cut(1, 4, 17) },
+      'leader none isr empty elr 1,2 cut 1@4:17 epochs 5/10',
+    ],
+    [
+      'an eligible one is back whose log is whole: that one leads',
+      { ...none, droppedTails: [cut(1, 4, 17)] },
+      { live: [1, 2] },
+      'leader 2 isr 2 elr 1 cut 1@4:17 epochs 6/10',
+    ],
+    [
+      'all of them were cut off: the longest leads, as if it were whole',
+      { ...none, droppedTails: [cut(1, 4, 17)] },
+      { live: [1, 2], cut: cut(2, 4, 18) },
+      'longest: leader 2 isr 2 elr 1 cut 1@4:17 epochs 6/10',
+    ],
+    [
+      'the one that reports last is the shorter one: the other leads',
+      { ...none, droppedTails: [cut(1, 4, 17)] },
+      { live: [1, 2], cut: cut(2, 4, 16) },
+      'longest: leader 1 isr 1 elr 2 cut 2@4:16 epochs 6/10',
+    ],
+    [
+      'a later leader epoch counts more than length',
+      { ...none, droppedTails: [cut(1, 4, 17)] },
+      { live: [1, 2], cut: cut(2, 3, 99) },
+      'longest: leader 1 isr 1 elr 2 cut 2@3:99 epochs 6/10',
+    ],
+    [
+      'the same length: the order of the replicas decides',
+      { ...none, droppedTails: [cut(2, 4, 17)] },
+      { live: [1, 2], cut: cut(1, 4, 17) },
+      'longest: leader 1 isr 1 elr 2 cut 2@4:17 epochs 6/10',
+    ],
+    [
+      'the same length, the first of them is not alive: the other leads',
+      { ...none, droppedTails: [cut(1, 4, 17)] },
+      { live: [2], cut: cut(2, 4, 17) },
+      'longest: leader 2 isr 2 elr 1 cut 1@4:17 epochs 6/10',
+    ],
+    [
+      'the longest has reported and is not alive: the partition waits for it',
+      { ...none, droppedTails: [cut(1, 4, 17)] },
+      { live: [2], cut: cut(2, 4, 16) },
+      'leader none isr empty elr 1,2 cut 1@4:17,2@4:16 epochs 5/10',
+    ],
+    [
+      'two of three have reported: the partition waits for the third',
+      { ...three, droppedTails: [cut(1, 4, 17)] },
+      { live: [1, 2], cut: cut(2, 4, 18) },
+      'leader none isr empty elr 1,2,3 cut 1@4:17,2@4:18 epochs 5/10',
+    ],
+    [
+      'the third has lost its log: the longest of the others leads',
+      { ...three, droppedTails: [cut(1, 4, 17), cut(2, 4, 18)] },
+      { live: [1, 2], distrusted: [3] },
+      'longest: leader 2 isr 2 elr 1 lost 3 cut 1@4:17 epochs 6/10',
+    ],
+    [
+      'the only eligible one was cut off: it leads',
+      { leader: null, isr: [], elr: [1] },
+      { live: [1], minIsr: 1, cut: cut(1, -1, 0) },
+      'longest: leader 1 isr 1 epochs 6/10',
+    ],
+    [
+      'a broker that reports again takes the place of its older report',
+      { ...none, droppedTails: [cut(1, 4, 17)] },
+      { live: [1], cut: cut(1, 4, 19) },
+      'leader none isr empty elr 1,2 cut 1@4:19 epochs 5/10',
+    ],
+    [
+      'it loses its place: it is known no more',
+      { ...none, droppedTails: [cut(1, 4, 17)] },
+      { live: [], distrusted: [1] },
+      'leader none isr empty elr 2 lost 1 epochs 5/10',
+    ],
+    [
+      'somebody leads: it is only noted',
+      { leader: 1, isr: [1], elr: [2] },
+      { live: [1, 2], cut: cut(2, 4, 17) },
+      'leader 1 isr 1 elr 2 cut 2@4:17 epochs 5/10',
+    ],
+    [
+      'the leader dies: it does not lead, and the partition waits for the leader',
+      { leader: 1, isr: [1], elr: [2], droppedTails: [cut(2, 4, 17)] },
+      { live: [2] },
+      'leader none isr empty elr 1,2 cut 2@4:17 epochs 6/10',
+    ],
+    [
+      'an unclean election is allowed: the longest of those alive leads',
+      { ...three, droppedTails: [cut(1, 4, 17), cut(2, 4, 18)] },
+      { live: [1, 2], unclean: true },
+      'unclean: leader 2 isr 2 lost 1,3 epochs 6/10',
+    ],
+  ])('%s', (_what, before, change, expected) => {
+    expect(outcome(before, change)).toBe(expected)
+  })
+
+  it('the election of the longest is recorded as possible data loss, with what the choice was made of', () => {
+    const topic: TopicImage = { topicId: TOPIC, name: 'orders', configs: new Map(), partitions: [] }
+    const partition: PartitionImage = {
+      partition: 7,
+      replicas: [1, 2, 3],
+      leader: null,
+      isr: [],
+      leaderEpoch: 5,
+      partitionEpoch: 9,
+      elr: [1, 2],
+      lastKnownElr: [],
+      synced: true,
+      droppedTails: [cut(1, 4, 17), cut(2, 4, 18)],
+    }
+    const everybody = { serves: () => true, mayLead: () => true }
+    const record = changePartition({ topic, partition, brokers: everybody, cause: CAUSE })
+    expect(record).toMatchObject({ leader: 2, cause: { kind: 'longest-log', observerId: CAUSE.observerId } })
+    expect(record!.cause.detail).toBe(
+      'possible data loss, if records in all of them were damaged: the logs of all eligible replicas [1, 2] were cut off at an ' +
+        'unclean start, and broker 2 has the longest (leader epoch 4, end 18); test',
+    )
   })
 })
 

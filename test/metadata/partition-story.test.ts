@@ -64,6 +64,7 @@ function changed(
     elr: [],
     lastKnownElr: [],
     synced: true,
+    droppedTails: [],
     ...state,
     cause: cause('leader-fenced', 'broker 1 was fenced'),
   }

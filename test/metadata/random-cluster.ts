@@ -36,6 +36,7 @@ export const commands = fc.array(
       wantUnfenced: often,
       wantShutdown: fc.nat(5).map((drawn) => drawn === 0),
       offline: fc.nat(9),
+      cut: fc.option(fc.record({ leaderEpoch: fc.nat(2), endOffset: fc.nat(3) })),
     }),
     fc.record({ type: fc.constant('fence' as const), brokerId }),
     fc.record({ type: fc.constant('alter' as const), pick: fc.nat(20), isr: partial, stale: fc.nat(6) }),
@@ -64,7 +65,7 @@ export function startingImage(): ClusterImage {
   for (const broker of BROKERS) {
     const run = { run: 0, sameDirectory: true, knowsEpoch: true, cleanShutdown: true }
     image = obey(image, { type: 'register', brokerId: broker, ...run })
-    const asks = { wantUnfenced: true, wantShutdown: false, offline: 9 }
+    const asks = { wantUnfenced: true, wantShutdown: false, offline: 9, cut: null }
     image = obey(image, { type: 'heartbeat', brokerId: broker, ...asks })
   }
   image = obey(image, { type: 'create', name: 'a', partitions: 3, seed: 1 })
@@ -107,6 +108,15 @@ function decide(image: ClusterImage, command: Command): Decision<unknown> {
             ? []
             : [{ topicId: offline.topic.topicId, partition: offline.partition.partition }],
         damagedLogs: [],
+        // All of them or none, as after a power loss; few commands would make all of an ELR report otherwise.
+        droppedTails:
+          command.cut === null
+            ? []
+            : [...partitionsOf(image)].map(({ topic: { topicId }, partition: { partition } }) => ({
+                topicId,
+                partition,
+                ...command.cut!,
+              })),
       })
     }
     case 'fence':

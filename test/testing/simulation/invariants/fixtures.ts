@@ -236,6 +236,7 @@ export function clusterImage(change: ImageChange = {}): ClusterImage {
     elr: [],
     lastKnownElr: [],
     synced: true,
+    droppedTails: [],
     ...change.partition,
   }
   return {
