@@ -72,7 +72,7 @@ function outcome(answer: AlterPartitionAnswer): string {
   return answer.error === null ? show(answer.partition) : answer.error.code
 }
 
-describe('alter partition: each check answers before all that follow it', () => {
+describe('REP-21: alter partition, each check answers before all that follow it', () => {
   it('the fixture is as described', () => {
     expect(show(partition(base))).toBe('leader 1 isr 1,3 epochs 1/2')
   })

@@ -448,7 +448,7 @@ describe('answers of the controller', () => {
     expect(idsOf(model.takeProposal(1))).toEqual([1, 3])
   })
 
-  it('REP-22: proposal of a leader that was replaced -> rejected, its late answer changes nothing', () => {
+  it('REP-21, REP-22: proposal of a leader that was replaced -> rejected, its late answer changes nothing', () => {
     const model = new ModelPartition({ replicas: 3, isr: [1, 2] })
     model.catchUp(3, 1)
     const proposal = model.takeProposal(1)!
@@ -462,7 +462,7 @@ describe('answers of the controller', () => {
     expect(model.replica(1).leader.isr).toBe(before)
   })
 
-  it('REP-22: the answer was lost, the copy is refused -> the leader waits for metadata and adopts it', () => {
+  it('REP-21, REP-22: the answer was lost, the copy is refused -> the leader waits for metadata and adopts it', () => {
     const model = new ModelPartition({ replicas: 3, isr: [1, 2] })
     model.catchUp(3, 1)
     const proposal = model.takeProposal(1)!

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { AssertionError } from '../../src/base/assert.ts'
-import type { ErrorName } from '../../src/model/error-codes.ts'
+import { ERRORS, type ErrorName } from '../../src/model/error-codes.ts'
 import {
   type AnswerOutcome,
   adoptAnswer,
@@ -78,7 +78,7 @@ describe('answers to a pending proposal', () => {
     rows.map((row) => ({ kind, ...row })),
   )
 
-  it.each(table)('$kind: $name -> $outcome, state $after', ({ kind, answer, outcome, after }) => {
+  it.each(table)('REP-21: $kind: $name -> $outcome, state $after', ({ kind, answer, outcome, after }) => {
     const { state, proposal } = states[kind]!
     const result = adoptAnswer(state, { proposal, result: answer })
     expect(result.outcome).toBe(outcome)
@@ -89,16 +89,26 @@ describe('answers to a pending proposal', () => {
     }
   })
 
-  it.each(rows)('committed: late $name -> ignored', ({ answer }) => {
+  it.each(rows)('REP-21: committed: late $name -> ignored', ({ answer }) => {
     expect(adoptAnswer(committed, { proposal: expansion, result: answer })).toEqual({
       state: committed,
       outcome: 'ignored',
     })
   })
 
-  it.each(rows)('pending: $name to an equal but earlier proposal -> ignored', ({ answer }) => {
+  it.each(rows)('REP-21: pending: $name to an equal but earlier proposal -> ignored', ({ answer }) => {
     const earlier = proposalOf('expand', [1, 2, 3])
     expect(adoptAnswer(expanding, { proposal: earlier, result: answer }).outcome).toBe('ignored')
+  })
+})
+
+describe('REP-21: every error there is', () => {
+  // An error that nobody thought of must never undo a proposal that may have been committed.
+  it.each(Object.keys(ERRORS) as ErrorName[])('%s -> undone only if it surely was not done', (code) => {
+    const { outcome } = adoptAnswer(expanding, { proposal: expansion, result: { kind: 'error', code } })
+    const undone = ['INELIGIBLE_REPLICA', 'OPERATION_NOT_ATTEMPTED'].includes(code)
+    expect(outcome === 'rolled-back').toBe(undone)
+    expect(['rolled-back', 'awaiting-metadata', 'send-again']).toContain(outcome)
   })
 })
 
@@ -112,7 +122,7 @@ describe('committed states from metadata', () => {
     ].map((row) => ({ kind, ...row })),
   )
 
-  it.each(table)('$kind at 7: partition epoch $partitionEpoch -> wins: $wins', (row) => {
+  it.each(table)('REP-21: $kind at 7: partition epoch $partitionEpoch -> wins: $wins', (row) => {
     const { state } = states[row.kind]!
     const { partitionEpoch } = row
     const after = adoptCommitted(state, { leaderEpoch: 4, partitionEpoch, isr: [2, 3] })
