@@ -16,6 +16,8 @@ export class VirtualCluster {
   constructor(options: {
     readonly seed: number
     readonly nodes: number
+    /** How many of them, from the first on, are controllers as well. Default: all. */
+    readonly voters?: number
     readonly settings?: Readonly<Record<string, number>>
     readonly onTrace?: (line: string) => void
   }) {
@@ -27,7 +29,7 @@ export class VirtualCluster {
       streams,
       network: this.network,
       nodes: options.nodes,
-      voters: options.nodes,
+      voters: options.voters ?? options.nodes,
       settings: options.settings ?? {},
       diskSpeed: { syncMs: 1, otherMs: 0.1 },
       onTrace: options.onTrace ?? (() => {}),
@@ -44,6 +46,21 @@ export class VirtualCluster {
     const end = await this.kernel.run({ untilMs: startMs + limitMs, afterEvent: condition })
     if (end !== 'condition') throw new Error(`not within ${limitMs} ms of virtual time`)
     return this.kernel.nowMs - startMs
+  }
+
+  /** Lets time go on until the work is done. @throws what the work throws */
+  async done<T>(work: Promise<T>, limitMs?: number): Promise<T> {
+    let isDone = false
+    const settle = (): void => {
+      isDone = true
+    }
+    work.then(settle, settle)
+    await this.until(() => isDone, limitMs)
+    return await work
+  }
+
+  async pass(ms: number): Promise<void> {
+    await this.kernel.run({ untilMs: this.kernel.nowMs + ms })
   }
 
   async untilAllReady(): Promise<number> {
