@@ -55,6 +55,7 @@ async function newLeader() {
       elr: [],
       lastKnownElr: [],
       synced: true,
+      droppedTails: [],
     },
     brokerEpoch: 11,
     brokers,
