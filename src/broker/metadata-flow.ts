@@ -24,6 +24,7 @@ function topicMetadataOf(topic: TopicImage): TopicMetadata {
       isr: partition.isr,
       elr: partition.elr,
       lastKnownElr: partition.lastKnownElr,
+      cutOff: partition.droppedTails.map(({ brokerId }) => brokerId),
     })),
   }
 }

@@ -119,6 +119,7 @@ async function describe(
       isr: partition.isr,
       elr: partition.elr,
       lastKnownElr: partition.lastKnownElr,
+      cutOff: partition.cutOff,
       logStartOffset: partition.logStartOffset,
       highWatermark: partition.highWatermark,
       logEndOffset: partition.logEndOffset,

@@ -42,12 +42,27 @@ export interface PartitionView {
   readonly elr: readonly NodeId[]
   /** Who was in the ISR or the ELR since the ISR became too small, and may lack records since. */
   readonly lastKnownElr: readonly NodeId[]
+  /** Members of the ELR whose logs were cut off at an unclean start: they lead only when all members were. */
+  readonly cutOff: readonly NodeId[]
 }
 
 /** What a partition without a leader waits for, in words. */
-export function whyOffline({ isr, elr, lastKnownElr }: PartitionView): string {
+export function whyOffline({ isr, elr, lastKnownElr, cutOff }: PartitionView): string {
   const eligible = [...isr, ...elr]
-  if (eligible.length > 0) return `offline partition: waiting for brokers [${eligible.join(', ')}] (ELR)`
+  const whole = eligible.filter((brokerId) => !cutOff.includes(brokerId))
+  if (whole.length > 0) {
+    const cut =
+      cutOff.length === 0
+        ? ''
+        : `; the logs of [${cutOff.join(', ')}] were cut off at an unclean start, and the longest leads once all of the ELR were`
+    return `offline partition: waiting for brokers [${whole.join(', ')}] (ELR)${cut}`
+  }
+  if (eligible.length > 0) {
+    return (
+      `offline partition: the logs of all brokers [${eligible.join(', ')}] (ELR) were cut off at an unclean start; waiting for the ` +
+      'one with the longest log'
+    )
+  }
   return (
     `offline partition: no replica is known to hold all acknowledged records. Brokers [${lastKnownElr.join(', ')}] were the last ` +
     'that did; an operator can have one of the replicas elected (vltava partition elect --unclean), and what it lacks is lost'

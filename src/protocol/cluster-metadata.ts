@@ -32,6 +32,8 @@ export const partitionMetadataSchema = struct({
   elr: withFallback(nodeListSchema, []),
   /** Who was in the ISR or the ELR since the ISR became too small, and may lack records since. */
   lastKnownElr: withFallback(nodeListSchema, []),
+  /** Members of the ELR whose logs were cut off at an unclean start: they lead only when all members were. */
+  cutOff: withFallback(nodeListSchema, []),
 })
 
 export const topicMetadataSchema = struct({

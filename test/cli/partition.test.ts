@@ -33,12 +33,33 @@ describe('vltava partition elect', () => {
 })
 
 describe('a partition without a leader, in words', () => {
-  const state = { partition: 0, leader: null, leaderEpoch: 1, partitionEpoch: 1, replicas: [1, 2, 3] }
+  const none = { isr: [], elr: [], lastKnownElr: [], cutOff: [] }
+  const state = {
+    partition: 0,
+    leader: null,
+    leaderEpoch: 1,
+    partitionEpoch: 1,
+    replicas: [1, 2, 3],
+    ...none,
+  }
 
   it('somebody is eligible -> names whom it waits for', () => {
     const elr = [1, 2]
     expect(whyOffline({ ...state, isr: [], elr, lastKnownElr: [3] })).toBe(
       'offline partition: waiting for brokers [1, 2] (ELR)',
+    )
+  })
+
+  it('the log of one was cut off -> names the others', () => {
+    expect(whyOffline({ ...state, elr: [1, 2], cutOff: [1] })).toBe(
+      'offline partition: waiting for brokers [2] (ELR); the logs of [1] were cut off at an unclean start, and the longest leads ' +
+        'once all of the ELR were',
+    )
+  })
+
+  it('the logs of all were -> waits for the longest', () => {
+    expect(whyOffline({ ...state, elr: [1, 2], cutOff: [2, 1] })).toMatch(
+      /all brokers \[1, 2\] \(ELR\) were cut off .*; waiting for the one with the longest log/,
     )
   })
 

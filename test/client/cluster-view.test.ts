@@ -27,6 +27,7 @@ function topicOf(
       isr: [1, 2],
       elr: [],
       lastKnownElr: [],
+      cutOff: [],
     }
   })
   return { error: null, name: 'orders', topicId, configs: [], partitions }

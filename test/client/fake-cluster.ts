@@ -387,6 +387,7 @@ export class FakeCluster {
         isr,
         elr: [],
         lastKnownElr: [],
+        cutOff: [],
       }
     })
     return { error: null, name, topicId: topic.id, configs: topic.configs, partitions }

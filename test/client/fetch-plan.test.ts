@@ -39,6 +39,7 @@ function viewOf(leaders: readonly (number | null)[]): ClusterView {
               isr: [],
               elr: [],
               lastKnownElr: [],
+              cutOff: [],
             }
           }),
         },

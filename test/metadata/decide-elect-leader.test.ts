@@ -13,6 +13,7 @@ import {
   decided,
   epochOf,
   partition,
+  registered,
   show,
   TOPIC,
   violations,
@@ -172,6 +173,37 @@ describe('elect leaders: a partition without a leader', () => {
           'possible data loss: replica 3 was elected uncleanly, with ISR [] and ELR [1, 2] not alive or cut off; an operator ordered it',
       },
     })
+  })
+
+  it('REP-30: logs that were cut off -> an unclean election takes the longest that is alive, and others are told whom to start', () => {
+    const topic = withTopic(clusterOf([1, 2, 3]), [{ replicas: [1, 2, 3] }], TOPIC, {
+      'min.insync.replicas': '3',
+    })
+    const waiting = [1, 2].reduce(
+      (before, brokerId) => {
+        const back = registered(before, brokerId, 2)
+        const tail = { topicId: TOPIC, partition: 0, leaderEpoch: 0, endOffset: 6 + brokerId }
+        const asks = {
+          wantUnfenced: true,
+          wantShutdown: false,
+          offlineLogs: [],
+          damagedLogs: [],
+          droppedTails: [tail],
+        }
+        const beat = decideHeartbeat(contextOf(back), {
+          ...asks,
+          brokerId,
+          brokerEpoch: epochOf(back, brokerId),
+          metadataOffset: back.metadataOffset,
+          appliedByOthers: Number.POSITIVE_INFINITY,
+        })
+        return decided(back, beat)
+      },
+      [3, 2, 1].reduce(fenced, topic),
+    )
+    expect(show(partition(waiting))).toBe('leader none isr empty elr 1,2,3 cut 1@0:7,2@0:8 epochs 1/5')
+    expect(outcome(waiting, { replica: 2 })).toMatch(/Start one of the brokers \[3\], which have them all/)
+    expect(outcome(waiting, { election: 'unclean' })).toBe('leader 2 isr 2 lost 1,3 epochs 2/6')
   })
 
   it('nobody is alive -> nobody is elected', () => {
