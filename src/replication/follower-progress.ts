@@ -23,6 +23,7 @@ export class FollowerProgress {
   // whose fsync takes longer than its next fetch, and a healthy replica would leave the ISR.
   #markOffset: Offset = UNKNOWN
   #markAtMs = 0
+  #isSilentOutside = false
   /** By its last fetch, a part of its log is damaged. */
   isDamaged = false
 
@@ -59,6 +60,14 @@ export class FollowerProgress {
     return this.#countsWritten ? this.#fetchOffset : Math.min(this.#fetchOffset, this.#flushedOffset)
   }
 
+  /**
+   * Whether it left the ISR and has not been heard of since. What it held then does not make it a member again: with too small
+   * an ISR the high watermark stands still, and a replica that is gone would have reached it for ever.
+   */
+  get isSilentOutside(): boolean {
+    return this.#isSilentOutside
+  }
+
   /** @param countsWritten whether written is enough (flush.messages above 1); false for a new follower. */
   countWritten(countsWritten: boolean): void {
     this.#countsWritten = countsWritten
@@ -76,10 +85,17 @@ export class FollowerProgress {
   /** The follower is in the ISR from now on; it has the full lag time to reach a log end that it never had yet. */
   joinedIsr(nowMs: number): void {
     this.#caughtUpAtMs = nowMs
+    this.#isSilentOutside = false
+  }
+
+  /** The follower is not in the ISR any more. */
+  leftIsr(): void {
+    this.#isSilentOutside = true
   }
 
   /** Notes a fetch that did not diverge, sent in the broker epoch last seen. */
   fetched(fetch: { readonly fetchOffset: Offset; readonly flushedOffset: Offset }, leader: LeaderEnd): void {
+    this.#isSilentOutside = false
     this.#fetchOffset = fetch.fetchOffset
     this.#flushedOffset = fetch.flushedOffset
     this.#compare(leader)
@@ -88,6 +104,7 @@ export class FollowerProgress {
   /** Notes an fsync between two fetches. It tells nothing before a first fetch showed that the logs agree. */
   flushed(flushedOffset: Offset, leader: LeaderEnd): void {
     if (this.#fetchOffset === UNKNOWN) return
+    this.#isSilentOutside = false
     this.#flushedOffset = Math.max(this.#flushedOffset, flushedOffset)
     this.#compare(leader)
   }

@@ -117,10 +117,12 @@ export class InSyncSet {
 
   /**
    * A follower joins when it holds, as far as that counts, all that is committed and all that earlier leaders may have committed:
-   * the high watermark of a new leader lags, so that alone would let in a replica that lacks records (REP-15).
+   * the high watermark of a new leader lags, so that alone would let in a replica that lacks records (REP-15). One that
+   * left must be heard of first (REP-39).
    */
   proposeJoin(follower: FollowerProgress, leader: LeaderPosition): IsrProposal | null {
     if (this.#state.kind !== 'committed' || this.#state.isr.includes(follower.replicaId)) return null
+    if (follower.isSilentOutside) return null
     if (follower.countedOffset < Math.max(leader.highWatermark, leader.leaderEpochStartOffset)) return null
     if (!this.#eligibility.mayJoin(follower, leader.nowMs)) return null
     return this.#propose('expand', {
@@ -198,6 +200,7 @@ export class InSyncSet {
     for (const follower of this.#followers) {
       const id = follower.replicaId
       if (state.isr.includes(id) && !before.isr.includes(id)) follower.joinedIsr(nowMs)
+      if (before.isr.includes(id) && !state.isr.includes(id)) follower.leftIsr()
     }
   }
 

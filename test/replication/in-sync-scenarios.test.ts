@@ -245,6 +245,32 @@ describe('maximal ISR', () => {
     expect(model.produce(1, 1)).toBe(true)
   })
 
+  it('REP-39: cut off from all followers, which hold all that is committed -> they stay out until they fetch again', () => {
+    // The high watermark stands still, so each of them reached it long ago; silence must not bring them back.
+    const model = new ModelPartition({ replicas: 3, minInsyncReplicas: 2 })
+    const one = model.replica(1)
+    model.produce(1, 4)
+    one.flush()
+    model.catchUp(2, 1)
+    model.catchUp(3, 1)
+    model.produce(1, 1)
+    one.flush()
+    model.passTime(LAG_TIME_MAX_MS + 1)
+    model.settleProposals(1)
+    expect(model.controller.partition.isr).toEqual([1])
+    for (let i = 0; i < 10; i++) {
+      model.passTime(LAG_TIME_MAX_MS / 2)
+      model.settleProposals(1)
+    }
+    model.apply(1)
+    expect(model.controller.partition).toMatchObject({ isr: [1], partitionEpoch: 2 })
+    expect(one.leader.produceCheck(-1)).toBe('NOT_ENOUGH_REPLICAS')
+    model.catchUp(3, 1)
+    model.settleProposals(1)
+    expect(model.controller.partition.isr).toEqual([1, 3])
+    expect(one.highWatermark).toBe(5)
+  })
+
   it('min.insync.replicas above the number of replicas -> counts as all of them', () => {
     const model = new ModelPartition({ replicas: 1, minInsyncReplicas: 3 })
     expect(model.produce(1, 2)).toBe(true)
