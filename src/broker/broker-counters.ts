@@ -10,6 +10,8 @@ export class TopicCounters {
   bytesRejected = 0
   replicationBytesIn = 0
   replicationBytesOut = 0
+  /** Records that a follower here cut off, because its leader does not have them. */
+  truncatedRecords = 0
   /** Each partition of a request counts. */
   produceRequests = 0
   fetchRequests = 0

@@ -46,6 +46,7 @@ export class FollowerRole {
   #pausedUntilMs = 0
   /** What the high watermark was before the log start has to move; null while it has not to. */
   #heldHighWatermark: Offset | null = null
+  #truncatedRecords = 0
 
   constructor(options: FollowerRoleOptions) {
     this.options = options
@@ -61,6 +62,11 @@ export class FollowerRole {
    */
   get highWatermark(): Offset {
     return this.#heldHighWatermark ?? this.options.core.highWatermark
+  }
+
+  /** How many records it has cut off since the role began, because the leader does not have them. */
+  get truncatedRecords(): number {
+    return this.#truncatedRecords
   }
 
   /** Milliseconds until a pause after a refusal is over; 0 when there is none. */
@@ -242,6 +248,7 @@ export class FollowerRole {
     if (step.belowHighWatermark) environment.log.error('log-truncated-below-high-watermark', fields)
     else environment.log.info('log-truncated', fields)
     if (!(await this.#untilDone(() => log.truncateTo(step.offset), fields))) return
+    this.#truncatedRecords += fields.logEndOffset - log.logEndOffset
     core.truncated(log.logEndOffset)
   }
 
@@ -268,7 +275,10 @@ export class FollowerRole {
     const { core, log, environment, topicId, partition } = this.options
     const fields = { topicId, partition, offset, logEndOffset: log.logEndOffset }
     environment.log.warn('log-restarted', fields)
-    if (await this.#untilDone(() => log.truncateFullyAndStartAt(offset), fields)) core.restarted()
+    if (!(await this.#untilDone(() => log.truncateFullyAndStartAt(offset), fields))) return
+    // What the leader has deleted meanwhile is not lost by this.
+    this.#truncatedRecords += Math.max(0, fields.logEndOffset - offset)
+    core.restarted()
   }
 
   #pause(code: string, reason: string): void {

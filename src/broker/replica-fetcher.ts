@@ -221,9 +221,16 @@ export class ReplicaFetcher {
         this.#options.counters.topic(one.role.options.topicId).replicationBytesIn += batches.length
       }
       const step = one.role.take(one.request, responseOf(answer, batches))
-      if (step !== null) steps.push(step)
+      if (step !== null) steps.push(this.#countingTruncation(one, step))
     })
     await Promise.all(steps)
+  }
+
+  async #countingTruncation({ role }: Asked, step: Promise<void>): Promise<void> {
+    const before = role.truncatedRecords
+    await step
+    const records = role.truncatedRecords - before
+    if (records > 0) this.#options.counters.topic(role.options.topicId).truncatedRecords += records
   }
 }
 

@@ -35,8 +35,12 @@ function countLed(name: string, help: string, counts: (partition: LedPartition) 
 }
 
 function ofTopics(name: string, help: string, value: (counters: TopicCounters) => number): MetricRow {
+  return ofTopicsAs(`kafka_server_brokertopicmetrics_${name}_total`, help, value)
+}
+
+function ofTopicsAs(name: string, help: string, value: (counters: TopicCounters) => number): MetricRow {
   return {
-    name: `kafka_server_brokertopicmetrics_${name}_total`,
+    name,
     help,
     type: 'counter',
     labels: ['topic'],
@@ -160,5 +164,10 @@ export const BROKER_METRICS: readonly MetricRow[] = [
     'failedfetchrequests',
     'Fetches of a partition by consumers that failed.',
     ({ failedFetchRequests }) => failedFetchRequests,
+  ),
+  ofTopicsAs(
+    'vltava_truncated_records_total',
+    'Records that followers here cut off because their leader does not have them: of acks 0 or 1, or not acknowledged.',
+    ({ truncatedRecords }) => truncatedRecords,
   ),
 ]
