@@ -17,6 +17,7 @@ import type { readMetadataLog } from '../protocol/metadata-log.ts'
 import { produce } from '../protocol/produce.ts'
 import { flushedNote, highWatermarkNote, replicaFetch } from '../protocol/replica-fetch.ts'
 import { replicaRead } from '../protocol/replica-read.ts'
+import type { changeReplicaRole } from '../protocol/replica-role.ts'
 import type { createTopic, deleteTopic } from '../protocol/topics.ts'
 import type { LogDirectory } from '../storage/log-directory.ts'
 import { BrokerCounters } from './broker-counters.ts'
@@ -213,6 +214,12 @@ export class BrokerNode {
     body,
   }: Call<typeof readMetadataLog>): Promise<{ readonly body: ResponseOf<typeof readMetadataLog> }> {
     return { body: await this.#topics.readMetadataLog(body) }
+  }
+
+  async changeReplicaRole({
+    body,
+  }: Call<typeof changeReplicaRole>): Promise<{ readonly body: ResponseOf<typeof changeReplicaRole> }> {
+    return { body: await this.#topics.changeReplicaRole(body) }
   }
 
   /** Registers the handlers of this role, but for those that a combined node shares with its controller. */

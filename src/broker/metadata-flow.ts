@@ -25,6 +25,7 @@ function topicMetadataOf(topic: TopicImage): TopicMetadata {
       elr: partition.elr,
       lastKnownElr: partition.lastKnownElr,
       cutOff: partition.droppedTails.map(({ brokerId }) => brokerId),
+      observers: partition.observers,
     })),
   }
 }

@@ -143,10 +143,10 @@ export class Partition {
   #refresh(target: PartitionTarget): void {
     const role = this.leader
     if (role === null) return
-    const { leaderEpoch, partitionEpoch, isr, synced } = target.image
+    const { leaderEpoch, partitionEpoch, isr, synced, observers } = target.image
     role.configure(target.limits)
     role.apply(role.options.core.brokersChanged(target.brokers))
-    role.apply(role.options.core.isrCommitted({ leaderEpoch, partitionEpoch, isr, synced }))
+    role.apply(role.options.core.isrCommitted({ leaderEpoch, partitionEpoch, isr, synced, observers }))
   }
 
   async #endRole(): Promise<void> {
@@ -187,6 +187,7 @@ export class Partition {
       leaderEpoch: image.leaderEpoch,
       partitionEpoch: image.partitionEpoch,
       replicas: image.replicas,
+      observers: image.observers,
       isr: image.isr,
       synced: image.synced,
       brokers,

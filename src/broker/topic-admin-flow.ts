@@ -4,6 +4,7 @@ import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import { alterConfigs } from '../protocol/configs.ts'
 import { electLeaders } from '../protocol/elect-leaders.ts'
 import { readMetadataLog } from '../protocol/metadata-log.ts'
+import { changeReplicaRole } from '../protocol/replica-role.ts'
 import { createTopic, deleteTopic } from '../protocol/topics.ts'
 import type { ControllerLink } from './controller-link.ts'
 
@@ -55,6 +56,16 @@ export class TopicAdminFlow {
 
   readMetadataLog(request: RequestOf<typeof readMetadataLog>): Promise<ResponseOf<typeof readMetadataLog>> {
     return this.#options.link.request(readMetadataLog, request, { timeoutMs: request.timeoutMs })
+  }
+
+  async changeReplicaRole(
+    request: RequestOf<typeof changeReplicaRole>,
+  ): Promise<ResponseOf<typeof changeReplicaRole>> {
+    const deadlineMs = this.#deadlineOf(request)
+    const { timeoutMs } = request
+    const response = await this.#options.link.request(changeReplicaRole, request, { timeoutMs })
+    await this.#whenApplied(response.metadataOffset, deadlineMs)
+    return response
   }
 
   #deadlineOf(request: { readonly timeoutMs: number }): number {

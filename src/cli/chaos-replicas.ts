@@ -40,9 +40,9 @@ export function whenEqual(
 }
 
 function notInSync(topic: TopicDescription): readonly string[] {
-  return topic.partitions.flatMap(({ partition, leader, isr, replicas }) => {
+  return topic.partitions.flatMap(({ partition, leader, isr, replicas, observers }) => {
     if (leader === null) return [`partition ${partition} has no leader, in-sync replicas ${isr.join(', ')}`]
-    const absent = replicas.filter((replica) => !isr.includes(replica))
+    const absent = replicas.filter((replica) => !isr.includes(replica) && !observers.includes(replica))
     return absent.length === 0
       ? []
       : [`partition ${partition}: node ${absent.join(', ')} is not back in the in-sync set`]

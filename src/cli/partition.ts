@@ -1,4 +1,4 @@
-// vltava partition elect
+// vltava partition elect | promote | demote
 import type { Command } from 'commander'
 import type { LeaderElection } from '../client/admin.ts'
 import { type BootstrapOptions, withBootstrap, withClient } from './client-options.ts'
@@ -12,6 +12,10 @@ export const UNCLEAN_RISK =
   'are lost for good, also when these come back later. Start the brokers of the ISR and the ELR instead if you can ' +
   '(vltava topic describe shows them); if you cannot, add --yes'
 
+interface RoleOptions extends BootstrapOptions {
+  readonly broker: string
+}
+
 interface ElectOptions extends BootstrapOptions {
   readonly partition?: string
   readonly preferred?: boolean
@@ -22,7 +26,9 @@ interface ElectOptions extends BootstrapOptions {
 }
 
 export function addPartitionCommands(program: Command, terminal: Terminal, run: RunAction): void {
-  const partition = program.command('partition').description('choose the leaders of partitions')
+  const partition = program
+    .command('partition')
+    .description('choose the leaders of partitions and the roles of replicas')
   withBootstrap(partition.command('elect <topic>'))
     .description('elect another leader for the partitions of a topic')
     .option('--partition <number>', 'which partition (default: all)')
@@ -35,6 +41,18 @@ export function addPartitionCommands(program: Command, terminal: Terminal, run: 
     .option('--yes', 'needed with --unclean: records may be lost')
     .option('--json', 'print one JSON object')
     .action((name: string, options: ElectOptions) => run(() => elect(name, options, terminal)))
+  withBootstrap(partition.command('promote <topic/partition>'))
+    .description('make an observer a voter: it joins the in-sync replicas once it has caught up')
+    .requiredOption('--broker <id>', 'which replica')
+    .action((name: string, options: RoleOptions) =>
+      run(() => changeRole({ name, role: 'voter' }, options, terminal)),
+    )
+  withBootstrap(partition.command('demote <topic/partition>'))
+    .description('make a replica an observer: it gets records asynchronously and is not waited for')
+    .requiredOption('--broker <id>', 'which replica')
+    .action((name: string, options: RoleOptions) =>
+      run(() => changeRole({ name, role: 'observer' }, options, terminal)),
+    )
 }
 
 /** What the options ask for. @throws UsageError when they contradict each other, or --yes is missing. */
@@ -76,4 +94,37 @@ async function elect(topic: string, options: ElectOptions, terminal: Terminal): 
     }
   }
   return results.some(({ error }) => error !== null) ? EXIT.failed : EXIT.done
+}
+
+/** "orders/3" as a topic and a partition. @throws UsageError */
+export function partitionNameOf(name: string): { readonly topic: string; readonly partition: number } {
+  const at = name.lastIndexOf('/')
+  if (at < 1) {
+    throw new UsageError(`name the partition as topic/number, such as orders/0, got ${JSON.stringify(name)}`)
+  }
+  const option = 'the partition behind the /'
+  return {
+    topic: name.slice(0, at),
+    partition: parseInteger(name.slice(at + 1), { option, min: 0, max: INT32_MAX }),
+  }
+}
+
+async function changeRole(
+  of: { readonly name: string; readonly role: 'voter' | 'observer' },
+  options: RoleOptions,
+  terminal: Terminal,
+): Promise<number> {
+  const { name, role } = of
+  const which = partitionNameOf(name)
+  const broker = parseInteger(options.broker, { option: '--broker', min: 0, max: INT32_MAX })
+  await withClient(options, terminal, ({ admin }) =>
+    role === 'voter' ? admin.promoteReplica({ ...which, broker }) : admin.demoteReplica({ ...which, broker }),
+  )
+  say(
+    terminal,
+    role === 'voter'
+      ? `Broker ${broker} is a voter of ${name}; it joins the in-sync replicas once it has caught up.`
+      : `Broker ${broker} is an observer of ${name}.`,
+  )
+  return EXIT.done
 }

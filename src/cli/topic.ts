@@ -18,6 +18,7 @@ interface DeleteRecordsOptions extends BootstrapOptions {
 interface CreateOptions extends BootstrapOptions {
   readonly partitions: string
   readonly replicationFactor?: string
+  readonly observers: string
   readonly config: readonly string[]
   readonly json?: boolean
 }
@@ -32,6 +33,7 @@ export function addTopicCommands(program: Command, terminal: Terminal, run: RunA
       '--replication-factor <count>',
       'replicas of each partition (default: 3, or the number of brokers if less)',
     )
+    .option('--observers <count>', 'asynchronous replicas of each partition, beside those', '0')
     .option('--config <name=value>', 'a setting of the topic; may be repeated', collect, [])
     .option('--json', 'print one JSON object')
     .action((name: string, options: CreateOptions) => run(() => create(name, options, terminal)))
@@ -67,6 +69,7 @@ async function create(name: string, options: CreateOptions, terminal: Terminal):
     options.replicationFactor === undefined
       ? null
       : parseInteger(options.replicationFactor, { option: '--replication-factor', ...INT32 })
+  const observers = parseInteger(options.observers, { option: '--observers', min: 0, max: INT32.max })
   const configs = Object.fromEntries(
     options.config.map((pair) => parsePair(pair, '--config')).map((pair) => [pair.name, pair.value]),
   )
@@ -74,6 +77,7 @@ async function create(name: string, options: CreateOptions, terminal: Terminal):
     client.admin.createTopic({
       name,
       partitions,
+      observers,
       configs,
       ...(replicationFactor === null ? {} : { replicationFactor }),
     }),
@@ -120,6 +124,7 @@ async function describe(
       elr: partition.elr,
       lastKnownElr: partition.lastKnownElr,
       cutOff: partition.cutOff,
+      observers: partition.observers,
       logStartOffset: partition.logStartOffset,
       highWatermark: partition.highWatermark,
       logEndOffset: partition.logEndOffset,
@@ -128,6 +133,7 @@ async function describe(
     terminal.stdout.write(`${JSON.stringify({ name: topic.name, id: topic.id, partitions })}\n`)
     return EXIT.done
   }
+  const hasObservers = topic.partitions.some(({ observers }) => observers.length > 0)
   const header = [
     'PARTITION',
     'LEADER',
@@ -138,6 +144,7 @@ async function describe(
     'LOG-START',
     'HIGH-WATERMARK',
     'LOG-END',
+    ...(hasObservers ? ['OBSERVERS'] : []),
   ]
   const shown = (value: number | null): string => (value === null ? '-' : String(value))
   const rows = topic.partitions.map((partition) => [
@@ -150,6 +157,7 @@ async function describe(
     shown(partition.logStartOffset),
     shown(partition.highWatermark),
     shown(partition.logEndOffset),
+    ...(hasObservers ? [partition.observers.join(',') || '-'] : []),
   ])
   terminal.stdout.write(`topic ${topic.name}, id ${topic.id}\n${columns([header, ...rows])}\n`)
   const lagging = lagRows(topic)

@@ -26,6 +26,8 @@ const CREATE_TOPIC_OPTIONS = {
       value === null ||
       (Number.isInteger(value) && (value as number) >= INT32_MIN && (value as number) <= INT32_MAX),
   }),
+  /** Asynchronous replicas of each partition, beside those of the replication factor. Default 0. */
+  observers: integerOption({ min: 0, max: INT32_MAX, fallback: 0 }),
   /** Settings of the topic by Kafka's names, such as `{ 'segment.bytes': '67108864' }`. Default: none. */
   configs: customOption<Readonly<Record<string, string>>>({
     fallback: {},

@@ -44,6 +44,7 @@ import {
 import type { BrokerAddress } from './connections.ts'
 import { deleteRecordsOf } from './delete-records.ts'
 import { type ReplicaState, replicaStates } from './replica-calls.ts'
+import { type ReplicaRoleOptions, requestReplicaRole, resolveReplicaRole } from './replica-role.ts'
 import { retryAction } from './retry.ts'
 import { noSuchPartition } from './start-position.ts'
 
@@ -138,13 +139,14 @@ export class Admin {
    *   created it), INVALID_TOPIC, INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR, INVALID_CONFIG, INVALID_ARGUMENT
    */
   async createTopic(options: CreateTopicOptions): Promise<CreatedTopic> {
-    const { name, partitions, replicationFactor, configs, timeoutMs } = resolveCreateTopic(options)
+    const { name, partitions, replicationFactor, observers, configs, timeoutMs } = resolveCreateTopic(options)
     const deadlineMs = this.#context.calls.deadlineMs(timeoutMs)
     const settings = Object.entries(configs).map(([key, value]) => ({ name: key, value }))
     const created = await this.#change({
       deadlineMs,
       request: async (connection, brokerTimeoutMs, ownTimeoutMs) => {
-        const body = { name, partitions, replicationFactor, configs: settings, timeoutMs: brokerTimeoutMs }
+        const size = { partitions, replicationFactor, observers }
+        const body = { name, ...size, configs: settings, timeoutMs: brokerTimeoutMs }
         return (await connection.request(createTopic, body, { timeoutMs: ownTimeoutMs })).body
       },
       doneBefore: 'TOPIC_ALREADY_EXISTS',
@@ -233,6 +235,24 @@ export class Admin {
       const body = { fromOffset, maxBytes: METADATA_READ_BYTES, timeoutMs: brokerTimeoutMs }
       return (await connection.request(readMetadataLog, body, { timeoutMs: ownTimeoutMs })).body
     }, calls.deadlineMs(timeoutMs))
+  }
+
+  /**
+   * Makes an observer of a partition a voter: it joins the ISR once it has caught up. A voter stays one.
+   * @throws VltavaError INVALID_REQUEST when the broker is no replica, UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC, INVALID_ARGUMENT
+   */
+  async promoteReplica(options: ReplicaRoleOptions): Promise<void> {
+    await this.#changeRole(resolveReplicaRole(options, 'voter'))
+  }
+
+  /**
+   * Makes a voter of a partition an observer: it leaves the ISR, gets records asynchronously and holds no producer up. An
+   * observer stays one.
+   * @throws VltavaError INVALID_REQUEST when the broker leads or is no replica, POLICY_VIOLATION when too few would stay in sync,
+   *   UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC, INVALID_ARGUMENT
+   */
+  async demoteReplica(options: ReplicaRoleOptions): Promise<void> {
+    await this.#changeRole(resolveReplicaRole(options, 'observer'))
   }
 
   /** All topics, sorted by name. */
@@ -324,6 +344,16 @@ export class Admin {
       deadlineMs: calls.deadlineMs(timeoutMs),
     })
     return { logStartOffset }
+  }
+
+  async #changeRole(request: ReturnType<typeof resolveReplicaRole>): Promise<void> {
+    const { calls } = this.#context
+    const deadlineMs = calls.deadlineMs(request.timeoutMs)
+    const { metadataOffset } = await calls.ask((connection, ownTimeoutMs) => {
+      const timeoutMs = Math.floor(ownTimeoutMs * BROKER_TIMEOUT_PART)
+      return requestReplicaRole(connection, { ...request, timeoutMs }, ownTimeoutMs)
+    }, deadlineMs)
+    await this.#whenVisible({ name: request.topic, isDeleted: false, metadataOffset, deadlineMs })
   }
 
   async #endOffsets(

@@ -40,6 +40,7 @@ export type { ConsumerOptions, ConsumerProblem } from './consumer-options.ts'
 export type { Producer } from './producer.ts'
 export type { ProducerOptions } from './producer-options.ts'
 export type { ConsumerRecord, OnSettled, ProducerHeader, ProducerRecord, Receipt } from './records.ts'
+export type { ReplicaRoleOptions } from './replica-role.ts'
 export type { StartPosition, StartPositions } from './start-position.ts'
 
 // What the browser offers, named here because the types of the package are Node's.

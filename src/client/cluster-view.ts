@@ -44,10 +44,17 @@ export interface PartitionView {
   readonly lastKnownElr: readonly NodeId[]
   /** Members of the ELR whose logs were cut off at an unclean start: they lead only when all members were. */
   readonly cutOff: readonly NodeId[]
+  /** Which of the replicas are observers: they get records asynchronously and are in no ISR. */
+  readonly observers: readonly NodeId[]
 }
 
 /** What a partition without a leader waits for, in words. */
-export function whyOffline({ isr, elr, lastKnownElr, cutOff }: PartitionView): string {
+export function whyOffline({
+  isr,
+  elr,
+  lastKnownElr,
+  cutOff,
+}: Pick<PartitionView, 'isr' | 'elr' | 'lastKnownElr' | 'cutOff'>): string {
   const eligible = [...isr, ...elr]
   const whole = eligible.filter((brokerId) => !cutOff.includes(brokerId))
   if (whole.length > 0) {

@@ -9,6 +9,7 @@ import { decideDeleteTopic, type TopicDeleted } from '../metadata/decide-delete-
 import { decideElectLeaders, type LeadersElected } from '../metadata/decide-elect-leader.ts'
 import { decideHeartbeat } from '../metadata/decide-heartbeat.ts'
 import { decideRegisterBroker } from '../metadata/decide-register-broker.ts'
+import { decideReplicaRole, type ReplicaRoleChanged } from '../metadata/decide-replica-role.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { NodeId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
@@ -27,6 +28,7 @@ import type { electLeaders } from '../protocol/elect-leaders.ts'
 import { wireError } from '../protocol/error-schema.ts'
 import type { readMetadataLog } from '../protocol/metadata-log.ts'
 import type { raftMessage } from '../protocol/quorum.ts'
+import type { changeReplicaRole } from '../protocol/replica-role.ts'
 import type { createTopic, deleteTopic } from '../protocol/topics.ts'
 import { type Message, raftMessageSchema } from '../raft/messages.ts'
 import type { Snapshot } from '../raft/types.ts'
@@ -85,6 +87,11 @@ export class ControllerFlows {
     const decide: Decide<ConfigsAltered> = (context) =>
       decideAlterTopicConfigs(context, { topic: name, changes, validateOnly })
     return { body: await this.#runOnce(decide, timeoutMs) }
+  }
+
+  async changeReplicaRole({ body }: Call<typeof changeReplicaRole>): Answer<typeof changeReplicaRole> {
+    const decide: Decide<ReplicaRoleChanged> = (context) => decideReplicaRole(context, body)
+    return { body: await this.#runOnce(decide, body.timeoutMs) }
   }
 
   async registerBroker({ body, connection }: Call<typeof registerBroker>): Answer<typeof registerBroker> {

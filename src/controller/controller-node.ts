@@ -18,6 +18,7 @@ import type { alterConfigs } from '../protocol/configs.ts'
 import type { electLeaders } from '../protocol/elect-leaders.ts'
 import type { readMetadataLog } from '../protocol/metadata-log.ts'
 import { findController, quorumProbe, raftMessage } from '../protocol/quorum.ts'
+import type { changeReplicaRole } from '../protocol/replica-role.ts'
 import type { createTopic, deleteTopic } from '../protocol/topics.ts'
 import { makeDurableDirectory } from '../storage/file-io.ts'
 import { joinPath } from '../storage/file-system.ts'
@@ -185,6 +186,13 @@ export class ControllerNode {
     call: Call<typeof readMetadataLog>,
   ): Promise<{ readonly body: ResponseOf<typeof readMetadataLog> }> {
     return this.#flows().readMetadataLog(call)
+  }
+
+  /** @throws VltavaError what decideReplicaRole throws, NOT_CONTROLLER, REQUEST_TIMED_OUT, SERVER_BUSY */
+  async changeReplicaRole(
+    call: Call<typeof changeReplicaRole>,
+  ): Promise<{ readonly body: ResponseOf<typeof changeReplicaRole> }> {
+    return await this.#flows().changeReplicaRole(call)
   }
 
   #flows(): ControllerFlows {

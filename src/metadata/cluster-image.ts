@@ -61,6 +61,11 @@ export interface PartitionImage {
   readonly synced: boolean
   /** Members of the ELR that cut off the end of their logs at an unclean start: they lead only when nobody else can. */
   readonly droppedTails: readonly DroppedTail[]
+  /**
+   * Which of the replicas are observers: they get every record, but later than it is acknowledged, are in no ISR or ELR, and do not
+   * count as replicas for min.insync.replicas. The other replicas are voters; there is always one.
+   */
+  readonly observers: readonly NodeId[]
 }
 
 export interface TopicImage {
@@ -106,6 +111,11 @@ export function isActive(broker: BrokerImage | undefined): boolean {
 /** Whether a broker is registered and not fenced. It may be about to stop. */
 export function isServing(broker: BrokerImage | undefined): boolean {
   return broker?.fenced === false
+}
+
+/** The replicas that may join the ISR, in the order of the assignment. */
+export function votersOf({ replicas, observers }: PartitionImage): readonly NodeId[] {
+  return observers.length === 0 ? replicas : replicas.filter((brokerId) => !observers.includes(brokerId))
 }
 
 /** Whether a replica may be elected without losing a committed record: a member of the ISR or the ELR. */

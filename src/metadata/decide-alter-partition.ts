@@ -125,7 +125,7 @@ function rejectionOf({ brokers, sender, topic, partition, proposal }: Check): Re
   }
   return (
     isrProblem(what, partition, isr) ??
-    ineligibleMember(what, brokers, isr) ??
+    ineligibleMember(what, { brokers, partition, isr }) ??
     syncProblem(what, { topic, partition, proposal })
   )
 }
@@ -145,11 +145,17 @@ function isrProblem(what: string, partition: PartitionImage, isr: readonly IsrMe
 
 function ineligibleMember(
   what: string,
-  brokers: ReadonlyMap<NodeId, BrokerImage>,
-  isr: readonly IsrMember[],
+  of: {
+    readonly brokers: ReadonlyMap<NodeId, BrokerImage>
+    readonly partition: PartitionImage
+    readonly isr: readonly IsrMember[]
+  },
 ): Rejection | null {
+  const { brokers, partition, isr } = of
   for (const { brokerId, brokerEpoch } of isr) {
-    const problem = ineligibility(brokers.get(brokerId), brokerEpoch)
+    const problem = partition.observers.includes(brokerId)
+      ? 'is an observer'
+      : ineligibility(brokers.get(brokerId), brokerEpoch)
     if (problem !== null) {
       return { code: 'INELIGIBLE_REPLICA', detail: `${what}: broker ${brokerId} ${problem}.` }
     }

@@ -19,9 +19,11 @@ const REPLICATION_FACTOR_DEFAULT = 3
 export interface CreateTopic {
   readonly name: string
   readonly partitions: number
-  /** null: min(3, brokers that are registered and not fenced). */
+  /** Without the observers; null: min(3, brokers that are registered and not fenced, and not needed for observers). */
   readonly replicationFactor: number | null
   readonly configs: readonly { readonly name: string; readonly value: string }[]
+  /** Asynchronous replicas of each partition beside those of the replication factor. Default 0. */
+  readonly observers?: number
 }
 
 export interface TopicCreated {
@@ -52,9 +54,13 @@ export function decideCreateTopic(
     )
   }
   const brokers = [...image.brokers.values()].filter(isActive).map(({ brokerId }) => brokerId)
-  const replicationFactor = checkedReplicationFactor(image, request.replicationFactor, brokers)
+  const observersCount = request.observers ?? 0
+  const replicationFactor = checkedReplicationFactor(image, { ...request, observersCount }, brokers)
   const configs = checkTopicConfigs(request.configs)
-  const placed = placeReplicas({ brokers, partitions, replicationFactor }, random)
+  const placed = placeReplicas(
+    { brokers, partitions, replicationFactor: replicationFactor + observersCount },
+    random,
+  )
   checkBrokerLoad(image, placed)
   const topicId = newTopicId(image, random)
   const cause = causeOf(context, 'topic-created', `topic ${name} was created`)
@@ -73,10 +79,11 @@ export function decideCreateTopic(
       topicId,
       partition,
       replicas,
-      isr: replicas,
+      isr: replicas.slice(0, replicationFactor),
       leader: replicas[0]!,
       cause,
       synced,
+      observers: replicas.slice(replicationFactor),
     })
   }
   return {
@@ -87,24 +94,35 @@ export function decideCreateTopic(
 
 function checkedReplicationFactor(
   image: ClusterImage,
-  wanted: number | null,
+  request: { readonly replicationFactor: number | null; readonly observersCount: number },
   brokers: readonly NodeId[],
 ): number {
-  const replicationFactor = wanted ?? Math.max(1, Math.min(REPLICATION_FACTOR_DEFAULT, brokers.length))
+  const { observersCount } = request
+  if (observersCount < 0 || observersCount > REPLICAS_MAX) {
+    throw new VltavaError(
+      'INVALID_REPLICATION_FACTOR',
+      `There can be 0 to ${REPLICAS_MAX} observers, got ${observersCount}.`,
+    )
+  }
+  const replicationFactor =
+    request.replicationFactor ??
+    Math.max(1, Math.min(REPLICATION_FACTOR_DEFAULT, brokers.length - observersCount))
   if (replicationFactor < 1 || replicationFactor > REPLICAS_MAX) {
     throw new VltavaError(
       'INVALID_REPLICATION_FACTOR',
       `The replication factor must be 1 to ${REPLICAS_MAX}, got ${replicationFactor}.`,
     )
   }
-  if (replicationFactor > brokers.length) {
+  const needed = replicationFactor + observersCount
+  if (needed > Math.min(brokers.length, REPLICAS_MAX)) {
     const known = [...image.brokers.values()].map(
       ({ brokerId, fenced, shuttingDown }) =>
         `${brokerId} (${fenced ? 'fenced' : shuttingDown ? 'stopping' : 'alive'})`,
     )
     throw new VltavaError(
       'INVALID_REPLICATION_FACTOR',
-      `Replication factor ${replicationFactor} needs ${replicationFactor} live brokers, but ${brokers.length} are ` +
+      `Replication factor ${replicationFactor}${observersCount === 0 ? '' : ` and ${observersCount} observers`} ` +
+        `needs ${needed} live brokers, but ${brokers.length} are ` +
         `registered and not fenced. Known brokers: ${known.join(', ') || 'none'}.`,
     )
   }

@@ -4,7 +4,7 @@ import type { ErrorName } from '../model/error-codes.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, MetadataOffset, NodeId, PartitionIndex } from '../model/ids.ts'
 import { checkTopicName } from '../model/topic-name.ts'
-import { type ClusterImage, isActive, type TopicImage } from './cluster-image.ts'
+import { type ClusterImage, isActive, type TopicImage, votersOf } from './cluster-image.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
 import { awaitedOf, longestAlive } from './dropped-tails.ts'
 import type { MetadataRecord } from './metadata-records.ts'
@@ -86,7 +86,7 @@ export function decidePreferredLeaders(context: DecisionContext): Decision<null>
   const cause = causeOf(context, 'preferred-leader', 'the preferred replica is in sync again')
   for (const topic of context.image.topics.values()) {
     for (const partition of topic.partitions) {
-      const preferred = partition.replicas[0]!
+      const preferred = votersOf(partition)[0]!
       if (partition.leader === null || !mayLead(context.image, { topic, partition }, preferred)) continue
       const record = recordOf({ topic, partition, cause }, { ...partition, leader: preferred })
       if (record !== null) records.push(record)
@@ -105,7 +105,7 @@ function elect(
   if (request.election === 'unclean') return electUncleanly(context, { target, wanted: request.replica })
   const { partition } = target
   const isPreferred = request.election === 'preferred'
-  const wanted = isPreferred ? partition.replicas[0]! : request.replica!
+  const wanted = isPreferred ? votersOf(partition)[0]! : request.replica!
   if (partition.leader === wanted) return { record: null }
   const problem = problemOf(context.image, target, wanted)
   if (problem !== null) {
@@ -141,13 +141,21 @@ function electUncleanly(
     return refused('INVALID_REQUEST', `broker ${wanted} is none of its replicas.`)
   }
   const isAlive = (brokerId: NodeId): boolean => isActive(context.image.brokers.get(brokerId))
-  const { replicas, elr, droppedTails: tails } = partition
+  const { elr, droppedTails: tails } = partition
+  const replicas = votersOf(partition)
   const leader =
     wanted ?? longestAlive({ replicas, elr, tails, mayLead: isAlive }) ?? replicas.find(isAlive) ?? null
   if (leader === null || !isAlive(leader)) {
+    const observers = partition.observers.filter(isAlive)
+    const orObserver =
+      observers.length === 0
+        ? ''
+        : `, or name one of the observers [${observers.join(', ')}], which lag behind`
     const what =
-      wanted === null ? 'none of its replicas is alive; start one' : `broker ${wanted} is not alive; start it`
-    return refused('ELIGIBLE_LEADERS_NOT_AVAILABLE', `${what} first.`)
+      wanted === null
+        ? `none of its replicas${observers.length === 0 ? '' : ' that vote'} is alive; start one first${orObserver}.`
+        : `broker ${wanted} is not alive; start it first.`
+    return refused('ELIGIBLE_LEADERS_NOT_AVAILABLE', what)
   }
   const cause = causeOf(context, 'operator', 'an operator ordered it')
   return { record: uncleanLeader({ ...target, cause }, leader) }
@@ -161,6 +169,9 @@ function mayLead(image: ClusterImage, target: PartitionTarget, brokerId: NodeId)
 function problemOf(image: ClusterImage, { partition }: PartitionTarget, brokerId: NodeId): string | null {
   if (!partition.replicas.includes(brokerId)) {
     return `is none of its replicas [${partition.replicas.join(', ')}].`
+  }
+  if (partition.observers.includes(brokerId)) {
+    return 'is an observer; promote it first (vltava partition promote), and wait until it has joined the ISR.'
   }
   const broker = image.brokers.get(brokerId)
   if (broker === undefined || broker.fenced) return 'is not alive; start it first.'

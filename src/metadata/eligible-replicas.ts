@@ -1,7 +1,7 @@
 // Who holds every committed record although it left the ISR (KIP-966). While the ISR is smaller than min.insync.replicas
 // the high watermark stands still, so whoever left since then lacks nothing that is committed.
 import type { NodeId } from '../model/ids.ts'
-import type { PartitionImage, TopicImage } from './cluster-image.ts'
+import { type PartitionImage, type TopicImage, votersOf } from './cluster-image.ts'
 import { effectiveMinInsyncReplicas, topicConfigOf } from './topic-configs.ts'
 
 export interface Eligible {
@@ -10,8 +10,8 @@ export interface Eligible {
 }
 
 /** How many members an ISR of the partition needs for anything to be committed. */
-export function minIsrOf(topic: TopicImage, { replicas }: PartitionImage): number {
-  return effectiveMinInsyncReplicas(topicConfigOf(topic.configs), replicas.length)
+export function minIsrOf(topic: TopicImage, partition: PartitionImage): number {
+  return effectiveMinInsyncReplicas(topicConfigOf(topic.configs), votersOf(partition).length)
 }
 
 /**

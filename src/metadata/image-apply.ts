@@ -114,7 +114,7 @@ function applyRegistration(
 }
 
 function applyPartitionCreated(draft: ImageDraft, record: MetadataRecordOf<'partition-created'>): void {
-  const { topicId, partition, replicas, isr, leader, synced } = record
+  const { topicId, partition, replicas, isr, leader, synced, observers } = record
   assert(
     draft.topic(topicId)?.partitions.length === partition,
     `partition ${topicId}/${partition} leaves a gap or exists`,
@@ -122,7 +122,7 @@ function applyPartitionCreated(draft: ImageDraft, record: MetadataRecordOf<'part
   assert(replicas.length > 0, `partition ${topicId}/${partition} has no replicas`)
   assert(!hasDuplicates(replicas), `partition ${topicId}/${partition} names a replica twice`)
   const none = { leaderEpoch: 0, partitionEpoch: 0, elr: [], lastKnownElr: [], droppedTails: [] }
-  const created = { partition, replicas, isr, leader, synced, ...none }
+  const created = { partition, replicas, isr, leader, synced, observers, ...none }
   assertIsrIsSound(created)
   draft.setPartition(topicId, created)
 }
@@ -143,8 +143,10 @@ function applyPartitionChanged(draft: ImageDraft, record: MetadataRecordOf<'part
     record.leader === previous.leader || record.leaderEpoch > previous.leaderEpoch,
     `${what}: the leader changes within leader epoch ${record.leaderEpoch}`,
   )
-  const { isr, leader, leaderEpoch, partitionEpoch, elr, lastKnownElr, synced, droppedTails } = record
-  const state = { isr, leader, leaderEpoch, partitionEpoch, elr, lastKnownElr, synced, droppedTails }
+  const { isr, leader, leaderEpoch, partitionEpoch, elr, lastKnownElr, synced, droppedTails, observers } =
+    record
+  const eligible = { elr, lastKnownElr, synced, droppedTails, observers }
+  const state = { isr, leader, leaderEpoch, partitionEpoch, ...eligible }
   const changed = { ...previous, ...state }
   assertIsrIsSound(changed)
   draft.setPartition(record.topicId, changed)
@@ -165,8 +167,17 @@ function assertIsrIsSound({ partition, replicas, isr, leader }: PartitionImage):
 /** The ELR remembers who else may be elected; with a large enough ISR nobody else may. */
 function assertElrIsSound(
   topic: TopicImage,
-  { partition, replicas, isr, elr, lastKnownElr, droppedTails }: PartitionImage,
+  { partition, replicas, isr, elr, lastKnownElr, droppedTails, observers }: PartitionImage,
 ): void {
+  assert(
+    !hasDuplicates(observers) && observers.every((brokerId) => replicas.includes(brokerId)),
+    `the observers ${observers.join(',')} of partition ${partition} are not within its replicas ${replicas.join(',')}`,
+  )
+  assert(
+    observers.length < replicas.length &&
+      !observers.some((brokerId) => isr.includes(brokerId) || elr.includes(brokerId)),
+    `partition ${partition}: an observer of ${observers.join(',')} is in the ISR ${isr.join(',')} or ELR ${elr.join(',')}, or there is no voter`,
+  )
   const known = [...isr, ...elr, ...lastKnownElr]
   assert(
     !hasDuplicates(known) && known.every((brokerId) => replicas.includes(brokerId)),

@@ -111,6 +111,8 @@ export const metadataRecordSchema = union({
     cause: causeSchema,
     /** Whether every record that counts is fsynced where it counts: flush.messages is 1. */
     synced: withFallback(boolean(), true),
+    /** Which of the replicas are observers: asynchronous, and in no ISR. */
+    observers: withFallback(replicas, []),
   }),
   /** The whole new state. Applying asserts that partitionEpoch is the previous one + 1. */
   'partition-changed': struct({
@@ -130,6 +132,8 @@ export const metadataRecordSchema = union({
     synced: withFallback(boolean(), true),
     /** Members of the ELR whose logs were cut off at an unclean start: elected only when nobody else can be had. */
     droppedTails: withFallback(droppedTailsSchema, []),
+    /** As in partition-created. */
+    observers: withFallback(replicas, []),
   }),
   /** All that is set for a topic from now on; what a change of these means for its partitions stands in the same batch. */
   'topic-configs-changed': struct({

@@ -6,6 +6,7 @@ import {
   isServing,
   type PartitionImage,
   type TopicImage,
+  votersOf,
 } from './cluster-image.ts'
 import {
   type DroppedTail,
@@ -96,7 +97,7 @@ export function changePartition(change: PartitionChange): PartitionChanged | nul
   }
   const any = mayElectAny(change)
     ? (longestAlive(election) ??
-      replicas.find((brokerId) => brokers.mayLead(brokerId) && !distrusted.includes(brokerId)))
+      votersOf(partition).find((brokerId) => brokers.mayLead(brokerId) && !distrusted.includes(brokerId)))
     : undefined
   return any === undefined
     ? recordOf(change, { leader: null, isr: [], elr, lastKnownElr })
@@ -130,7 +131,7 @@ function soleLeader(change: PartitionChange, leader: NodeId): PartitionChanged |
 
 /**
  * Elects a replica that may lack committed records. Who held them is not eligible any more, because the log goes on from
- * where the new leader ends; it stays known as long as the ISR is too small.
+ * where the new leader ends; it stays known as long as the ISR is too small. An observer that is elected is a voter from then on.
  */
 export function uncleanLeader(
   change: PartitionTarget & { readonly cause: Cause },
@@ -138,10 +139,11 @@ export function uncleanLeader(
 ): PartitionChanged | null {
   const { topic, partition, cause } = change
   const isr = [leader]
+  const observers = partition.observers.filter((observer) => observer !== leader)
   const everybody = partition.replicas
   const { lastKnownElr } = eligibleAfter(partition, {
     isr,
-    minIsr: minIsrOf(topic, partition),
+    minIsr: minIsrOf(topic, { ...partition, observers }),
     distrusted: everybody,
   })
   const detail =
@@ -152,14 +154,14 @@ export function uncleanLeader(
     kind: 'unclean-election',
     detail: detail.slice(0, DETAIL_MAX_CHARACTERS),
   }
-  return recordOf({ ...change, cause: unclean }, { leader, isr, elr: [], lastKnownElr })
+  return recordOf({ ...change, cause: unclean }, { leader, isr, elr: [], lastKnownElr, observers })
 }
 
 const DETAIL_MAX_CHARACTERS = 300
 
 /** What of a partition a change gives anew. */
 export type PartitionState = Pick<PartitionImage, 'leader' | 'isr' | 'elr' | 'lastKnownElr'> &
-  Partial<Pick<PartitionImage, 'synced'>>
+  Partial<Pick<PartitionImage, 'synced' | 'observers'>>
 
 /**
  * The record that brings a partition into a state; null when it is in it. Of the logs that were cut off only those of the
@@ -170,7 +172,8 @@ export function recordOf(
   state: PartitionState,
 ): PartitionChanged | null {
   const { partition } = of
-  const { leader, isr, elr, lastKnownElr, synced = partition.synced } = state
+  const { leader, isr, elr, lastKnownElr } = state
+  const { synced = partition.synced, observers = partition.observers } = state
   const droppedTails = tailsWithin(of.droppedTails ?? partition.droppedTails, elr)
   const isSame =
     leader === partition.leader &&
@@ -178,7 +181,8 @@ export function recordOf(
     sameMembers(isr, partition.isr) &&
     sameMembers(elr, partition.elr) &&
     sameMembers(lastKnownElr, partition.lastKnownElr) &&
-    sameTails(droppedTails, partition.droppedTails)
+    sameTails(droppedTails, partition.droppedTails) &&
+    sameMembers(observers, partition.observers)
   return isSame ? null : changedTo(of, state)
 }
 
@@ -191,7 +195,8 @@ export function changedTo(
   state: PartitionState,
 ): PartitionChanged {
   const { topic, partition, cause } = of
-  const { leader, isr, elr, lastKnownElr, synced = partition.synced } = state
+  const { leader, isr, elr, lastKnownElr } = state
+  const { synced = partition.synced, observers = partition.observers } = state
   const droppedTails = tailsWithin(of.droppedTails ?? partition.droppedTails, elr)
   return {
     type: 'partition-changed',
@@ -206,6 +211,7 @@ export function changedTo(
     lastKnownElr,
     synced,
     droppedTails,
+    observers,
   }
 }
 

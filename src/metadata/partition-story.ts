@@ -24,6 +24,7 @@ interface PartitionState {
   readonly leader: NodeId | null
   readonly leaderEpoch: LeaderEpoch
   readonly synced: boolean
+  readonly observers: readonly NodeId[]
 }
 
 /** What is known of a partition before the first record that is walked. */
@@ -104,9 +105,9 @@ export class PartitionStory {
   }
 
   #created(record: MetadataRecordOf<'partition-created'>): readonly string[] {
-    const { replicas, isr, leader, synced } = record
+    const { replicas, isr, leader, synced, observers } = record
     this.#replicas = replicas
-    this.#state = { isr, elr: [], leader, leaderEpoch: 0, synced }
+    this.#state = { isr, elr: [], leader, leaderEpoch: 0, synced, observers }
     return [
       `${this.#topicName}/${record.partition} was created with replicas ${listOf(replicas)}.`,
       leader === null ? 'Nobody leads.' : `Broker ${leader} leads in leader epoch 0.`,
@@ -118,6 +119,7 @@ export class PartitionStory {
     this.#state = record
     if (before === null) return firstSentences(record)
     const sentences = [
+      ...roleSentences(before.observers, record.observers),
       ...leaderSentences(before, record),
       ...isrSentences(before.isr, record.isr),
       ...elrSentences(before.elr, record.elr),
@@ -146,6 +148,13 @@ function elrSentences(before: readonly NodeId[], after: readonly NodeId[]): read
   return after.length === 0
     ? ['Nobody else is eligible any more.']
     : [`Outside of the in-sync set ${brokers(after)} may be elected as well.`]
+}
+
+function roleSentences(before: readonly NodeId[], after: readonly NodeId[]): readonly string[] {
+  return [
+    ...after.filter((id) => !before.includes(id)).map((id) => `Broker ${id} is an observer now.`),
+    ...before.filter((id) => !after.includes(id)).map((id) => `Broker ${id} is a voter now.`),
+  ]
 }
 
 function syncSentences(before: boolean, after: boolean): readonly string[] {

@@ -59,6 +59,7 @@ const partitionFields: FieldsOf<PartitionImage> = {
   lastKnownElr: withFallback(replicas, []),
   synced: withFallback(boolean(), true),
   droppedTails: withFallback(droppedTailsSchema, []),
+  observers: withFallback(replicas, []),
 }
 
 export const snapshotRecordSchema = union({

@@ -15,6 +15,7 @@ import { produce } from './produce.ts'
 import { findController, quorumProbe, raftMessage } from './quorum.ts'
 import { flushedNote, highWatermarkNote, replicaFetch } from './replica-fetch.ts'
 import { replicaRead } from './replica-read.ts'
+import { changeReplicaRole } from './replica-role.ts'
 import { createTopic, deleteTopic } from './topics.ts'
 
 export const APIS: readonly AnyApi[] = [
@@ -33,6 +34,7 @@ export const APIS: readonly AnyApi[] = [
   describeConfigs,
   readMetadataLog,
   describeReplicas,
+  changeReplicaRole,
   replicaFetch,
   flushedNote,
   highWatermarkNote,

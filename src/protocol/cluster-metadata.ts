@@ -34,6 +34,8 @@ export const partitionMetadataSchema = struct({
   lastKnownElr: withFallback(nodeListSchema, []),
   /** Members of the ELR whose logs were cut off at an unclean start: they lead only when all members were. */
   cutOff: withFallback(nodeListSchema, []),
+  /** Which of the replicas are observers: they get records asynchronously and are in no ISR. */
+  observers: withFallback(nodeListSchema, []),
 })
 
 export const topicMetadataSchema = struct({

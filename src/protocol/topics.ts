@@ -1,6 +1,6 @@
 import { metadataOffsetSchema, topicIdSchema } from '../model/id-schemas.ts'
 import { PARTITIONS_PER_TOPIC_MAX, REPLICAS_MAX } from '../model/limits.ts'
-import { integer, list, nullable, struct, text } from '../schema/schema.ts'
+import { integer, list, nullable, struct, text, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 
 /** Text from a user, longer than any legal name so that the error can say what was wrong with it. */
@@ -17,10 +17,12 @@ export const createTopic = defineApi({
   request: struct({
     name: nameFromUser,
     partitions: integer(-2_147_483_648, 2_147_483_647),
-    /** null: min(3, brokers). */
+    /** Without observers. null: min(3, brokers that are not needed for observers). */
     replicationFactor: nullable(integer(-2_147_483_648, 2_147_483_647)),
     configs: list(struct({ name: text(200), value: text(1_000) }), 100),
     timeoutMs: integer(0, 300_000),
+    /** Asynchronous replicas of each partition, beside those of the replication factor. */
+    observers: withFallback(integer(-2_147_483_648, 2_147_483_647), 0),
   }),
   response: struct({
     topicId: topicIdSchema,

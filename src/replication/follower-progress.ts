@@ -24,6 +24,8 @@ export class FollowerProgress {
   #markOffset: Offset = UNKNOWN
   #markAtMs = 0
   #isSilentOutside = false
+  /** It gets records like the others, but never joins the ISR and holds nobody back. */
+  isObserver = false
   /** By its last fetch, a part of its log is damaged. */
   isDamaged = false
 

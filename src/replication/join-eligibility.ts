@@ -46,9 +46,9 @@ export class JoinEligibility {
     this.#refusedUntilMs.set(replicaId, nowMs + ISR_BACKOFF_MS)
   }
 
-  /** Whether the follower, with a log that is whole, runs, as metadata has it, in the broker epoch in which the leader last heard of it. */
+  /** Whether the follower, a voter with a log that is whole, runs, as metadata has it, in the broker epoch in which the leader last heard of it. */
   mayJoin(follower: FollowerProgress, nowMs: number): boolean {
-    if (follower.isDamaged) return false
+    if (follower.isObserver || follower.isDamaged) return false
     const broker = this.#brokers.get(follower.replicaId)
     if (broker === undefined || broker.fenced || broker.shuttingDown) return false
     if (broker.brokerEpoch !== follower.brokerEpoch) return false

@@ -15,12 +15,14 @@ export interface PartitionLeaderOptions {
   readonly partitionEpoch: PartitionEpoch
   /** All replicas, this broker among them. */
   readonly replicas: readonly NodeId[]
+  /** Which of them are observers. Default none. */
+  readonly observers?: readonly NodeId[]
   /** The committed in-sync set, this broker among them. */
   readonly isr: readonly NodeId[]
   /** As metadata has it: every record that counts is fsynced where it counts. Default true. */
   readonly synced?: boolean
   readonly brokers: BrokerStates
-  /** min.insync.replicas as configured, 1 or more; more than there are replicas counts as all replicas. */
+  /** min.insync.replicas as configured, 1 or more; more than there are voters counts as all voters. */
   readonly minInsyncReplicas: number
   /** flush.messages: with 1 a record counts where it is fsynced, with more where it is written. */
   readonly flushMessages: number
@@ -90,6 +92,7 @@ export interface ReplicaDescription {
   readonly countedOffset: Offset
   /** When it last had all of the leader's records on disk; null for never in this leadership. */
   readonly caughtUpAtMs: number | null
+  readonly isObserver: boolean
   /** Whether it is in the committed ISR. */
   readonly inIsr: boolean
 }

@@ -60,6 +60,7 @@ export class PartitionLeader {
     this.#followers = options.replicas
       .filter((id) => id !== brokerId)
       .map((id) => new FollowerProgress(id, isr.includes(id) ? nowMs : Number.NEGATIVE_INFINITY))
+    this.#markObservers(options.observers ?? [])
     this.#inSync = new InSyncSet(options, this.#followers)
     this.#minInsyncReplicas = options.minInsyncReplicas
     this.#flushMessages = options.flushMessages
@@ -166,8 +167,12 @@ export class PartitionLeader {
    * Metadata brings a committed state of this leader epoch; one that is not newer, or of another epoch, is ignored.
    * Where the same metadata changes brokers, `brokersChanged` comes first: a member that was fenced and removed would
    * else be proposed again at once.
+   * @param commit `observers`: which replicas are observers by the same metadata; default as before.
    */
-  isrCommitted(commit: IsrCommit): LeaderUpdate {
+  isrCommitted(commit: IsrCommit & { readonly observers?: readonly NodeId[] }): LeaderUpdate {
+    const { leaderEpoch, observers } = commit
+    // First: with more voters more members may be needed, and what is committed next must keep to that.
+    if (observers !== undefined && leaderEpoch === this.leaderEpoch) this.#markObservers(observers)
     this.#inSync.committed(commit, this.#nowMs)
     return this.#updateThenJoin()
   }
@@ -244,6 +249,7 @@ export class PartitionLeader {
       flushedOffset: this.#flushedOffset,
       countedOffset: this.#countedOffset,
       caughtUpAtMs: this.#nowMs,
+      isObserver: false,
       inIsr: true,
     }
     const followers = this.#followers.map((follower) => ({
@@ -252,6 +258,7 @@ export class PartitionLeader {
       flushedOffset: follower.flushedOffset,
       countedOffset: follower.countedOffset,
       caughtUpAtMs: Number.isFinite(follower.caughtUpAtMs) ? follower.caughtUpAtMs : null,
+      isObserver: follower.isObserver,
       inIsr: this.#inSync.state.isr.includes(follower.replicaId),
     }))
     return [own, ...followers]
@@ -266,6 +273,10 @@ export class PartitionLeader {
   #followerOf(replicaId: NodeId): FollowerProgress | null {
     for (const follower of this.#followers) if (follower.replicaId === replicaId) return follower
     return null
+  }
+
+  #markObservers(observers: readonly NodeId[]): void {
+    for (const follower of this.#followers) follower.isObserver = observers.includes(follower.replicaId)
   }
 
   #observe(nowMs: number): void {
@@ -297,7 +308,9 @@ export class PartitionLeader {
   }
 
   #isBelowMinIsr(): boolean {
-    return this.#inSync.state.isr.length < Math.min(this.#minInsyncReplicas, this.#followers.length + 1)
+    let voters = 1
+    for (const follower of this.#followers) if (!follower.isObserver) voters++
+    return this.#inSync.state.isr.length < Math.min(this.#minInsyncReplicas, voters)
   }
 
   /** The lowest counted offset of all who must hold a record before it is committed. */

@@ -13,6 +13,7 @@ import type { Channel, Listener } from '../net/transport.ts'
 import { alterConfigs } from '../protocol/configs.ts'
 import { electLeaders } from '../protocol/elect-leaders.ts'
 import { readMetadataLog } from '../protocol/metadata-log.ts'
+import { changeReplicaRole } from '../protocol/replica-role.ts'
 import { createTopic, deleteTopic } from '../protocol/topics.ts'
 import { LogDirectory } from '../storage/log-directory.ts'
 import type { NodeConfig, PeerAddress } from './config.ts'
@@ -287,6 +288,7 @@ function addHandlers(router: Router, { broker, controller }: Roles): void {
   router.handle(createTopic, (call) => roleFor(call.connection).createTopic(call))
   router.handle(deleteTopic, (call) => roleFor(call.connection).deleteTopic(call))
   router.handle(alterConfigs, (call) => roleFor(call.connection).alterConfigs(call))
+  router.handle(changeReplicaRole, (call) => roleFor(call.connection).changeReplicaRole(call))
   router.handle(electLeaders, (call) => roleFor(call.connection).electLeaders(call))
   router.handle(readMetadataLog, (call) => roleFor(call.connection).readMetadataLog(call))
 }

@@ -56,6 +56,7 @@ async function newLeader() {
       lastKnownElr: [],
       synced: true,
       droppedTails: [],
+      observers: [],
     },
     brokerEpoch: 11,
     brokers,

@@ -28,6 +28,7 @@ function topicOf(
       elr: [],
       lastKnownElr: [],
       cutOff: [],
+      observers: [],
     }
   })
   return { error: null, name: 'orders', topicId, configs: [], partitions }

@@ -388,6 +388,7 @@ export class FakeCluster {
         elr: [],
         lastKnownElr: [],
         cutOff: [],
+        observers: [],
       }
     })
     return { error: null, name, topicId: topic.id, configs: topic.configs, partitions }

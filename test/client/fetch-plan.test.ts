@@ -40,6 +40,7 @@ function viewOf(leaders: readonly (number | null)[]): ClusterView {
               elr: [],
               lastKnownElr: [],
               cutOff: [],
+              observers: [],
             }
           }),
         },

@@ -58,7 +58,14 @@ describe('SEC-31: the controller serves its peers only', () => {
     const cluster = await cluster3()
     const { nodeId } = await cluster.active()
     const client = await cluster.connect(nodeId, null)
-    const request = { name: 'a', partitions: 1, replicationFactor: null, configs: [], timeoutMs: 1_000 }
+    const request = {
+      name: 'a',
+      partitions: 1,
+      replicationFactor: null,
+      configs: [],
+      observers: 0,
+      timeoutMs: 1_000,
+    }
     const code = codeOf(client.request(createTopic, request, { timeoutMs: 1_000 }))
     expect(await cluster.answer(code)).toBe('INVALID_REPLICATION_FACTOR')
   })

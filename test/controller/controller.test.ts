@@ -17,6 +17,7 @@ const ORDERS: RequestOf<typeof createTopic> = {
   partitions: 1,
   replicationFactor: 3,
   configs: [],
+  observers: 0,
   timeoutMs: 5_000,
 }
 

@@ -55,6 +55,7 @@ describe('RAFT-01: power loss of a voter at any operation of its disk', () => {
         partitions: 1,
         replicationFactor: 3,
         configs: [],
+        observers: 0,
         timeoutMs: 5_000,
       })
       await cluster.until('all apply it', () =>
@@ -74,7 +75,7 @@ describe('RAFT-01: power loss of a voter at any operation of its disk', () => {
 })
 
 describe('RAFT-28, RAFT-38, RAFT-40: power loss of a voter while snapshots are installed and made', () => {
-  const request = { partitions: 1, replicationFactor: 1, configs: [], timeoutMs: 5_000 }
+  const request = { partitions: 1, replicationFactor: 1, configs: [], observers: 0, timeoutMs: 5_000 }
 
   it.each([12, 24, 30, 36, 42, 48, 60, 75, 90, 120])(
     'at operation %i of each run -> the same state on all nodes',

@@ -19,7 +19,7 @@ function smallCluster(ids: readonly number[] = [1, 2, 3]): ControllerCluster {
 async function makeTopics(broker: TestBroker, names: readonly string[]): Promise<number> {
   let offset = 0
   for (const name of names) {
-    const request = { name, partitions: 2, replicationFactor: 1, configs: [], timeoutMs: 5_000 }
+    const request = { name, partitions: 2, replicationFactor: 1, configs: [], observers: 0, timeoutMs: 5_000 }
     offset = (await broker.request(createTopic, request)).metadataOffset
   }
   return offset

@@ -93,6 +93,8 @@ export interface PartitionFixture {
   readonly leader?: NodeId | null
   /** Default true. */
   readonly synced?: boolean
+  /** Default none. */
+  readonly observers?: readonly NodeId[]
 }
 
 /** Adds a topic; the leader of a partition is by default the first of its ISR, the ISR all replicas. */
@@ -111,7 +113,9 @@ export function withTopic(
     },
   ]
   for (const [partition, fixture] of partitions.entries()) {
-    const { replicas, isr = replicas, leader = isr[0] ?? null, synced = true } = fixture
+    const { replicas, synced = true, observers = [] } = fixture
+    const { isr = replicas.filter((replica) => !observers.includes(replica)) } = fixture
+    const { leader = isr[0] ?? null } = fixture
     records.push({
       type: 'partition-created',
       topicId,
@@ -121,6 +125,7 @@ export function withTopic(
       leader,
       cause: CAUSE,
       synced,
+      observers,
     })
   }
   return apply(image, records)
@@ -152,7 +157,7 @@ export function violations(image: ClusterImage): readonly string[] {
   const found: string[] = []
   for (const topic of image.topics.values()) {
     for (const state of topic.partitions) {
-      const { partition: index, replicas, isr, elr, lastKnownElr, leader } = state
+      const { partition: index, replicas, isr, elr, lastKnownElr, leader, observers } = state
       const minIsr = minIsrOf(topic, state)
       const broken = (rule: string): void => {
         found.push(`${topic.name}/${index}: ${rule} (${show(state)})`)
@@ -160,6 +165,10 @@ export function violations(image: ClusterImage): readonly string[] {
       if (leader !== null && !isr.includes(leader)) broken('INV-3: the leader is not in the ISR')
       if (!isr.every((brokerId) => replicas.includes(brokerId)))
         broken('INV-11: the ISR is not within the replicas')
+      if (observers.some((brokerId) => isr.includes(brokerId) || elr.includes(brokerId)))
+        broken('INV-11: an observer is in the ISR or the ELR')
+      if (!observers.every((brokerId) => replicas.includes(brokerId)) || observers.length === replicas.length)
+        broken('INV-11: an observer is no replica, or all are observers')
       if (new Set(isr).size < isr.length) broken('a broker is in the ISR twice')
       if (leader !== null && image.brokers.get(leader)?.fenced !== false) broken('a fenced broker leads')
       const inactive = isr.filter((brokerId) => !isActive(image.brokers.get(brokerId)))

@@ -51,6 +51,26 @@ describe('create a topic', () => {
     expect(violations(next)).toEqual([])
   })
 
+  it.each<[readonly number[], number | null, number, number]>([
+    [[1, 2, 3, 4], null, 1, 3],
+    [[1, 2, 3], null, 1, 2],
+    [[1, 2, 3], null, 2, 1],
+    [[1, 2, 3, 4, 5], 2, 3, 2],
+  ])(
+    'brokers %j, factor %j, %i observers -> replication factor %i, and observers beside it',
+    (...[brokers, replicationFactor, observers, expected]) => {
+      const decision = create(clusterOf(brokers), { replicationFactor, observers })
+      const next = decided(clusterOf(brokers), decision)
+      expect(decision.response.replicationFactor).toBe(expected)
+      for (const state of [...next.topics.values()][0]!.partitions) {
+        expect(state.isr).toEqual(state.replicas.slice(0, expected))
+        expect(state.observers).toEqual(state.replicas.slice(expected))
+        expect(state.observers.length).toBe(observers)
+      }
+      expect(violations(next)).toEqual([])
+    },
+  )
+
   it('RAFT-33: the same seed gives the same records, another one another topic id', () => {
     const image = clusterOf([1, 2, 3])
     expect(create(image)).toEqual(create(image))
@@ -103,6 +123,20 @@ describe('create a topic', () => {
       /Broker 1 would host 10001 replicas, at most 10000/,
     ],
     ['factor 0', 'INVALID_REPLICATION_FACTOR', clusterOf([1]), { replicationFactor: 0 }, /1 to 64, got 0/],
+    [
+      'more observers than brokers are left for',
+      'INVALID_REPLICATION_FACTOR',
+      clusterOf([1, 2, 3]),
+      { replicationFactor: 2, observers: 2 },
+      /Replication factor 2 and 2 observers needs 4 live brokers, but 3 are/,
+    ],
+    [
+      '-1 observers',
+      'INVALID_REPLICATION_FACTOR',
+      clusterOf([1]),
+      { observers: -1 },
+      /0 to 64 observers, got -1/,
+    ],
     ['factor 65', 'INVALID_REPLICATION_FACTOR', clusterOf([1]), { replicationFactor: 65 }, /1 to 64, got 65/],
     [
       'factor above the live brokers',

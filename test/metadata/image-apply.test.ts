@@ -34,6 +34,7 @@ function changed(
     cause: CAUSE,
     elr: [],
     lastKnownElr: [],
+    observers: [],
     synced: true,
     droppedTails: [],
     ...fields,
@@ -101,6 +102,7 @@ describe('apply a batch', () => {
         leader: 3,
         cause: CAUSE,
         synced: true,
+        observers: [],
       },
     ])
     expect([...image.topics.keys()]).toEqual([id128('again')])
@@ -137,6 +139,7 @@ describe('apply a batch: what a correct controller never proposes is refused', (
     leader: 1,
     cause: CAUSE,
     synced: true,
+    observers: [],
   }
   const topicCreated: MetadataRecord = {
     type: 'topic-created',

@@ -22,6 +22,7 @@ function changeLeader(image: ClusterImage): ClusterImage {
       cause: CAUSE,
       elr: [],
       lastKnownElr: [],
+      observers: [],
       synced: true,
       droppedTails: [],
     },

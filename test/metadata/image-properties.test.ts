@@ -89,6 +89,7 @@ describe('any sequence of commands', () => {
       lost: 0,
       unsynced: 0,
       cut: 0,
+      observed: 0,
     }
     for (const list of fc.sample(commands, { numRuns: 200, seed: 42 })) {
       for (const image of walk(list)) {
@@ -100,6 +101,7 @@ describe('any sequence of commands', () => {
           if (partition.elr.length > 0) seen.eligible++
           if (partition.isr.length + partition.elr.length === 0) seen.lost++
           if (!partition.synced) seen.unsynced++
+          if (partition.observers.length > 0) seen.observed++
         }
         for (const broker of image.brokers.values()) {
           if (broker.shuttingDown) seen.stopping++

@@ -35,6 +35,7 @@ function outcome(before: Before, change: Change): string {
     partitionEpoch: 9,
     elr: [],
     lastKnownElr: [],
+    observers: [],
     synced: true,
     droppedTails: [],
     ...before,
@@ -296,6 +297,7 @@ describe('REP-30: logs that were cut off at an unclean start', () => {
       lastKnownElr: [],
       synced: true,
       droppedTails: [cut(1, 4, 17), cut(2, 4, 18)],
+      observers: [],
     }
     const everybody = { serves: () => true, mayLead: () => true }
     const record = changePartition({ topic, partition, brokers: everybody, cause: CAUSE })

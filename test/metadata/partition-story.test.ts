@@ -42,6 +42,7 @@ const CREATED: readonly MetadataRecord[] = [
     isr: [1, 2, 3],
     leader: 1,
     synced: true,
+    observers: [],
     cause: cause('topic-created', 'a client created the topic'),
   },
 ]
@@ -53,6 +54,7 @@ function changed(
     leaderEpoch: number
     elr?: readonly number[]
     synced?: boolean
+    observers?: readonly number[]
   },
   partition = 0,
 ): MetadataRecord {
@@ -65,6 +67,7 @@ function changed(
     lastKnownElr: [],
     synced: true,
     droppedTails: [],
+    observers: [],
     ...state,
     cause: cause('leader-fenced', 'broker 1 was fenced'),
   }
@@ -171,6 +174,7 @@ describe('PartitionStory', () => {
         ],
         [changed({ ...same, isr: [1], synced: false })],
         [changed({ ...same, isr: [1] })],
+        [changed({ ...same, isr: [1], observers: [3] })],
         [changed({ isr: [], elr: [1], leader: null, leaderEpoch: 1 })],
       ]).slice(1),
     ).toEqual([
@@ -179,7 +183,8 @@ describe('PartitionStory', () => {
       '3: Nobody else is eligible any more. Records may count that are only written.',
       '4: Nothing changed but the partition epoch, which is 1 now.',
       '5: Every record that counts is fsynced where it counts.',
-      '6: Broker 1 leads no more, and nobody does: the partition waits for 1. Broker 1 left the in-sync set, which is empty now. Outside of the in-sync set broker 1 may be elected as well.',
+      '6: Broker 3 is an observer now.',
+      '7: Broker 3 is a voter now. Broker 1 leads no more, and nobody does: the partition waits for 1. Broker 1 left the in-sync set, which is empty now. Outside of the in-sync set broker 1 may be elected as well.',
     ])
   })
 })

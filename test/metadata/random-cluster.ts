@@ -10,6 +10,7 @@ import { decideDeleteTopic } from '../../src/metadata/decide-delete-topic.ts'
 import { decideFenceBroker } from '../../src/metadata/decide-fence-broker.ts'
 import { decideHeartbeat } from '../../src/metadata/decide-heartbeat.ts'
 import { decideRegisterBroker } from '../../src/metadata/decide-register-broker.ts'
+import { decideReplicaRole } from '../../src/metadata/decide-replica-role.ts'
 import type { Decision } from '../../src/metadata/decision.ts'
 import { partitionsOf } from '../../src/metadata/partition-change.ts'
 import { VltavaError } from '../../src/model/errors.ts'
@@ -45,6 +46,7 @@ export const commands = fc.array(
       name: fc.constantFrom('a', 'b', 'c'),
       partitions: fc.integer({ min: 1, max: 3 }),
       seed: fc.nat(),
+      observers: fc.constantFrom(0, 0, 0, 1),
     }),
     fc.record({ type: fc.constant('delete' as const), name: fc.constantFrom('a', 'b', 'c') }),
     fc.record({
@@ -52,6 +54,12 @@ export const commands = fc.array(
       topic: fc.constantFrom('a', 'b', 'c'),
       name: fc.constantFrom('min.insync.replicas', 'flush.messages', 'unclean.leader.election.enable'),
       value: fc.constantFrom('1', '2', '3', 'true', 'false', 'false', 'false', null),
+    }),
+    fc.record({
+      type: fc.constant('role' as const),
+      brokerId,
+      pick: fc.nat(20),
+      role: fc.constantFrom('voter' as const, 'observer' as const),
     }),
   ),
   { minLength: 20, maxLength: 120 },
@@ -68,8 +76,8 @@ export function startingImage(): ClusterImage {
     const asks = { wantUnfenced: true, wantShutdown: false, offline: 9, cut: null }
     image = obey(image, { type: 'heartbeat', brokerId: broker, ...asks })
   }
-  image = obey(image, { type: 'create', name: 'a', partitions: 3, seed: 1 })
-  return obey(image, { type: 'create', name: 'b', partitions: 2, seed: 2 })
+  image = obey(image, { type: 'create', name: 'a', partitions: 3, seed: 1, observers: 1 })
+  return obey(image, { type: 'create', name: 'b', partitions: 2, seed: 2, observers: 0 })
 }
 
 /** The image after the command; the same one when it is refused or changes nothing. */
@@ -140,6 +148,13 @@ function decide(image: ClusterImage, command: Command): Decision<unknown> {
     case 'configure': {
       const { topic, name, value } = command
       return decideAlterTopicConfigs(context, { topic, changes: [{ name, value }], validateOnly: false })
+    }
+    case 'role': {
+      const targets = [...partitionsOf(image)]
+      const target = targets[command.pick % Math.max(1, targets.length)]
+      if (target === undefined) return { records: [], response: null }
+      const { topic, partition } = target
+      return decideReplicaRole(context, { ...command, topic: topic.name, partition: partition.partition })
     }
     case 'delete':
       return decideDeleteTopic(context, command)

@@ -284,4 +284,4 @@ describe('connection', () => {
   })
 })
 
-const topic = { name: 't', partitions: 1, replicationFactor: null, configs: [], timeoutMs: 0 }
+const topic = { name: 't', partitions: 1, replicationFactor: null, configs: [], observers: 0, timeoutMs: 0 }

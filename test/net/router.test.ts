@@ -275,6 +275,7 @@ describe('router', () => {
         'describe-configs': client,
         'read-metadata-log': client,
         'describe-replicas': client,
+        'change-replica-role': client,
         authenticate: client,
         'replica-fetch': peer,
         'flushed-note': peer,

@@ -452,6 +452,7 @@ describe('contract with the shell', () => {
       flushedOffset: 3,
       countedOffset: 3,
       caughtUpAtMs: 0,
+      isObserver: false,
       inIsr: true,
     }
     expect(leader.describe()).toEqual([
@@ -461,6 +462,7 @@ describe('contract with the shell', () => {
         flushedOffset: 5,
         countedOffset: 5,
         caughtUpAtMs: 50,
+        isObserver: false,
         inIsr: true,
       },
       notCaughtUp,
@@ -470,6 +472,7 @@ describe('contract with the shell', () => {
         flushedOffset: -1,
         countedOffset: -1,
         caughtUpAtMs: null,
+        isObserver: false,
         inIsr: false,
       },
     ])
@@ -555,5 +558,86 @@ describe('what counted when it was written is fsynced at last', () => {
     expect(leader.tick(600).isrProposal).toMatchObject({ change: 'sync', partitionEpoch: 9 })
     leader.isrCommitted({ ...commit, partitionEpoch: 10, synced: true })
     expect(leader.tick(700).isrProposal).toBeNull()
+  })
+})
+
+describe('observers', () => {
+  const observed = (options: Partial<PartitionLeaderOptions> = {}) =>
+    leaderWith({ isr: [1, 2], observers: [3], minInsyncReplicas: 2, ...options })
+
+  it('an observer that lacks everything -> holds nobody back', () => {
+    const leader = observed()
+    append(leader, 10, 1)
+    fetch(leader, 3, { offset: 0 })
+    expect(fetch(leader, 2, { offset: 10 })).toMatchObject({ highWatermark: 10 })
+  })
+
+  it('an observer that has everything -> is not proposed, and does not stand in for a member', () => {
+    const leader = observed()
+    append(leader, 10, 1)
+    expect(fetch(leader, 3, { offset: 10 })).toMatchObject({ isrProposal: null, highWatermark: 0 })
+    expect(leader.tick(500).isrProposal).toBeNull()
+  })
+
+  it('one that was close to the end and stops -> the high watermark does not wait for it to join', () => {
+    const leader = observed()
+    append(leader, 10, 1)
+    fetch(leader, 2, { offset: 10 })
+    fetch(leader, 3, { offset: 10 })
+    append(leader, 20, 2)
+    expect(fetch(leader, 2, { offset: 20 })).toMatchObject({ highWatermark: 20 })
+  })
+
+  it('min.insync.replicas counts voters only', () => {
+    const leader = observed({ replicas: [1, 3], isr: [1], minInsyncReplicas: 2 })
+    append(leader, 10, 1)
+    expect(leader.highWatermark).toBe(10)
+    expect(leader.produceCheck(-1)).toBeNull()
+  })
+
+  it('promoted -> proposed once it has what is committed; until then it is not waited for longer than others', () => {
+    const leader = observed()
+    append(leader, 10, 1)
+    fetch(leader, 2, { offset: 10 })
+    fetch(leader, 3, { offset: 4 })
+    const commit = { leaderEpoch: 4, partitionEpoch: 8, isr: [1, 2] }
+    expect(leader.isrCommitted({ ...commit, observers: [] })).toMatchObject({
+      highWatermark: 10,
+      isrProposal: null,
+    })
+    expect(fetch(leader, 3, { offset: 10 })).toMatchObject({
+      isrProposal: { change: 'expand', partitionEpoch: 8 },
+    })
+    expect(leader.isr.maximalIsr).toEqual([1, 2, 3])
+  })
+
+  it('promoted where that asks for more members -> nothing is committed before it has joined', () => {
+    const leader = observed({ replicas: [1, 3], isr: [1], minInsyncReplicas: 2 })
+    append(leader, 10, 1)
+    leader.isrCommitted({ leaderEpoch: 4, partitionEpoch: 8, isr: [1], observers: [] })
+    append(leader, 20, 2)
+    expect(leader.highWatermark).toBe(10)
+    expect(leader.produceCheck(-1)).toBe('NOT_ENOUGH_REPLICAS')
+  })
+
+  it('demoted with the commit that takes it out of the ISR -> what waited for it is committed', () => {
+    const leader = leaderWith({ minInsyncReplicas: 2 })
+    append(leader, 10, 1)
+    fetch(leader, 2, { offset: 10 })
+    fetch(leader, 3, { offset: 0 })
+    expect(leader.highWatermark).toBe(0)
+    const update = leader.isrCommitted({ leaderEpoch: 4, partitionEpoch: 8, isr: [1, 2], observers: [3] })
+    expect(update).toMatchObject({ highWatermark: 10, highWatermarkAdvanced: true, isrProposal: null })
+    expect(leader.describe().map(({ isObserver }) => isObserver)).toEqual([false, false, true])
+  })
+
+  it('demoted while its addition is proposed -> the proposal is dropped', () => {
+    const leader = leaderWith({ isr: [1, 2], minInsyncReplicas: 2 })
+    append(leader, 10, 1)
+    fetch(leader, 2, { offset: 10 })
+    expect(fetch(leader, 3, { offset: 10 })).toMatchObject({ isrProposal: { change: 'expand' } })
+    leader.isrCommitted({ leaderEpoch: 4, partitionEpoch: 8, isr: [1, 2], observers: [3] })
+    expect(leader.isr).toMatchObject({ kind: 'committed', maximalIsr: [1, 2] })
+    expect(leader.tick(500).isrProposal).toBeNull()
   })
 })

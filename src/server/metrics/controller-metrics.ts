@@ -1,6 +1,6 @@
 // What a controller tells. All but the first are told by the active one alone: the others may be behind.
 import type { ControllerNode } from '../../controller/controller-node.ts'
-import type { ClusterImage } from '../../metadata/cluster-image.ts'
+import { type ClusterImage, votersOf } from '../../metadata/cluster-image.ts'
 import { partitionsOf } from '../../metadata/partition-change.ts'
 import { countOf } from './hosted-partitions.ts'
 import type { MetricRow } from './metric-row.ts'
@@ -66,6 +66,6 @@ export const CONTROLLER_METRICS: readonly MetricRow[] = [
   ofImage(
     'preferredreplicaimbalancecount',
     'Partitions that another than their first replica leads.',
-    (image) => countOf(partitionsOf(image), ({ partition }) => partition.leader !== partition.replicas[0]),
+    (image) => countOf(partitionsOf(image), ({ partition }) => partition.leader !== votersOf(partition)[0]),
   ),
 ]

@@ -1,8 +1,8 @@
 // The partitions of a broker as the metrics see them: what is led here with its topic, and what it lacks.
 import type { LeaderRole } from '../../broker/leader-role.ts'
 import type { Partition } from '../../broker/partition.ts'
-import type { PartitionImage, TopicImage } from '../../metadata/cluster-image.ts'
-import { effectiveMinInsyncReplicas, topicConfigOf } from '../../metadata/topic-configs.ts'
+import { type PartitionImage, type TopicImage, votersOf } from '../../metadata/cluster-image.ts'
+import { minIsrOf } from '../../metadata/eligible-replicas.ts'
 import type { MeteredNode } from './metered-node.ts'
 
 export interface HostedPartition {
@@ -33,12 +33,12 @@ export function* ledPartitions(node: MeteredNode): Iterable<LedPartition> {
 }
 
 export function isUnderReplicated({ image }: HostedPartition): boolean {
-  return image.isr.length < image.replicas.length
+  return image.isr.length < votersOf(image).length
 }
 
 /** Members of the in-sync set beyond what `min.insync.replicas` asks for; negative where there are too few. */
 export function spareReplicas({ topic, image }: HostedPartition): number {
-  return image.isr.length - effectiveMinInsyncReplicas(topicConfigOf(topic.configs), image.replicas.length)
+  return image.isr.length - minIsrOf(topic, image)
 }
 
 export function labelsOf({ topic, image }: HostedPartition): { topic: string; partition: number } {

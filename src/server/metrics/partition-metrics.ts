@@ -1,6 +1,7 @@
 // The state of each partition, told by its leader, so that every partition stands once in the metrics of a cluster. The
 // names are those of the exporter that most Kafka dashboards are made for.
 import { type ReplicaLag, replicaLags } from '../../broker/replica-lag.ts'
+import { votersOf } from '../../metadata/cluster-image.ts'
 import {
   hostedPartitions,
   isUnderReplicated,
@@ -89,7 +90,7 @@ export const PARTITION_METRICS: readonly MetricRow[] = [
   led(
     'kafka_topic_partition_leader_is_preferred',
     '1 when the first replica of the assignment leads.',
-    ({ image }) => (image.leader === image.replicas[0] ? 1 : 0),
+    ({ image }) => (image.leader === votersOf(image)[0] ? 1 : 0),
   ),
   led('kafka_topic_partition_replicas', 'Replicas of the partition.', ({ image }) => image.replicas.length),
   led(

@@ -33,6 +33,8 @@ export interface TopicPlan {
   readonly name: string
   readonly partitions: number
   readonly replicationFactor: number
+  /** Asynchronous replicas beside those; default 0. */
+  readonly observers?: number
   readonly configs: Readonly<Record<string, string>>
 }
 
@@ -111,6 +113,19 @@ export function drawPlan(random: Random, only: readonly FaultName[] = FAULT_NAME
   // Drawn last, so that the seeds that draw neither stand for what they stood for before there was any.
   const deleting = chance(random, 35) ? withDeletion(random, plan) : plan
   return chance(random, 15) ? withLooseFlush(random, deleting) : deleting
+}
+
+/** @param random of its own, so that the seeds that have no observers stand for what they stood for before there were any. */
+export function withObservers(plan: SimulationPlan, random: Random): SimulationPlan {
+  if (!chance(random, 25)) return plan
+  const topics = plan.topics.map((topic) => {
+    const free = plan.nodes - topic.replicationFactor
+    if (free > 0) return { ...topic, observers: between(random, 0, Math.min(free, 2)) }
+    if (topic.replicationFactor < 3) return topic
+    // In most clusters every node has a replica of every partition: one of them becomes an observer.
+    return { ...topic, replicationFactor: topic.replicationFactor - 1, observers: 1 }
+  })
+  return { ...plan, topics }
 }
 
 function withDeletion(random: Random, plan: SimulationPlan): SimulationPlan {

@@ -4,6 +4,7 @@
 import { checkHistory } from '../../history/check-history.ts'
 import type { HistoryKey } from '../../history/history.ts'
 import { historyKey, parseHistoryKey } from '../../history/history-key.ts'
+import { votersOf } from '../../metadata/cluster-image.ts'
 import { minIsrOf } from '../../metadata/eligible-replicas.ts'
 import type { BrokerEpoch, NodeId } from '../../model/ids.ts'
 import { createNodeCpu } from '../../platform/node/node-cpu.ts'
@@ -19,7 +20,7 @@ import { Nemesis } from './nemesis.ts'
 import { RandomStreams } from './random-streams.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
 import { type RunEnd, SimulationKernel, type SimulationKernelOptions } from './simulation-kernel.ts'
-import { drawPlan, type FaultName, type SimulationPlan } from './simulation-plan.ts'
+import { drawPlan, type FaultName, type SimulationPlan, withObservers } from './simulation-plan.ts'
 import { Trace } from './trace.ts'
 import { Workload } from './workload.ts'
 
@@ -98,7 +99,8 @@ class SimulationRun {
   constructor(options: SimulationOptions) {
     this.#options = options
     this.#streams = new RandomStreams(options.seed)
-    this.#plan = drawPlan(this.#streams.stream('plan'), options.faults)
+    const plan = drawPlan(this.#streams.stream('plan'), options.faults)
+    this.#plan = withObservers(plan, this.#streams.stream('observers'))
     this.#kernel = new SimulationKernel({
       random: this.#streams.stream('order'),
       fence: createNodeFence(),
@@ -312,9 +314,11 @@ class SimulationRun {
     if (image === null || image.topics.size < this.#plan.topics.length) return false
     for (const { partitions, configs } of image.topics.values()) {
       const minIsr = Number(configs.get('min.insync.replicas') ?? 2)
-      for (const { isr, replicas } of partitions) {
-        const left = replicas.filter((replica) => replica !== id).length
-        if (!isr.some((member) => member !== id) || left < Math.min(minIsr, replicas.length)) return false
+      for (const partition of partitions) {
+        const voters = votersOf(partition)
+        const left = voters.filter((replica) => replica !== id).length
+        if (!partition.isr.some((member) => member !== id)) return false
+        if (left < Math.min(minIsr, voters.length)) return false
       }
     }
     return true

@@ -1,8 +1,9 @@
 // What must hold between the ISR that a leader counts and the replicas that have the records.
 import type { Partition } from '../../../broker/partition.ts'
-import { type ClusterImage, isEligible } from '../../../metadata/cluster-image.ts'
+import { type ClusterImage, isEligible, votersOf } from '../../../metadata/cluster-image.ts'
+import { minIsrOf } from '../../../metadata/eligible-replicas.ts'
 import { sameMembers } from '../../../metadata/partition-change.ts'
-import { flushMessagesOf, topicConfigOf } from '../../../metadata/topic-configs.ts'
+import { flushMessagesOf } from '../../../metadata/topic-configs.ts'
 import type { NodeId, Offset, PartitionKey } from '../../../model/ids.ts'
 import { partitionKey } from '../../../model/ids.ts'
 import type { IsrState } from '../../../replication/isr.ts'
@@ -96,9 +97,10 @@ export class IsrInvariants {
     const holders = this.#holdersOf(key)
     if (highWatermark <= holders.checkedTo) return
     const topic = newest?.topics.get(partition.options.topicId)
-    const replicas = topic?.partitions[partition.options.partition]?.replicas
-    if (topic === undefined || replicas === undefined) return
-    const needed = Math.min(topicConfigOf(topic.configs).minInsyncReplicas, replicas.length)
+    const image = topic?.partitions[partition.options.partition]
+    if (topic === undefined || image === undefined) return
+    const replicas = votersOf(image)
+    const needed = minIsrOf(topic, image)
     const having = replicas.filter(
       (replica) =>
         Math.max(holders.counted.get(replica) ?? 0, this.#lost.get(replica)?.get(key) ?? 0) >= highWatermark,

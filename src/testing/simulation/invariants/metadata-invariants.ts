@@ -166,7 +166,12 @@ function checkPartition(
   },
 ): void {
   const { topic, brokers, where } = of
-  const { leader, isr, elr, lastKnownElr, replicas } = partition
+  const { leader, isr, elr, lastKnownElr, replicas, observers } = partition
+  demand(
+    !observers.some((id) => isr.includes(id) || elr.includes(id) || !replicas.includes(id)),
+    'INV-11',
+    () => `${where}: observers ${observers.join(',')}, ISR ${isr.join(',')}, ELR ${elr.join(',')}`,
+  )
   demand(
     leader === null || isr.includes(leader),
     'INV-3',

@@ -235,6 +235,7 @@ export function clusterImage(change: ImageChange = {}): ClusterImage {
     partitionEpoch: 5,
     elr: [],
     lastKnownElr: [],
+    observers: [],
     synced: true,
     droppedTails: [],
     ...change.partition,
