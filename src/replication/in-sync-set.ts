@@ -162,7 +162,7 @@ export class InSyncSet {
     if (leader.nowMs < this.#syncBackoffUntilMs) return null
     const { isr } = this.#state
     // What earlier leaders may have committed lies below the start of this leadership.
-    const committedBelow = Math.max(leader.highWatermark, leader.leaderEpochStartOffset)
+    const committedBelow = Math.max(leader.leaderEpochStartOffset, leader.highWatermark)
     const hasAll = this.#followers.every(
       ({ replicaId, countedOffset }) => !isr.includes(replicaId) || countedOffset >= committedBelow,
     )
