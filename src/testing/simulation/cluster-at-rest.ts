@@ -1,7 +1,8 @@
 // What must be so once all faults are over: everybody back, every replica equal, nothing forgotten (SIM-12, SIM-14).
 import type { Partition } from '../../broker/partition.ts'
 import type { ClusterImage } from '../../metadata/cluster-image.ts'
-import { topicConfigOf } from '../../metadata/topic-configs.ts'
+import { minIsrOf } from '../../metadata/eligible-replicas.ts'
+import { flushMessagesOf, topicConfigOf } from '../../metadata/topic-configs.ts'
 import type { NodeId } from '../../model/ids.ts'
 import { ReplicaLog, type StoredBatch } from './invariants/replica-log.ts'
 import { InvariantViolation } from './invariants/violation.ts'
@@ -76,6 +77,8 @@ export class ClusterAtRest {
   whyNotLevel(): string | null {
     const whole = this.whyNotWhole()
     if (whole !== null) return whole
+    const unsynced = this.#whyNotSynced()
+    if (unsynced !== null) return unsynced
     const { metadataOffset } = this.#image!
     for (const { id, server } of this.#observed()) {
       const applied = server.broker!.image.metadataOffset
@@ -92,6 +95,18 @@ export class ClusterAtRest {
       )
       if (ends.size > 1)
         return `${key}: ${replicas.map(({ id, partition }) => `node ${id} ends at ${partition.log.logEndOffset}, fsynced ${partition.log.flushedOffset}, high watermark ${partition.highWatermark}`).join('; ')}`
+    }
+    return null
+  }
+
+  /** With flush.messages at 1 again, leaders note that everything is fsynced, where the ISR is large enough. */
+  #whyNotSynced(): string | null {
+    for (const topic of this.#image!.topics.values()) {
+      if (flushMessagesOf(topic.configs) > 1) continue
+      const behind = topic.partitions.find(
+        (partition) => !partition.synced && partition.isr.length >= minIsrOf(topic, partition),
+      )
+      if (behind !== undefined) return `${topic.name}/${behind.partition} is not noted as synced`
     }
     return null
   }

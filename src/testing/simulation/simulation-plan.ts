@@ -66,6 +66,10 @@ export interface SimulationPlan {
   readonly makesTopics: boolean
   /** Whether records leave the logs while the run goes on: by age and size, and by request. */
   readonly deletesRecords: boolean
+  /** Whether an operator promotes and demotes replicas. */
+  readonly changesRoles: boolean
+  /** Whether an operator changes flush.messages; only without crashes, which can lose what is only written. */
+  readonly changesFlush: boolean
 }
 
 /** @param only leaves out all other faults; for a replay with less. */
@@ -109,23 +113,38 @@ export function drawPlan(random: Random, only: readonly FaultName[] = FAULT_NAME
     deliveryTimeoutMs: oneOf(random, [1_500, 5_000, 15_000]),
     makesTopics: chance(random, 30),
     deletesRecords: false,
+    changesRoles: false,
+    changesFlush: false,
   }
   // Drawn last, so that the seeds that draw neither stand for what they stood for before there was any.
   const deleting = chance(random, 35) ? withDeletion(random, plan) : plan
   return chance(random, 15) ? withLooseFlush(random, deleting) : deleting
 }
 
-/** @param random of its own, so that the seeds that have no observers stand for what they stood for before there were any. */
-export function withObservers(plan: SimulationPlan, random: Random): SimulationPlan {
-  if (!chance(random, 25)) return plan
-  const topics = plan.topics.map((topic) => {
-    const free = plan.nodes - topic.replicationFactor
-    if (free > 0) return { ...topic, observers: between(random, 0, Math.min(free, 2)) }
-    if (topic.replicationFactor < 3) return topic
-    // In most clusters every node has a replica of every partition: one of them becomes an observer.
-    return { ...topic, replicationFactor: topic.replicationFactor - 1, observers: 1 }
-  })
-  return { ...plan, topics }
+/**
+ * What operators do: topics with observers, and changes of roles and settings under load.
+ * @param random of its own, so that the seeds that draw nothing here stand for what they stood for before there was any of it.
+ */
+export function withOperator(plan: SimulationPlan, random: Random): SimulationPlan {
+  const isObserved = chance(random, 25)
+  const changesFlush = chance(random, 70) && !plan.faults.some((name) => CRASHES.includes(name))
+  if (!isObserved) return { ...plan, changesFlush }
+  const topics = plan.topics.map((topic) => withFewerVoters(random, topic, plan.nodes))
+  const changesRoles = chance(random, 60)
+  // A change that is under way when the dead node is chosen could leave too few without it.
+  return { ...plan, topics, changesFlush, changesRoles, leavesOneDead: plan.leavesOneDead && !changesRoles }
+}
+
+function withFewerVoters(random: Random, topic: TopicPlan, nodes: number): TopicPlan {
+  const free = nodes - topic.replicationFactor
+  // In most clusters every node has a replica of every partition: one of them becomes an observer.
+  const isFull = free === 0 && topic.replicationFactor >= 3
+  const replicationFactor = topic.replicationFactor - (isFull ? 1 : 0)
+  const observers = isFull ? 1 : between(random, 0, Math.min(free, 2))
+  const minIsr = Math.min(replicationFactor, Number(topic.configs['min.insync.replicas']))
+  // No more than there are voters, or the number of those who have to be known would change with the roles.
+  const configs = { ...topic.configs, 'min.insync.replicas': String(minIsr) }
+  return { ...topic, replicationFactor, observers, configs }
 }
 
 function withDeletion(random: Random, plan: SimulationPlan): SimulationPlan {

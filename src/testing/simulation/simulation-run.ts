@@ -20,7 +20,7 @@ import { Nemesis } from './nemesis.ts'
 import { RandomStreams } from './random-streams.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
 import { type RunEnd, SimulationKernel, type SimulationKernelOptions } from './simulation-kernel.ts'
-import { drawPlan, type FaultName, type SimulationPlan, withObservers } from './simulation-plan.ts'
+import { drawPlan, type FaultName, type SimulationPlan, withOperator } from './simulation-plan.ts'
 import { Trace } from './trace.ts'
 import { Workload } from './workload.ts'
 
@@ -100,7 +100,7 @@ class SimulationRun {
     this.#options = options
     this.#streams = new RandomStreams(options.seed)
     const plan = drawPlan(this.#streams.stream('plan'), options.faults)
-    this.#plan = withObservers(plan, this.#streams.stream('observers'))
+    this.#plan = withOperator(plan, this.#streams.stream('operator'))
     this.#kernel = new SimulationKernel({
       random: this.#streams.stream('order'),
       fence: createNodeFence(),

@@ -10,6 +10,7 @@ import { RecordedConsumer } from '../recording/recorded-consumer.ts'
 import { RecordedProducer } from '../recording/recorded-producer.ts'
 import type { ValueCodec } from '../recording/value-codec.ts'
 import { between, chance, exponential, oneOf, shuffled } from './draw.ts'
+import { changeFlush, changeRoles, type OperatorOptions } from './operator.ts'
 import type { RandomStreams } from './random-streams.ts'
 import type { SimulatedClient, SimulatedCluster } from './simulated-cluster.ts'
 import type { SimulationKernel } from './simulation-kernel.ts'
@@ -53,6 +54,7 @@ export class Workload {
   #values = 0
   #isStopping = false
   #thinkMsMin = 0
+  #isCalm = false
 
   constructor(options: WorkloadOptions) {
     this.#options = options
@@ -74,10 +76,13 @@ export class Workload {
       this.#running.push(setUp.then(() => this.#consume(i, cluster.client())))
     if (plan.makesTopics) this.#running.push(setUp.then(() => this.#changeTopics(cluster.client())))
     if (plan.deletesRecords) this.#running.push(setUp.then(() => this.#deleteRecords(cluster.client())))
+    if (plan.changesRoles) this.#running.push(setUp.then(() => changeRoles(this.#operator('roles'))))
+    if (plan.changesFlush) this.#running.push(setUp.then(() => changeFlush(this.#operator('flush'))))
   }
 
   /** From now on clients work so little that followers can catch up, whatever the plan has made of their links. */
   calm(): void {
+    this.#isCalm = true
     this.#thinkMsMin = CALM_THINK_MS
   }
 
@@ -259,6 +264,13 @@ export class Workload {
         onTrace(`deletion ${key}: ${toVltavaError(thrown).code}`)
       }
     }
+  }
+
+  /** Not any more once all faults are over: then the cluster has to come to rest. */
+  #operator(name: string): OperatorOptions {
+    const { cluster, plan, onTrace, onMark } = this.#options
+    const isStopping = (): boolean => this.#isStopping || this.#isCalm
+    return { plan, by: cluster.client(), random: this.#random(name), isStopping, onTrace, onMark }
   }
 
   #recording(): {

@@ -8,6 +8,7 @@ import {
   FAULT_NAMES,
   type FaultName,
   type SimulationPlan,
+  withOperator,
 } from '../../../src/testing/simulation/simulation-plan.ts'
 
 const SEEDS = 1_000
@@ -141,5 +142,30 @@ describe('drawPlan', () => {
   it('SIM-6: the same seed -> the same plan', () => {
     expect(planOf(123)).toEqual(planOf(123))
     expect(planOf(123)).not.toEqual(planOf(124))
+  })
+})
+
+describe('withOperator', () => {
+  const operated = plans.map((plan, seed) => withOperator(plan, new RandomStreams(seed).stream('operator')))
+
+  it('any seed -> voters and observers that the cluster can place, and no more members needed than there are voters', () => {
+    for (const { topics, nodes, changesRoles, leavesOneDead } of operated) {
+      for (const { replicationFactor, observers = 0, configs } of topics) {
+        expect(replicationFactor).toBeGreaterThanOrEqual(1)
+        expect(replicationFactor + observers).toBeLessThanOrEqual(nodes)
+        if (changesRoles)
+          expect(Number(configs['min.insync.replicas'])).toBeLessThanOrEqual(replicationFactor)
+      }
+      expect(changesRoles && leavesOneDead).toBe(false)
+    }
+  })
+
+  it('most seeds stand for what they stood for without it; the others have observers, changes of roles and of settings', () => {
+    const same = operated.filter((plan, seed) => JSON.stringify(plan) === JSON.stringify(plans[seed]))
+    expect(same.length).toBeGreaterThan(SEEDS / 2)
+    const count = (has: (plan: SimulationPlan) => boolean) => operated.filter(has).length
+    expect(count(({ topics }) => topics.some(({ observers = 0 }) => observers > 0))).toBeGreaterThan(100)
+    expect(count(({ changesRoles }) => changesRoles)).toBeGreaterThan(50)
+    expect(count(({ changesFlush }) => changesFlush)).toBeGreaterThan(50)
   })
 })

@@ -3,7 +3,6 @@ import type { Partition } from '../../../broker/partition.ts'
 import { type ClusterImage, isEligible, votersOf } from '../../../metadata/cluster-image.ts'
 import { minIsrOf } from '../../../metadata/eligible-replicas.ts'
 import { sameMembers } from '../../../metadata/partition-change.ts'
-import { flushMessagesOf } from '../../../metadata/topic-configs.ts'
 import type { NodeId, Offset, PartitionKey } from '../../../model/ids.ts'
 import { partitionKey } from '../../../model/ids.ts'
 import type { IsrState } from '../../../replication/isr.ts'
@@ -61,7 +60,7 @@ export class IsrInvariants {
         }
         if (partition.leader === null) continue
         this.#checkCounted(id, partition)
-        this.#checkHolders(id, partition, newest)
+        this.#checkHolders(id, partition, server.broker!.image)
       }
     }
   }
@@ -91,12 +90,15 @@ export class IsrInvariants {
     )
   }
 
-  /** Nothing is committed that fewer replicas than min.insync.replicas hold, on their disks where that counts (REP-20). */
-  #checkHolders(id: NodeId, partition: Partition, newest: ClusterImage | null): void {
+  /**
+   * Nothing is committed that fewer voters than min.insync.replicas hold, by what the leader has heard of both, on their disks where
+   * that counts (REP-20).
+   */
+  #checkHolders(id: NodeId, partition: Partition, applied: ClusterImage): void {
     const { key, highWatermark } = partition
     const holders = this.#holdersOf(key)
     if (highWatermark <= holders.checkedTo) return
-    const topic = newest?.topics.get(partition.options.topicId)
+    const topic = applied.topics.get(partition.options.topicId)
     const image = topic?.partitions[partition.options.partition]
     if (topic === undefined || image === undefined) return
     const replicas = votersOf(image)
@@ -141,11 +143,10 @@ function isMember(id: NodeId, { options }: Partition, image: ClusterImage | null
   return partition !== undefined && isEligible(partition, id)
 }
 
-/** What a replica holds as far as that counts: with flush.messages above 1 all that it has written. */
+/** What a replica holds as far as that counts: all that it has written, until metadata has it that what counted is fsynced. */
 function countedOffsetOf({ log, options }: Partition, image: ClusterImage | null): Offset {
-  const topic = image?.topics.get(options.topicId)
-  const isWrittenEnough = topic !== undefined && flushMessagesOf(topic.configs) > 1
-  return isWrittenEnough ? log.logEndOffset : log.flushedOffset
+  const partition = image?.topics.get(options.topicId)?.partitions[options.partition]
+  return partition?.synced === false ? log.logEndOffset : log.flushedOffset
 }
 
 /**
