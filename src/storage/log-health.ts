@@ -41,6 +41,8 @@ export class LogHealth {
   readonly #checks = new Map<Segment, Promise<boolean>>()
   /** Counts what takes segments or their ends away, so that a check that overlapped with it is void. */
   #generation = 0
+  /** Truncations that go on. */
+  #cuts = 0
   #changes = 0
   #endLost: boolean
   #tailDropped: boolean
@@ -164,10 +166,18 @@ export class LogHealth {
     return check
   }
 
-  /** The log ends here now. */
-  cut(endOffset: Offset): void {
+  /**
+   * The log ends here now, and its files will.
+   * @returns to be called when they do: whoever looks meanwhile may find files that end before they should.
+   */
+  cut(endOffset: Offset): () => void {
     this.#generation++
+    this.#cuts++
     if (this.#ranges.cut(endOffset)) this.#changed()
+    return () => {
+      this.#generation++
+      this.#cuts--
+    }
   }
 
   /** The log starts here now: what was damaged below is gone. */
@@ -214,7 +224,7 @@ export class LogHealth {
   async #check(segment: Segment): Promise<boolean> {
     const generation = this.#generation
     const all = await findDamage(segment, this.#soundness())
-    if (generation !== this.#generation || this.#isClosed) return false
+    if (generation !== this.#generation || this.#cuts > 0 || this.#isClosed) return false
     // Removed before the check began, or not even in the log yet.
     if (!this.#options.segments.all.includes(segment)) return false
     const found = all.filter(({ endOffset }) => endOffset > this.#options.startsAt())

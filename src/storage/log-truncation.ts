@@ -56,7 +56,7 @@ export async function truncateEnd(
     const cut = await findCut(log, segment, offset)
     await lowerRecoveryPoint(log, cut.offset)
     onCut()
-    log.health.cut(cut.offset)
+    const isCut = log.health.cut(cut.offset)
     lowerEnd(log, cut.offset)
     try {
       await removeFromEnd(log, segment)
@@ -65,6 +65,8 @@ export async function truncateEnd(
       // Memory and files may differ now.
       failure.trip(error)
       throw error
+    } finally {
+      isCut()
     }
     log.flusher.reset(cut.offset)
   }
@@ -83,7 +85,7 @@ export async function truncateFully(
   const { segments, segmentContext, failure } = log
   await lowerRecoveryPoint(log, 0)
   onCut()
-  log.health.cut(0)
+  const isCut = log.health.cut(0)
   lowerEnd(log, startOffset)
   log.tail.truncate(0)
   log.flusher.lower(0)
@@ -98,6 +100,8 @@ export async function truncateFully(
   } catch (error) {
     failure.trip(error)
     throw error
+  } finally {
+    isCut()
   }
   log.flusher.reset(startOffset)
   log.writer.epochsChanged()

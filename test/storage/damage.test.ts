@@ -21,6 +21,7 @@ import {
   textsOf,
   writeFile,
 } from './fixtures.ts'
+import { GatedDisk } from './gated-disk.ts'
 
 const TEXTS = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
 const END = TEXTS.length
@@ -453,6 +454,41 @@ describe('the scrub', () => {
       await log.health.scrub(pace)
       expect(log.health.damagedRanges).toMatchObject([{ offset: base, endOffset: base + 1 }])
     }
+  })
+})
+
+describe('the scrub beside a truncation', () => {
+  it('STO-10: begun while the end is being cut off -> what is cut off is no damage', async () => {
+    const gated = new GatedDisk()
+    const { log } = await openTestLog(gated.disk, { settings: { segmentBytes: 10_000 }, tailCacheBytes: 0 })
+    for (const text of TEXTS) await log.appendAsLeader(batchOf({ text }), 1).written
+    await log.flush()
+    const path = segmentPath(0, 'log')
+    const [cut, size, read] = [
+      { kind: 'truncate', path },
+      { kind: 'size', path },
+      { kind: 'read', path },
+    ] as const
+    gated.hold(cut)
+    const truncating = log.truncateTo(3)
+    await gated.held(cut)
+    gated.holdNoMore()
+    gated.hold(read)
+    gated.hold(size)
+    const scrubbing = log.health.scrub(async () => {})
+    await gated.held(read)
+    await gated.release(cut)
+    // The file is cut off, and the log has not gone on yet.
+    await gated.held(size)
+    gated.holdNoMore()
+    await gated.release(read)
+    await scrubbing
+    gated.open()
+    await truncating
+    expect(log.health.damagedRanges).toEqual([])
+    await log.health.scrub(async () => {})
+    expect(log.health.damagedRanges).toEqual([])
+    expect(await textsOf(log)).toEqual(TEXTS.slice(0, 3))
   })
 })
 
