@@ -34,9 +34,12 @@ export class KeyMap {
   readonly #mask: number
   readonly #countMax: number
   readonly #chunksMax: number
-  readonly #hashes: Uint32Array
-  /** Where the key is, plus one; 0: the slot is free. */
-  readonly #addresses: Uint32Array
+  /**
+   * The slots, one behind another, so that a key costs one page of fresh memory and one miss of the caches instead of three.
+   * Of each two words: the hash, and where the key is, plus one; 0: the slot is free.
+   */
+  readonly #words: Uint32Array
+  /** The same memory: in the second half of each slot the offset. */
   readonly #offsets: Float64Array
   readonly #chunks: Uint8Array[] = []
   /** Used bytes of the last chunk. */
@@ -54,9 +57,9 @@ export class KeyMap {
     this.#countMax = Math.floor(slots * LOAD_MAX)
     this.#chunksMax = Math.max(1, Math.floor((options.maxBytes - slots * SLOT_BYTES) / CHUNK_BYTES))
     // Never enlarged: moving millions of entries at once would stop everything else for long.
-    this.#hashes = new Uint32Array(slots)
-    this.#addresses = new Uint32Array(slots)
-    this.#offsets = new Float64Array(slots)
+    const table = new ArrayBuffer(slots * SLOT_BYTES)
+    this.#words = new Uint32Array(table)
+    this.#offsets = new Float64Array(table)
   }
 
   /** How many keys there are. */
@@ -72,16 +75,16 @@ export class KeyMap {
   put(key: KeyPlace, offset: Offset): boolean {
     const hash = halfSipHash(key, this.#seed)
     const slot = this.#find(hash, key)
-    if (this.#addresses[slot] !== 0) {
-      if (offset > this.#offsets[slot]!) this.#offsets[slot] = offset
+    if (this.#words[addressIn(slot)] !== 0) {
+      if (offset > this.#offsets[offsetIn(slot)]!) this.#offsets[offsetIn(slot)] = offset
       return true
     }
     if (this.#count === this.#countMax) return false
     const address = this.#store(key)
     if (address === null) return false
-    this.#hashes[slot] = hash
-    this.#addresses[slot] = address + 1
-    this.#offsets[slot] = offset
+    this.#words[hashIn(slot)] = hash
+    this.#words[addressIn(slot)] = address + 1
+    this.#offsets[offsetIn(slot)] = offset
     this.#count++
     return true
   }
@@ -89,14 +92,15 @@ export class KeyMap {
   /** The highest offset that was noted of the key; -1 where there is none. */
   latest(key: KeyPlace): Offset {
     const slot = this.#find(halfSipHash(key, this.#seed), key)
-    return this.#addresses[slot] === 0 ? -1 : this.#offsets[slot]!
+    return this.#words[addressIn(slot)] === 0 ? -1 : this.#offsets[offsetIn(slot)]!
   }
 
   /** The slot of the key, or the free one where it belongs. There is always a free one. */
   #find(hash: number, key: KeyPlace): number {
     let slot = hash & this.#mask
-    while (this.#addresses[slot] !== 0) {
-      if (this.#hashes[slot] === hash && this.#isKeyAt(this.#addresses[slot]! - 1, key)) return slot
+    const words = this.#words
+    while (words[addressIn(slot)] !== 0) {
+      if (words[hashIn(slot)] === hash && this.#isKeyAt(words[addressIn(slot)]! - 1, key)) return slot
       slot = (slot + 1) & this.#mask
     }
     return slot
@@ -124,6 +128,20 @@ export class KeyMap {
     this.#chunkBytes += LENGTH_BYTES + length
     return (this.#chunks.length - 1) * CHUNK_BYTES + at
   }
+}
+
+/** Where in the words of the table a slot has its hash. */
+function hashIn(slot: number): number {
+  return slot * 4
+}
+
+function addressIn(slot: number): number {
+  return slot * 4 + 1
+}
+
+/** Where in the table, as one of 64-bit numbers, a slot has its offset. */
+function offsetIn(slot: number): number {
+  return slot * 2 + 1
 }
 
 function lengthAt(chunk: Uint8Array, at: number): number {
