@@ -151,7 +151,7 @@ export class Admin {
       },
       doneBefore: 'TOPIC_ALREADY_EXISTS',
     })
-    await this.#whenVisible({ name, isDeleted: false, metadataOffset: created.metadataOffset, deadlineMs })
+    await this.#whenVisible({ name, needsLeaders: true, metadataOffset: created.metadataOffset, deadlineMs })
     const { topicId } = created
     return { topicId, partitions: created.partitions, replicationFactor: created.replicationFactor }
   }
@@ -171,7 +171,7 @@ export class Admin {
       },
       doneBefore: 'UNKNOWN_TOPIC_OR_PARTITION',
     })
-    await this.#whenVisible({ name, isDeleted: true, metadataOffset, deadlineMs })
+    await this.#whenVisible({ name, needsLeaders: false, metadataOffset, deadlineMs })
   }
 
   /**
@@ -207,7 +207,7 @@ export class Admin {
       return requestAlterConfigs(connection, request, ownTimeoutMs)
     }, deadlineMs)
     if (change.validateOnly) return
-    await this.#whenVisible({ name: change.name, isDeleted: false, metadataOffset, deadlineMs })
+    await this.#whenVisible({ name: change.name, needsLeaders: false, metadataOffset, deadlineMs })
   }
 
   /**
@@ -353,7 +353,7 @@ export class Admin {
       const timeoutMs = Math.floor(ownTimeoutMs * BROKER_TIMEOUT_PART)
       return requestReplicaRole(connection, { ...request, timeoutMs }, ownTimeoutMs)
     }, deadlineMs)
-    await this.#whenVisible({ name: request.topic, isDeleted: false, metadataOffset, deadlineMs })
+    await this.#whenVisible({ name: request.topic, needsLeaders: false, metadataOffset, deadlineMs })
   }
 
   async #endOffsets(
@@ -391,20 +391,23 @@ export class Admin {
     }
   }
 
-  /** Asks every broker until it has applied the change, or does not answer. A topic counts once it has its leaders. */
+  /** Asks every broker until it has applied the change, or does not answer. */
   async #whenVisible(change: {
     readonly name: string
-    readonly isDeleted: boolean
+    /** Whether it counts only once every partition has a leader. */
+    readonly needsLeaders: boolean
     readonly metadataOffset: MetadataOffset
     readonly deadlineMs: number
   }): Promise<void> {
     const { calls, connections } = this.#context
-    const { name, isDeleted, metadataOffset } = change
+    const { name, needsLeaders, metadataOffset } = change
     const deadlineMs = Math.min(change.deadlineMs, calls.deadlineMs(VISIBLE_WAIT_MS))
     const isVisible = (answer: ResponseOf<typeof clusterMetadata>): boolean => {
       if (answer.metadataOffset < metadataOffset) return false
       const topic = answer.topics.find((candidate) => candidate.name === name)
-      return isDeleted || (topic?.error === null && topic.partitions.every(({ leader }) => leader !== null))
+      return (
+        !needsLeaders || (topic?.error === null && topic.partitions.every(({ leader }) => leader !== null))
+      )
     }
     const ask = async (broker: BrokerAddress, timeoutMs: number): Promise<boolean> => {
       const connection = await connections.dial(broker)
