@@ -39,6 +39,13 @@ export class VirtualTopic {
     const { client } = virtual.cluster.client()
     const { name, partitions = 1, configs = {} } = topic
     await virtual.done(client.admin.createTopic({ name, partitions, replicationFactor: 3, configs }))
+    await virtual.done(client.close())
+    return VirtualTopic.find(virtual, name)
+  }
+
+  /** The topic that has this name now. */
+  static async find(virtual: VirtualCluster, name: string): Promise<VirtualTopic> {
+    const { client } = virtual.cluster.client()
     const { id } = await virtual.done(client.admin.describeTopic(name))
     await virtual.done(client.close())
     return new VirtualTopic(virtual, { name, id })
