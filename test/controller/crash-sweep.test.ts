@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { seededRandom } from '../../src/base/random.ts'
+import type { ClusterImage } from '../../src/metadata/cluster-image.ts'
 import type { NodeId } from '../../src/model/ids.ts'
 import { createTopic } from '../../src/protocol/topics.ts'
-import { ControllerCluster } from './controller-cluster.ts'
-import { liveBrokers } from './test-broker.ts'
+import { type MemoryFileSystem, randomPowerLoss } from '../../src/storage/memory-file-system.ts'
+import { ControllerCluster, runId } from './controller-cluster.ts'
+import { liveBrokers, TestBroker } from './test-broker.ts'
 
 /** Power fails at one node whenever its disk comes to the given operations, counted from its last start. */
 async function withPowerCuts(
@@ -123,6 +126,86 @@ describe('RAFT-28, RAFT-38, RAFT-40: power loss of a voter while snapshots are i
       expect(cluster.running.flatMap(({ process }) => process.failures)).toEqual([])
       expect(cluster.log.named('metadata-snapshot-installed').length).toBeGreaterThan(0)
       expect(cluster.log.named('metadata-snapshot-damaged')).toEqual([])
+    },
+  )
+})
+
+describe('RAFT-34: records that belong together', () => {
+  const PARTITIONS = 20
+  const BROKER = 11
+
+  /** The run of the broker that is registered, and for how many partitions its log is still trusted. */
+  const stateOf = (image: ClusterImage) => {
+    const { partitions } = [...image.topics.values()][0]!
+    const trusted = partitions.filter(({ isr, elr }) => [...isr, ...elr].includes(BROKER))
+    return { run: image.brokers.get(BROKER)!.incarnationId, trusted: trusted.length }
+  }
+
+  /**
+   * A broker comes back with an empty disk: one batch registers it and takes it out of all partitions. The controller ends at
+   * one operation of its disk after the request has come.
+   * @returns whether there was such an operation, and whether the registration is there afterwards.
+   */
+  async function endsAt(
+    operation: number,
+    ends: (disk: MemoryFileSystem) => MemoryFileSystem,
+  ): Promise<{ readonly isOver: boolean; readonly isThere: boolean }> {
+    const cluster = new ControllerCluster([1])
+    let operations: number | null = null
+    let isOver = false
+    const onOperation = async (): Promise<undefined> => {
+      if (operations === null || ++operations < operation) return
+      isOver = true
+      await new Promise(() => {})
+    }
+    await cluster.start(1, { fileSystem: { onOperation } })
+    const [first] = await liveBrokers(cluster, [BROKER])
+    const topic = { name: 't', partitions: PARTITIONS, replicationFactor: 1, configs: [], timeoutMs: 5_000 }
+    await first!.request(createTopic, topic)
+    first!.connection.abort()
+    await cluster.until('it is fenced', () => cluster.get(1).node.image.brokers.get(BROKER)!.fenced)
+    const before = stateOf(cluster.get(1).node.image)
+    expect(before.trusted).toBe(PARTITIONS)
+
+    const second = await new TestBroker(cluster, BROKER, runId('second-run')).connect()
+    operations = 0
+    let isRegistered = false
+    second.register({ directoryId: runId('empty-disk') }).then(
+      () => {
+        isRegistered = true
+      },
+      () => {},
+    )
+    for (let ms = 0; ms < 500 && !isOver && !isRegistered; ms += 5) await cluster.pass(5)
+    cluster.kill(1)
+    cluster.useDisk(1, ends(cluster.disk(1)))
+    await cluster.start(1)
+    await cluster.active()
+    const after = stateOf(cluster.get(1).node.image)
+    const whole = { run: runId('second-run'), trusted: 0 }
+    expect([before, whole], `ended at operation ${operation}`).toContainEqual(after)
+    if (isRegistered) expect(after).toEqual(whole)
+    return { isOver, isThere: after.trusted === 0 }
+  }
+
+  const random = seededRandom(34)
+  it.each([
+    ['is killed', (disk: MemoryFileSystem) => disk.afterKill()],
+    ['loses its power', (disk: MemoryFileSystem) => disk.afterPowerLoss()],
+    [
+      'loses its power, some sectors are kept',
+      (disk: MemoryFileSystem) => disk.afterPowerLoss(randomPowerLoss(random)),
+    ],
+  ] as const)(
+    'RAFT-34: the controller %s at each of its file operations -> registered and trusted nowhere, or neither',
+    async (_how, ends) => {
+      const seen = new Set<boolean>()
+      for (let operation = 1; ; operation++) {
+        const { isOver, isThere } = await endsAt(operation, ends)
+        seen.add(isThere)
+        if (!isOver) break
+      }
+      expect(seen).toEqual(new Set([false, true]))
     },
   )
 })
