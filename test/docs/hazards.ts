@@ -135,7 +135,6 @@ export const HAZARDS: ReadonlyMap<string, string> = new Map([
   ['STO-31', 'An fsync acknowledges a write that began after it.'],
   ['STO-32', 'A crash during a truncation.'],
   ['STO-33', 'A compaction loses the latest value of a key, or a crash in it does.'],
-  ['STO-33', 'A crash during compaction.'],
   ['STO-34', 'A crash while a replica is copied.'],
   ['STO-35', 'The state of producers is lost or newer than the log.'],
   ['STO-36', 'Records of an epoch can be read before the epoch is durable.'],

@@ -207,7 +207,7 @@ describe('a cluster of three nodes', () => {
 })
 
 describe('one node alone', () => {
-  it('an entry of its offset index lost half of its bytes -> the log is found whole all the same (STO-09)', async () => {
+  it('STO-09: an entry of its offset index lost half of its bytes -> the log is found whole all the same', async () => {
     const cluster = await startCluster({ brokers: 1 })
     try {
       const client = cluster.client()

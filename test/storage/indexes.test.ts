@@ -47,7 +47,7 @@ describe('offset index', () => {
     expect([...index.toBytes(1)]).toEqual([...bytes.subarray(8)])
   })
 
-  it('bytes that cannot be right -> read up to there', () => {
+  it('STO-09: bytes that cannot be right -> read up to there', () => {
     const good = offsetIndex([
       [10, 100],
       [20, 200],
