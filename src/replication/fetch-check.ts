@@ -3,9 +3,6 @@
 import type { EpochView } from '../log/epoch-history.ts'
 import type { LeaderEpoch, Offset } from '../model/ids.ts'
 
-/** What a broker is for one partition; `none` where it hosts no replica. */
-export type LocalRole = 'leader' | 'follower' | 'none'
-
 export type LeaderEpochError = 'FENCED_LEADER_EPOCH' | 'UNKNOWN_LEADER_EPOCH'
 
 /** The bounds and epochs of a log at one moment. */
@@ -50,26 +47,6 @@ export function checkLeaderEpoch(current: LeaderEpoch, local: LeaderEpoch): Lead
   if (current < local) return 'FENCED_LEADER_EPOCH'
   if (current > local) return 'UNKNOWN_LEADER_EPOCH'
   return null
-}
-
-/**
- * Whether this replica may serve a request (REP-14). The epoch is judged before the role, so that a sender with old
- * metadata learns that it is old rather than that it asked the wrong broker.
- */
-export function checkLocalReplica(request: {
-  /** The epoch in which the sender acts; -1 where it gave none. */
-  readonly currentLeaderEpoch: LeaderEpoch
-  /** The epoch of this replica; without meaning where the role is `none`. */
-  readonly leaderEpoch: LeaderEpoch
-  readonly role: LocalRole
-  /** Whether only the leader may serve it: all but reads that a follower may answer. */
-  readonly leaderRequired: boolean
-}): LeaderEpochError | 'NOT_LEADER_OR_FOLLOWER' | null {
-  if (request.role === 'none') return 'NOT_LEADER_OR_FOLLOWER'
-  const epochError =
-    request.currentLeaderEpoch < 0 ? null : checkLeaderEpoch(request.currentLeaderEpoch, request.leaderEpoch)
-  if (epochError !== null) return epochError
-  return request.leaderRequired && request.role !== 'leader' ? 'NOT_LEADER_OR_FOLLOWER' : null
 }
 
 /**

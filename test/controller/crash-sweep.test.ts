@@ -160,7 +160,14 @@ describe('RAFT-34: records that belong together', () => {
     }
     await cluster.start(1, { fileSystem: { onOperation } })
     const [first] = await liveBrokers(cluster, [BROKER])
-    const topic = { name: 't', partitions: PARTITIONS, replicationFactor: 1, configs: [], timeoutMs: 5_000 }
+    const topic = {
+      name: 't',
+      partitions: PARTITIONS,
+      replicationFactor: 1,
+      configs: [],
+      observers: 0,
+      timeoutMs: 5_000,
+    }
     await first!.request(createTopic, topic)
     first!.connection.abort()
     await cluster.until('it is fenced', () => cluster.get(1).node.image.brokers.get(BROKER)!.fenced)

@@ -2,10 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { EpochHistory } from '../../src/log/epoch-history.ts'
 import {
   checkFetchPosition,
-  checkLocalReplica,
+  checkLeaderEpoch,
   checkReadOffset,
   checkReadPosition,
-  type LocalRole,
   type LogBounds,
 } from '../../src/replication/fetch-check.ts'
 
@@ -64,54 +63,13 @@ describe('checkFetchPosition', () => {
   })
 })
 
-describe('checkLocalReplica', () => {
-  const requests = [
-    { name: 'produce', leaderRequired: true },
-    { name: 'fetch', leaderRequired: false },
-    { name: 'listOffsets', leaderRequired: true },
-    { name: 'offsetForLeaderEpoch', leaderRequired: true },
-    { name: 'deleteRecords', leaderRequired: true },
-  ]
-  const local = 5
-  const epochs = [
-    { name: 'older', current: 4 },
-    { name: 'the same', current: 5 },
-    { name: 'newer', current: 6 },
-    { name: 'absent', current: -1 },
-  ]
-  /** Rows: the epoch of the sender. Columns: what the broker is for the partition. */
-  const table: Record<string, Record<LocalRole, (leaderRequired: boolean) => string | null>> = {
-    older: {
-      leader: () => 'FENCED_LEADER_EPOCH',
-      follower: () => 'FENCED_LEADER_EPOCH',
-      none: () => 'NOT_LEADER_OR_FOLLOWER',
-    },
-    'the same': {
-      leader: () => null,
-      follower: (leaderRequired) => (leaderRequired ? 'NOT_LEADER_OR_FOLLOWER' : null),
-      none: () => 'NOT_LEADER_OR_FOLLOWER',
-    },
-    newer: {
-      leader: () => 'UNKNOWN_LEADER_EPOCH',
-      follower: () => 'UNKNOWN_LEADER_EPOCH',
-      none: () => 'NOT_LEADER_OR_FOLLOWER',
-    },
-    absent: {
-      leader: () => null,
-      follower: (leaderRequired) => (leaderRequired ? 'NOT_LEADER_OR_FOLLOWER' : null),
-      none: () => 'NOT_LEADER_OR_FOLLOWER',
-    },
-  }
-  const roles = ['leader', 'follower', 'none'] as const
-  const rows = requests.flatMap((request) =>
-    epochs.flatMap((epoch) => roles.map((role) => ({ request, epoch, role }))),
-  )
-
-  it.each(rows)('REP-14: $request.name, epoch $epoch.name, $role', ({ request, epoch, role }) => {
-    const { leaderRequired } = request
-    expect(
-      checkLocalReplica({ currentLeaderEpoch: epoch.current, leaderEpoch: local, role, leaderRequired }),
-    ).toBe(table[epoch.name]![role](leaderRequired))
+describe('checkLeaderEpoch', () => {
+  it.each([
+    { current: 4, expected: 'FENCED_LEADER_EPOCH' },
+    { current: 5, expected: null },
+    { current: 6, expected: 'UNKNOWN_LEADER_EPOCH' },
+  ])('REP-14: epoch $current at a replica in epoch 5 -> $expected', ({ current, expected }) => {
+    expect(checkLeaderEpoch(current, 5)).toBe(expected)
   })
 })
 

@@ -1,0 +1,92 @@
+// Which leader epochs the requests of clients are served in, and that a refused one leaves no trace.
+import { setImmediate } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { BrokerCounters } from '../../src/broker/broker-counters.ts'
+import { DeleteRecordsFlow } from '../../src/broker/delete-records-flow.ts'
+import { FetchFlow } from '../../src/broker/fetch-flow.ts'
+import { ListOffsetsFlow } from '../../src/broker/list-offsets-flow.ts'
+import { ProduceFlow } from '../../src/broker/produce-flow.ts'
+import type { Connection } from '../../src/net/connection.ts'
+import { errorOfWire, type WireError } from '../../src/protocol/error-schema.ts'
+import { batchOf, TOPIC_ID } from '../storage/fixtures.ts'
+import { type HostedPartition, hostedPartition } from './hosted-partition.ts'
+
+interface Answer {
+  readonly partitions: readonly { readonly error: WireError | null }[]
+}
+
+type Ask = (hosted: HostedPartition, currentLeaderEpoch: number) => Promise<Answer>
+
+const target = (currentLeaderEpoch: number) => ({ topicId: TOPIC_ID, partition: 0, currentLeaderEpoch })
+
+const REQUESTS: Readonly<Record<string, Ask>> = {
+  async produce(hosted, epoch) {
+    const flow = new ProduceFlow({ ...hosted, counters: new BrokerCounters() })
+    const batch = batchOf({ text: 'new' })
+    const partitions = [{ ...target(epoch), batchesBytes: batch.length }]
+    return await flow.handle({ acks: 1, timeoutMs: 1_000, partitions }, batch)
+  },
+  async fetch(hosted, epoch) {
+    const flow = new FetchFlow({ ...hosted, counters: new BrokerCounters() })
+    const reader = { onClose: () => () => {} } as unknown as Connection
+    const partitions = [{ ...target(epoch), fetchOffset: 0, maxBytes: 1_000, lastFetchedEpoch: -1 }]
+    return (await flow.handle({ maxWaitMs: 0, minBytes: 1, maxBytes: 1_000, partitions }, reader)).body
+  },
+  async 'list offsets'(hosted, epoch) {
+    const flow = new ListOffsetsFlow(hosted)
+    return await flow.handle({ partitions: [{ ...target(epoch), spec: { type: 'earliest' } }] })
+  },
+  async 'delete records'(hosted, epoch) {
+    const flow = new DeleteRecordsFlow(hosted)
+    const answer = flow.handle({ timeoutMs: 1, partitions: [{ ...target(epoch), beforeOffset: 0 }] })
+    // One that is let in waits for the follower, in vain.
+    await setImmediate()
+    hosted.clock.advance(1)
+    return await answer
+  },
+}
+
+const EPOCHS: Readonly<Record<string, number>> = { older: 2, 'the same': 3, newer: 4, absent: -1 }
+
+/** In epoch 3. A follower serves no client, in whatever epoch it asks. */
+const EXPECTED: Readonly<Record<'leader' | 'follower', Readonly<Record<string, string | null>>>> = {
+  leader: { older: 'FENCED_LEADER_EPOCH', 'the same': null, newer: 'UNKNOWN_LEADER_EPOCH', absent: null },
+  follower: {
+    older: 'NOT_LEADER_OR_FOLLOWER',
+    'the same': 'NOT_LEADER_OR_FOLLOWER',
+    newer: 'NOT_LEADER_OR_FOLLOWER',
+    absent: 'NOT_LEADER_OR_FOLLOWER',
+  },
+}
+
+/** All that a request could change. */
+const stateOf = ({ partition: { log, highWatermark, leader } }: HostedPartition) => ({
+  logStartOffset: log.logStartOffset,
+  logEndOffset: log.logEndOffset,
+  flushedOffset: log.flushedOffset,
+  epochs: log.epochs.entries,
+  highWatermark,
+  replicas: leader?.options.core.describe(),
+  isr: leader?.options.core.isr,
+})
+
+describe('REP-14: the leader epoch of a request', () => {
+  const table = Object.keys(REQUESTS).flatMap((request) =>
+    (['leader', 'follower'] as const).flatMap((role) =>
+      Object.keys(EPOCHS).map((epoch) => ({ request, role, epoch, expected: EXPECTED[role][epoch]! })),
+    ),
+  )
+
+  it.each(table)(
+    'REP-14: $request, epoch $epoch, $role -> $expected',
+    async ({ request, role, epoch, expected }) => {
+      const hosted = await hostedPartition(role === 'leader' ? 1 : 2)
+      const before = stateOf(hosted)
+      const { partitions } = await REQUESTS[request]!(hosted, EPOCHS[epoch]!)
+      const { error } = partitions[0]!
+      const code = error === null ? null : errorOfWire(error).code
+      expect(code).toBe(request === 'delete records' ? (expected ?? 'REQUEST_TIMED_OUT') : expected)
+      if (expected !== null) expect(stateOf(hosted)).toEqual(before)
+    },
+  )
+})

@@ -1,0 +1,85 @@
+// One partition of a broker with a real log and real cores, without the broker around it.
+import { silentLog } from '../../src/base/log.ts'
+import type { BrokerEnvironment, BrokerSettings } from '../../src/broker/broker-environment.ts'
+import { Partition } from '../../src/broker/partition.ts'
+import type { PartitionRegistry } from '../../src/broker/partition-registry.ts'
+import type { NodeId, Offset } from '../../src/model/ids.ts'
+import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
+import { batchOf, cpu, openTestLog, TOPIC_ID } from '../storage/fixtures.ts'
+
+const REPLICAS = [1, 2]
+
+export interface HostedPartition {
+  readonly partition: Partition
+  readonly clock: ManualClock
+  readonly environment: BrokerEnvironment
+  /** Knows this partition alone. */
+  readonly registry: PartitionRegistry
+  /** The other replica says that it has fsynced everything below the offset. */
+  followerReaches(offset: Offset): void
+}
+
+/**
+ * Broker 1 hosts the partition with 5 records of epoch 2, of which it knows 2 to be committed. Record n has the time
+ * 1,000 + 10 n. In epoch 3 it leads, or follows broker 2.
+ */
+export async function hostedPartition(leader: NodeId): Promise<HostedPartition> {
+  const { log } = await openTestLog(new MemoryFileSystem())
+  for (let offset = 0; offset < 5; offset++) {
+    await log.appendAsLeader(batchOf({ text: `${offset}`, timestampMs: 1_000 + 10 * offset }), 2).written
+  }
+  await log.flush()
+  const clock = new ManualClock()
+  const environment = { clock, cpu, log: silentLog } as unknown as BrokerEnvironment
+  const partition = new Partition({
+    topicId: TOPIC_ID,
+    partition: 0,
+    log,
+    highWatermark: 2,
+    nodeId: 1,
+    environment,
+    settings: { replicaLagTimeMaxMs: 30_000 } as unknown as BrokerSettings,
+    proposeIsr: () => {},
+    followLeader: () => {},
+    unfollowLeader: () => {},
+    reportFlush: () => {},
+  })
+  const states = REPLICAS.map(
+    (id) => [id, { brokerEpoch: 10 + id, fenced: false, shuttingDown: false }] as const,
+  )
+  await partition.update({
+    image: {
+      partition: 0,
+      replicas: REPLICAS,
+      isr: REPLICAS,
+      leader,
+      leaderEpoch: 3,
+      partitionEpoch: 4,
+      elr: [],
+      lastKnownElr: [],
+      synced: true,
+      droppedTails: [],
+      observers: [],
+    },
+    brokerEpoch: 11,
+    brokers: new Map(states),
+    limits: { minInsyncReplicas: 2, maxMessageBytes: 1_000_000, flushMessages: 1, cleanupCompacts: false },
+  })
+  return {
+    partition,
+    clock,
+    environment,
+    registry: { require: () => partition, find: () => partition } as unknown as PartitionRegistry,
+    followerReaches(offset) {
+      partition.requireLeader().followerFetched({
+        replicaId: 2,
+        brokerEpoch: 12,
+        currentLeaderEpoch: 3,
+        fetchOffset: offset,
+        flushedOffset: offset,
+        lastFetchedEpoch: 2,
+      })
+    },
+  }
+}
