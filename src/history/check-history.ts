@@ -11,6 +11,7 @@ import type { CheckName, Finding, Tell } from './finding.ts'
 import { FindingList, type FindingRules, type NameCount } from './finding-list.ts'
 import type { HistoryEvent, HistoryKey } from './history.ts'
 import { type HistoryIndex, indexHistory } from './history-index.ts'
+import { type RecordKeyOf, Superseded } from './superseded.ts'
 
 export interface CheckOptions extends FindingRules {
   /**
@@ -20,6 +21,11 @@ export interface CheckOptions extends FindingRules {
   readonly wwEdges?: boolean
   /** By key, where its log starts in the end: records below may have been deleted. Default: none ever was. */
   readonly logStartOffsets?: ReadonlyMap<HistoryKey, number>
+  /**
+   * The keys of the records, where logs are compacted: one may be missing if a reader found a later one of its key. Default:
+   * none is.
+   */
+  readonly recordKeyOf?: RecordKeyOf
   /** How late a poll of the final phase may be, in milliseconds. Default: that is not judged. */
   readonly finalLagMaxMs?: number
 }
@@ -70,13 +76,14 @@ export function checkHistory(events: readonly HistoryEvent[], options: CheckOpti
   checkOffsets(history, tell)
   checkSources(history, tell)
   const logStarts = options.logStartOffsets ?? new Map<HistoryKey, number>()
-  const lost = checkLostWrites(history, logStarts, tell)
+  const superseded = new Superseded(history, options.recordKeyOf ?? null)
+  const lost = checkLostWrites(history, { logStarts, superseded }, tell)
   checkDuplicates(history, tell)
-  checkInsidePolls(history, tell)
-  checkBetweenPolls(history, tell)
+  checkInsidePolls(history, superseded, tell)
+  checkBetweenPolls(history, superseded, tell)
   checkSendOrder(history, tell)
   checkPrecommittedReads(history, tell)
-  const unread = checkUnseen(history, { lost, logStarts }, tell)
+  const unread = checkUnseen(history, { lost, logStarts, superseded }, tell)
   checkCycles(history, options.wwEdges ?? false, tell)
   const worstLagMs = checkLag(history, options.finalLagMaxMs ?? null, tell)
   checkConsumeCounts(history, tell)

@@ -2,6 +2,7 @@
 import { EVIDENCE_MAX, listed, show, type Tell } from './finding.ts'
 import type { HistoryKey, HistoryValue } from './history.ts'
 import { eventOf, type HistoryIndex, type KeyIndex } from './history-index.ts'
+import type { Superseded } from './superseded.ts'
 
 /** What is known to be lost, so that it is not called unread as well. */
 export type LostValues = ReadonlyMap<KeyIndex, ReadonlySet<HistoryValue>>
@@ -9,17 +10,24 @@ export type LostValues = ReadonlyMap<KeyIndex, ReadonlySet<HistoryValue>>
 /** Where the log of a key starts in the end. */
 export type LogStarts = ReadonlyMap<HistoryKey, number>
 
-/** Whether a value was seen below the log start only. */
-function mayBeDeleted({ key, order }: KeyIndex, value: HistoryValue, logStarts: LogStarts): boolean {
-  const place = order.lastPlaceOf(value)
-  return place !== undefined && order.offsetAt(place) < (logStarts.get(key) ?? 0)
+/** What may be missing. */
+export interface Removals {
+  readonly logStarts: LogStarts
+  readonly superseded: Superseded
+}
+
+/** Whether a value was seen below the log start only, or may have been compacted away. */
+function mayBeDeleted(of: KeyIndex, value: HistoryValue, { logStarts, superseded }: Removals): boolean {
+  const place = of.order.lastPlaceOf(value)
+  const isBelow = place !== undefined && of.order.offsetAt(place) < (logStarts.get(of.key) ?? 0)
+  return isBelow || superseded.has(of, value)
 }
 
 /**
  * CHK-4: a record that surely took place, below one that was read, was never read itself. It counts as below only if
  * every place at which it was seen is, so that duplicates and offsets with several values raise no false alarm.
  */
-export function checkLostWrites({ keys }: HistoryIndex, logStarts: LogStarts, tell: Tell): LostValues {
+export function checkLostWrites({ keys }: HistoryIndex, removals: Removals, tell: Tell): LostValues {
   const lost = new Map<KeyIndex, Set<HistoryValue>>()
   for (const of of keys.values()) {
     const { key, order, okReads, writers } = of
@@ -34,7 +42,7 @@ export function checkLostWrites({ keys }: HistoryIndex, logStarts: LogStarts, te
     for (const value of order.values()) {
       const writer = writers.get(value)
       if (order.lastPlaceOf(value)! > bound || okReads.has(value) || writer?.isCommitted !== true) continue
-      if (mayBeDeleted(of, value, logStarts)) continue
+      if (mayBeDeleted(of, value, removals)) continue
       const values = lost.get(of) ?? new Set()
       lost.set(of, values.add(value))
       const [offset, sendEvent] = [order.offsetAt(order.firstPlaceOf(value)!), eventOf(writer)]
@@ -60,7 +68,7 @@ export function checkLostWrites({ keys }: HistoryIndex, logStarts: LogStarts, te
  */
 export function checkUnseen(
   history: HistoryIndex,
-  { lost, logStarts }: { readonly lost: LostValues; readonly logStarts: LogStarts },
+  removals: Removals & { readonly lost: LostValues },
   tell: Tell,
 ): number {
   const reread = rereadValues(history)
@@ -75,9 +83,9 @@ export function checkUnseen(
       } else {
         if (writer.type !== 'ok') continue
         unseenCount++
-        if (lost.get(of)?.has(value) === true) continue
+        if (removals.lost.get(of)?.has(value) === true) continue
       }
-      if (mayBeDeleted(of, value, logStarts)) continue
+      if (mayBeDeleted(of, value, removals)) continue
       unseen.push({ value, event: eventOf(writer) })
     }
     if (history.finalPhase === null || unseen.length === 0) continue

@@ -2,9 +2,10 @@
 import { EVIDENCE_MAX, type Gap, listed, type Pair, show, type Tell } from './finding.ts'
 import type { HistoryKey, SeenRecord } from './history.ts'
 import { eventOf, type HistoryIndex, type IndexedOperation, type KeyIndex } from './history-index.ts'
+import type { Superseded } from './superseded.ts'
 
 /** CHK-6 and CHK-7: inside one operation. */
-export function checkInsidePolls({ operations }: HistoryIndex, tell: Tell): void {
+export function checkInsidePolls({ operations }: HistoryIndex, superseded: Superseded, tell: Tell): void {
   for (const operation of operations) {
     if (operation.reads.length === 0) continue
     const rebalanced = rebalancedOf(operation)
@@ -12,7 +13,7 @@ export function checkInsidePolls({ operations }: HistoryIndex, tell: Tell): void
       if (rebalanced.includes(of.key)) continue
       for (let i = 1; i < records.length; i++) {
         const delta = deltaOf(of, records[i - 1]!, records[i]!)
-        if (delta === 1) continue
+        if (delta === 1 || isCompacted(superseded, of, [records[i - 1]!, records[i]!])) continue
         const pair = { from: records[i - 1]!, to: records[i]!, delta }
         const where = `${of.key}: one poll of process ${operation.process} (event ${eventOf(operation)})`
         const place = { key: of.key, process: operation.process, events: [eventOf(operation)] }
@@ -41,7 +42,7 @@ interface Reader {
 }
 
 /** CHK-8 and CHK-9: from one operation of a process to the next. */
-export function checkBetweenPolls({ operations }: HistoryIndex, tell: Tell): void {
+export function checkBetweenPolls({ operations }: HistoryIndex, superseded: Superseded, tell: Tell): void {
   const readers = new Map<number, Reader>()
   for (const operation of operations) {
     let reader = readers.get(operation.process)
@@ -52,7 +53,9 @@ export function checkBetweenPolls({ operations }: HistoryIndex, tell: Tell): voi
     move(reader, operation)
     for (const { of, records } of operation.reads) {
       const left = reader.lastReads.get(of)
-      if (left !== undefined) checkStep(reader, { of, left, operation, next: records[0]! }, tell)
+      const next = records[0]!
+      if (left !== undefined && !isCompacted(superseded, of, [left.record, next]))
+        checkStep(reader, { of, left, operation, next }, tell)
       // After an operation that did not succeed, the consumer has to go back to where it was.
       if (operation.type !== 'ok') continue
       reader.lastReads.set(of, { record: records[records.length - 1]!, event: eventOf(operation) })
@@ -101,6 +104,16 @@ const NO_KEYS: readonly HistoryKey[] = []
 
 function rebalancedOf({ operation }: IndexedOperation): readonly HistoryKey[] {
   return 'rebalanced' in operation ? (operation.rebalanced ?? NO_KEYS) : NO_KEYS
+}
+
+/** Whether one stands behind the other, and all between them may have been compacted away. */
+function isCompacted(
+  superseded: Superseded,
+  of: KeyIndex,
+  [from, to]: readonly [SeenRecord, SeenRecord],
+): boolean {
+  const [fromPlace, toPlace] = [of.order.placeOf(from[0])!, of.order.placeOf(to[0])!]
+  return toPlace > fromPlace && superseded.hasAllBetween(of, fromPlace, toPlace)
 }
 
 /** Whatever was read has a place. */

@@ -146,6 +146,33 @@ export class MemoryFileSystem implements FileSystem {
       .map(([name]) => name)
   }
 
+  /** For onlookers: the positions in a file at which it reads otherwise than it was written. No operation. */
+  flippedPositions(path: string): readonly number[] {
+    const node = this.#find(path)
+    return node instanceof MemoryFile ? node.flippedPositions : []
+  }
+
+  /**
+   * Somebody else puts a file here, durably, with the directories above it: an act of fate, no operation. A file of that name
+   * is replaced.
+   */
+  plant(path: string, bytes: Uint8Array): void {
+    const names = namesOf(path)
+    let directory = this.#root
+    for (const name of names.slice(0, -1)) {
+      const next = directory.names.get(name) ?? new MemoryDirectory()
+      if (next instanceof MemoryFile) throw posixError('ENOTDIR', path)
+      directory.names.set(name, next)
+      directory.durable.set(name, next)
+      directory = next
+    }
+    const file = new MemoryFile()
+    file.write(bytes, 0)
+    file.completeSync(file.beginSync())
+    directory.names.set(names.at(-1)!, file)
+    directory.durable.set(names.at(-1)!, file)
+  }
+
   /** From now on nothing takes effect and no promise of this file system settles: its process is gone. */
   halt(): void {
     this.#halted = true

@@ -47,7 +47,7 @@ export class MemoryFile {
 
   /** The bytes as they were written: bits that flipped since, and that nobody wrote again, are back. */
   get writtenView(): Uint8Array {
-    const flips = this.#flippedPositions()
+    const flips = this.flippedPositions
     if (flips.length === 0) return this.view
     const bytes = this.view.slice()
     for (const position of flips) bytes[position] = this.#flips.get(position)!.written
@@ -56,7 +56,7 @@ export class MemoryFile {
 
   /** Whether a bit reads otherwise than it was written. */
   get isFlipped(): boolean {
-    return this.#flippedPositions().length > 0
+    return this.flippedPositions.length > 0
   }
 
   /**
@@ -75,7 +75,8 @@ export class MemoryFile {
     return true
   }
 
-  #flippedPositions(): readonly number[] {
+  /** Where they are. */
+  get flippedPositions(): readonly number[] {
     return [...this.#flips.keys()].filter(
       (position) =>
         position < this.#sizeBytes && this.#bytes[position] === this.#flips.get(position)!.flipped,

@@ -13,12 +13,14 @@ import { VltavaError } from '../model/errors.ts'
 import { FAULT_NAMES } from './simulation/simulation-plan.ts'
 import { checkTestSettings, settingsOption } from './test-settings.ts'
 
-type BrokerFault = Exclude<(typeof FAULT_NAMES)[number], 'wipe' | 'bit-flip'>
+/** What shows in the files of brokers, and to clients no more than a kill does. */
+const INNER_FAULTS = ['wipe', 'bit-flip', 'dead-flip', 'stop-power-loss', 'foreign-files'] as const
+type BrokerFault = Exclude<(typeof FAULT_NAMES)[number], (typeof INNER_FAULTS)[number]>
 /** A fault of brokers, their disks and the network, or `'crash-process'`: the end of a process of the scenario. */
 export type SimulationFault = BrokerFault | 'crash-process'
 
 const BROKER_FAULTS = FAULT_NAMES.filter(
-  (name): name is BrokerFault => name !== 'wipe' && name !== 'bit-flip',
+  (name): name is BrokerFault => !(INNER_FAULTS as readonly string[]).includes(name),
 )
 /**
  * All that there are. A disk that is replaced by an empty one is none of them: clients see no more of it than of a kill,

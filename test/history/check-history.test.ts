@@ -256,6 +256,35 @@ describe('checkHistory: the final phase', () => {
     expect(found(sent(2).finalPhase(), { logStartOffsets: new Map([['y', 2]]) })).toEqual(['unseen'])
   })
 
+  it('CHK-4, CHK-6: left out where logs are compacted -> fine if a later record of its key was read, an error otherwise', () => {
+    const readTo = (...offsets: readonly number[]): Script =>
+      sent(5)
+        .finalPhase()
+        .assign(0, ['x'], true)
+        .poll('ok', { x: offsets.map(record) }, 0)
+    // v0, v2 and v4 have one key, v1 and v3 another.
+    const recordKeyOf = (value: unknown): string => `k${Number(String(value).slice(1)) % 2}`
+    expect(found(readTo(3, 4), { recordKeyOf })).toEqual([])
+    expect(found(readTo(0, 1, 3, 4), { recordKeyOf })).toEqual([])
+    expect(new Set(found(readTo(0, 1, 3, 4)))).toEqual(new Set(['lost-write', 'int-poll-skip']))
+    // The latest of a key must be there, whoever reads; and one without a key always.
+    expect(new Set(found(readTo(1, 2, 4), { recordKeyOf }))).toEqual(new Set(['lost-write', 'int-poll-skip']))
+    expect(found(readTo(2, 3), { recordKeyOf })).toEqual(['unseen'])
+    expect(found(readTo(3, 4), { recordKeyOf: () => null })).toContain('lost-write')
+  })
+
+  it('CHK-8: from one poll to the next, where logs are compacted -> the same', () => {
+    const polls = (second: number): Script =>
+      sent(5)
+        .assign(0, ['x'], true)
+        .poll('ok', { x: [record(0)] }, 0)
+        .poll('ok', { x: [record(second), record(4)] }, 0)
+    const recordKeyOf = (value: unknown): string => (value === 'v1' || value === 'v3' ? 'a' : 'b')
+    expect(found(polls(3), { recordKeyOf })).toEqual([])
+    expect(found(polls(2), { recordKeyOf })).toContain('poll-skip')
+    expect(found(polls(3))).toContain('poll-skip')
+  })
+
   it('CHK-13: what is known to be lost -> is not called unseen as well', () => {
     const script = sent(2)
       .finalPhase()

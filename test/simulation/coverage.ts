@@ -7,6 +7,7 @@ export const RUNS_FOR_COVERAGE = 150
 
 export const REQUIRED_MARKS: readonly string[] = [
   'log log-retention',
+  'log log-compacted',
   'records deleted',
   ...FAULT_NAMES.map((name) => `fault ${name}`),
   'disk failed-sync',

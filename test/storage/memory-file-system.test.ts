@@ -225,3 +225,28 @@ describe('memory file system: halted', () => {
     expect(await readFile(gated.disk, '/d/f')).toEqual(filled(4, 9))
   })
 })
+
+describe('memory file system: acts of fate', () => {
+  it('somebody else puts a file there -> it is found, also after power loss, and nothing else is different', async () => {
+    const disk = await diskWithFile(filled(10, 1))
+    const operations = disk.operations
+    disk.plant('/d/others/f', filled(3, 7))
+    disk.plant('/d/f', filled(4, 8))
+    expect(disk.operations).toBe(operations)
+    for (const found of [disk, disk.afterPowerLoss()]) {
+      expect(found.peek('/d/others/f')).toEqual(filled(3, 7))
+      expect(found.peek('/d/f')).toEqual(filled(4, 8))
+    }
+    expect(() => disk.plant('/d/f/g', filled(1, 1))).toThrow(/ENOTDIR/)
+  })
+
+  it('flipped bits -> their positions, until they are written again', async () => {
+    const disk = await diskWithFile(filled(1024, 1))
+    expect(disk.flippedPositions('/d/f')).toEqual([])
+    expect([disk.flip('/d/f', 5, 1), disk.flip('/d/f', 700, 128)]).toEqual([true, true])
+    expect(disk.flippedPositions('/d/f')).toEqual([5, 700])
+    await write(disk, filled(10, 1), 0)
+    expect(disk.flippedPositions('/d/f')).toEqual([700])
+    expect(disk.flippedPositions('/d/absent')).toEqual([])
+  })
+})

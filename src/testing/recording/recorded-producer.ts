@@ -19,6 +19,8 @@ export interface RecordedProducerOptions extends RecordedProcessOptions {
   readonly producer?: ProducerOptions
   /** What stands in a record for a value. Default: the value as text. */
   readonly codec?: ValueCodec
+  /** The key of the record that carries a value. Default: records have none. */
+  readonly recordKeyOf?: (value: string) => string | null
 }
 
 export interface SendOutcome extends Outcome {
@@ -49,14 +51,16 @@ export class RecordedProducer {
    */
   async send(key: HistoryKey, values: string | readonly string[]): Promise<SendOutcome> {
     const { topic, partition } = parseHistoryKey(key)
-    const codec = this.#options.codec ?? textCodec
+    const { codec = textCodec, recordKeyOf = () => null } = this.#options
     const sent = typeof values === 'string' ? [values] : values
     const steps: readonly SendStep[] = sent.map((value) => ['send', key, value])
     let offsets: readonly (number | null)[] = sent.map(() => null)
     const outcome = await this.#process.run({ f: 'send', steps }, async () => {
       const producer = this.#open()
       const results = await Promise.allSettled(
-        sent.map((value) => producer.send({ topic, partition, value: codec.encode(value) })),
+        sent.map((value) =>
+          producer.send({ topic, partition, key: recordKeyOf(value), value: codec.encode(value) }),
+        ),
       )
       offsets = results.map(offsetOf)
       return { ...outcomeOf(results), operation: { f: 'send', steps: withOffsets(steps, offsets) } }

@@ -74,6 +74,7 @@ export class World {
       onWiped: () => {},
       mayStrikeAfterWipe: () => true,
       flipBit: () => false,
+      addForeignFiles: () => false,
     })
     this.story.add(`seed ${scenario.seed} ${JSON.stringify(this.plan)}`)
   }

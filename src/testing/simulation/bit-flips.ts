@@ -1,10 +1,12 @@
 // Flips bits of records that were committed, on the disk of one replica at a time: what a medium may do to data at rest. The
 // other members of the in-sync set have the same records whole, or what happens would be nobody's to mend.
 import type { Random } from '../../base/random.ts'
-import type { ClusterImage } from '../../metadata/cluster-image.ts'
+import type { ClusterImage, TopicImage } from '../../metadata/cluster-image.ts'
+import { topicConfigOf } from '../../metadata/topic-configs.ts'
 import { batchSizeOf, HEADER_BYTES, nextOffsetOf } from '../../record/batch-format.ts'
 import { chance, oneOf } from './draw.ts'
 import { DATA_DIR, type SimulatedCluster } from './simulated-cluster.ts'
+import type { SimulatedDisk } from './simulated-disk.ts'
 import type { SimulatedNode } from './simulated-node.ts'
 
 export interface BitFlipsOptions {
@@ -12,8 +14,20 @@ export interface BitFlipsOptions {
   readonly newestMetadata: () => ClusterImage | null
   /** Exclusive: all below was committed. @param key topic id and partition. */
   readonly committedEnd: (key: string) => number
+  /** The largest log start that any replica has had: what lies below may be nobody's to mend, and nobody reads it. */
+  readonly logStartOf: (topic: string, partition: number) => number
   readonly random: Random
   readonly onTrace: (line: string) => void
+}
+
+/** Of each partition so many batches count as what came last. */
+const LAST_BATCHES = 4
+
+/** The log of a partition, below the directory of all topics. */
+interface Place {
+  readonly directory: string
+  readonly logStartOffset: number
+  readonly isCompacted: boolean
 }
 
 /** A batch that may be hit. */
@@ -21,6 +35,8 @@ interface Target {
   readonly path: string
   readonly position: number
   readonly sizeBytes: number
+  /** Exclusive. */
+  readonly endOffset: number
 }
 
 export class BitFlips {
@@ -32,17 +48,20 @@ export class BitFlips {
 
   /** Replicas with bits that are still flipped, as `node-1 topic/0`. */
   get left(): readonly string[] {
-    return this.#directories().flatMap((directory) =>
+    return this.#places().flatMap((place) =>
       this.#options.cluster.nodes
-        .filter(({ disk }) => disk.fileSystem.flippedNames(`${DATA_DIR}/topics/${directory}`).length > 0)
-        .map(({ name }) => `${name} ${directory}`),
+        .filter((node) => isDamaged(node, place))
+        .map(({ name }) => `${name} ${place.directory}`),
     )
   }
 
-  /** @returns whether there was a record that could be hit. */
-  strike(node: SimulatedNode): boolean {
+  /**
+   * @param where `end`: in the last batches of a partition but one, which lie above its recovery point as a rule.
+   * @returns whether there was a record that could be hit.
+   */
+  strike(node: SimulatedNode, where: 'anywhere' | 'end' = 'anywhere'): boolean {
     const { random } = this.#options
-    const targets = this.#targets(node)
+    const targets = this.#targets(node, where)
     if (targets.length === 0) return false
     const { path, position, sizeBytes } = oneOf(random, targets)
     // Most bytes are payload, but most of what can go wrong is in the header.
@@ -52,42 +71,78 @@ export class BitFlips {
     return hit
   }
 
-  #targets(node: SimulatedNode): readonly Target[] {
+  #targets(node: SimulatedNode, where: 'anywhere' | 'end'): readonly Target[] {
     const hurt = this.left
     const targets: Target[] = []
-    for (const { topicId, partitions } of this.#options.newestMetadata()?.topics.values() ?? []) {
-      for (const { partition, isr } of partitions) {
-        const directory = `${topicId}/${partition}`
+    for (const topic of this.#options.newestMetadata()?.topics.values() ?? []) {
+      for (const { partition, isr } of topic.partitions) {
+        const place = this.#placeOf(topic, partition)
+        const { directory } = place
         const isKeptByAnother = isr.some((member) => member !== node.id)
         if (!isKeptByAnother || hurt.some((replica) => replica.endsWith(directory))) continue
-        targets.push(...this.#targetsIn(node, directory))
+        const found = this.#targetsIn(node, place)
+        targets.push(...(where === 'end' ? found.slice(-LAST_BATCHES) : found))
       }
     }
     return targets
   }
 
   /** The last batch of the active segment is left out: above the recovery point it cannot be told from a torn one. */
-  #targetsIn({ disk }: SimulatedNode, directory: string): readonly Target[] {
-    const path = `${DATA_DIR}/topics/${directory}`
+  #targetsIn({ disk }: SimulatedNode, place: Place): readonly Target[] {
+    const { directory, logStartOffset, isCompacted } = place
     const committedEnd = this.#options.committedEnd(directory)
-    const names = disk.fileSystem.peekNames(path).filter((name) => name.endsWith('.log'))
-    return names.flatMap((name) => {
-      const bytes = disk.fileSystem.peek(`${path}/${name}`)!
-      const targets: Target[] = []
-      for (let position = 0; position + HEADER_BYTES <= bytes.length; ) {
-        const sizeBytes = batchSizeOf(bytes, position)
-        if (sizeBytes < HEADER_BYTES || position + sizeBytes > bytes.length) break
-        if (nextOffsetOf(bytes, position) > committedEnd) break
-        targets.push({ path: `${path}/${name}`, position, sizeBytes })
-        position += sizeBytes
-      }
-      return name === names.at(-1) ? targets.slice(0, -1) : targets
+    const paths = logPaths(disk, directory)
+    return paths.flatMap((path) => {
+      const batches = batchesOf(disk, path)
+      const isActive = path === paths.at(-1)
+      // What others have compacted fits into a segment that is written to only when the next one begins, if ever.
+      const whole = isActive ? batches.slice(0, isCompacted ? 0 : -1) : batches
+      return whole.filter(({ endOffset }) => endOffset > logStartOffset && endOffset <= committedEnd)
     })
   }
 
-  #directories(): readonly string[] {
-    return [...(this.#options.newestMetadata()?.topics.values() ?? [])].flatMap(({ topicId, partitions }) =>
-      partitions.map(({ partition }) => `${topicId}/${partition}`),
+  #places(): readonly Place[] {
+    return [...(this.#options.newestMetadata()?.topics.values() ?? [])].flatMap((topic) =>
+      topic.partitions.map(({ partition }) => this.#placeOf(topic, partition)),
     )
   }
+
+  #placeOf({ topicId, name, configs }: TopicImage, partition: number): Place {
+    return {
+      directory: `${topicId}/${partition}`,
+      logStartOffset: this.#options.logStartOf(name, partition),
+      isCompacted: topicConfigOf(configs).cleanupCompacts,
+    }
+  }
+}
+
+/** Whether a bit is flipped in what does not lie below the log start. */
+function isDamaged({ disk }: SimulatedNode, { directory, logStartOffset }: Place): boolean {
+  return logPaths(disk, directory).some((path) => {
+    const positions = disk.fileSystem.flippedPositions(path)
+    if (positions.length === 0) return false
+    const deletedBytes = batchesOf(disk, path)
+      .filter(({ endOffset }) => endOffset <= logStartOffset)
+      .map(({ position, sizeBytes }) => position + sizeBytes)
+    return positions.some((position) => position >= Math.max(0, ...deletedBytes))
+  })
+}
+
+function logPaths({ fileSystem }: SimulatedDisk, directory: string): readonly string[] {
+  const path = `${DATA_DIR}/topics/${directory}`
+  const names = fileSystem.peekNames(path).filter((name) => name.endsWith('.log'))
+  return names.map((name) => `${path}/${name}`)
+}
+
+/** The whole batches of a file, as they were written. */
+function batchesOf({ fileSystem }: SimulatedDisk, path: string): readonly Target[] {
+  const bytes = fileSystem.peek(path)!
+  const batches: Target[] = []
+  for (let position = 0; position + HEADER_BYTES <= bytes.length; ) {
+    const sizeBytes = batchSizeOf(bytes, position)
+    if (sizeBytes < HEADER_BYTES || position + sizeBytes > bytes.length) break
+    batches.push({ path, position, sizeBytes, endOffset: nextOffsetOf(bytes, position) })
+    position += sizeBytes
+  }
+  return batches
 }

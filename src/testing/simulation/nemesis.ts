@@ -26,9 +26,17 @@ export interface NemesisOptions {
    * remembers who has them.
    */
   readonly mayStrikeAfterWipe: (id: NodeId) => boolean
-  /** Flips a bit on the disk of the node. @returns whether there was one that others can mend. */
-  readonly flipBit: (node: SimulatedNode) => boolean
+  /**
+   * Flips a bit on the disk of the node, of anything that was committed or of what came last.
+   * @returns whether there was one that others can mend.
+   */
+  readonly flipBit: (node: SimulatedNode, where: 'anywhere' | 'end') => boolean
+  /** Puts files into the data directory of the node that are none of Vltava's. */
+  readonly addForeignFiles: (node: SimulatedNode) => boolean
 }
+
+/** Mean virtual milliseconds from SIGTERM to the loss of power. */
+const STOP_MS = 100
 
 export class Nemesis {
   readonly #options: NemesisOptions
@@ -116,8 +124,32 @@ export class Nemesis {
       case 'wipe':
         return this.#wipe(node)
       case 'bit-flip':
-        return this.#options.flipBit(node)
+        return this.#options.flipBit(node, 'anywhere')
+      case 'dead-flip':
+        return this.#flipDead(node)
+      case 'stop-power-loss':
+        return this.#losePowerInStop(node)
+      case 'foreign-files':
+        return this.#options.addForeignFiles(node)
     }
+  }
+
+  /** What was fsynced last is damaged while the node is dead, so that its recovery comes upon it before any scrub. */
+  #flipDead(node: SimulatedNode): boolean {
+    if (!this.#options.flipBit(node, 'end')) return false
+    this.#kill(node)
+    return true
+  }
+
+  /** SIGTERM, and the power goes while the node is about it. */
+  #losePowerInStop(node: SimulatedNode): boolean {
+    const { run } = node
+    if (run === null || !this.#restart(node)) return false
+    const { kernel, random } = this.#options
+    kernel.schedule(kernel.nowMs + STOP_MS * exponential(random), () => {
+      if (!this.#isOver && node.run === run) this.#losePower(node)
+    })
+    return true
   }
 
   #kill(node: SimulatedNode): boolean {

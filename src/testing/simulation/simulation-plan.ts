@@ -26,8 +26,16 @@ export const FAULT_NAMES = [
   'clock',
   'wipe',
   'bit-flip',
+  'dead-flip',
+  'stop-power-loss',
+  'foreign-files',
 ] as const
 export type FaultName = (typeof FAULT_NAMES)[number]
+
+/** Drawn last, so that the seeds that draw none of them stand for what they stood for before. */
+const LATER_FAULTS: readonly FaultName[] = ['dead-flip', 'stop-power-loss', 'foreign-files']
+/** Without a second node nobody has what a wiped or damaged disk has lost. */
+const NEEDS_ANOTHER: readonly FaultName[] = ['wipe', 'bit-flip', 'dead-flip']
 
 export interface TopicPlan {
   readonly name: string
@@ -70,17 +78,18 @@ export interface SimulationPlan {
   readonly changesRoles: boolean
   /** Whether an operator changes flush.messages; only without crashes, which can lose what is only written. */
   readonly changesFlush: boolean
+  /** How many keys the records have that producers send to each partition; null: they have none, and nothing is compacted. */
+  readonly recordKeys: number | null
 }
 
 /** @param only leaves out all other faults; for a replay with less. */
 export function drawPlan(random: Random, only: readonly FaultName[] = FAULT_NAMES): SimulationPlan {
   const nodes = oneOf(random, [1, 2, 3, 3, 3, 3, 3, 3, 4, 5])
   const voters = nodes >= 5 ? oneOf(random, [3, 5]) : nodes >= 3 ? 3 : 1
-  const drawn = FAULT_NAMES.filter(() => chance(random, 45))
-  // Without a second node nobody has what a wiped or damaged disk has lost.
-  const faults = drawn.filter(
-    (name) => only.includes(name) && (nodes > 1 || (name !== 'wipe' && name !== 'bit-flip')),
-  )
+  const isPossible = (name: FaultName): boolean =>
+    only.includes(name) && (nodes > 1 || !NEEDS_ANOTHER.includes(name))
+  const drawn = FAULT_NAMES.filter((name) => !LATER_FAULTS.includes(name) && chance(random, 45))
+  const faults = drawn.filter(isPossible)
   const isFast = chance(random, 50)
   const plan: SimulationPlan = {
     nodes,
@@ -115,10 +124,32 @@ export function drawPlan(random: Random, only: readonly FaultName[] = FAULT_NAME
     deletesRecords: false,
     changesRoles: false,
     changesFlush: false,
+    recordKeys: null,
   }
-  // Drawn last, so that the seeds that draw neither stand for what they stood for before there was any.
+  // Drawn last, so that the seeds that draw none of it stand for what they stood for before there was any.
   const deleting = chance(random, 35) ? withDeletion(random, plan) : plan
-  return chance(random, 15) ? withLooseFlush(random, deleting) : deleting
+  const isLoose = chance(random, 15)
+  const flushing = isLoose ? withLooseFlush(random, deleting) : deleting
+  const compacting = chance(random, 20) ? withCompaction(random, flushing) : flushing
+  const later = LATER_FAULTS.filter((name) => chance(random, 35) && isPossible(name))
+  const possible = isLoose ? later.filter((name) => !CRASHES.includes(name)) : later
+  return { ...compacting, faults: [...compacting.faults, ...possible] }
+}
+
+/** Topics that keep the latest record of each key, compacted as often as that can be. */
+function withCompaction(random: Random, plan: SimulationPlan): SimulationPlan {
+  const configs = {
+    'cleanup.policy': plan.deletesRecords ? oneOf(random, ['compact', 'compact,delete']) : 'compact',
+    'min.cleanable.dirty.ratio': oneOf(random, ['0', '0.5']),
+    'min.compaction.lag.ms': oneOf(random, ['0', '2000']),
+    'segment.ms': oneOf(random, ['500', '2000']),
+  }
+  return {
+    ...plan,
+    recordKeys: oneOf(random, [1, 10, 100]),
+    settings: { ...plan.settings, 'log.cleaner.backoff.ms': oneOf(random, [50, 500, 3_000]) },
+    topics: plan.topics.map((topic) => ({ ...topic, configs: { ...topic.configs, ...configs } })),
+  }
 }
 
 /**
@@ -158,8 +189,6 @@ function withDeletion(random: Random, plan: SimulationPlan): SimulationPlan {
   return {
     ...plan,
     deletesRecords: true,
-    // What the others have deleted meanwhile nobody can mend.
-    faults: plan.faults.filter((name) => name !== 'bit-flip'),
     settings: { ...plan.settings, 'log.retention.check.interval.ms': oneOf(random, [100, 500, 2_000]) },
     topics: plan.topics.map((topic) => ({ ...topic, configs: { ...topic.configs, ...configs } })),
   }
@@ -178,6 +207,8 @@ const CRASHES: readonly FaultName[] = [
   'failed-sync',
   'full-disk',
   'wipe',
+  'dead-flip',
+  'stop-power-loss',
 ]
 
 /** The same without crashes, and with topics that fsync rarely: what flush.messages above 1 changes shows without them. */

@@ -14,6 +14,7 @@ import { SimulatedNetwork } from '../network/simulated-network.ts'
 import { BitFlips } from './bit-flips.ts'
 import { ClusterAtRest } from './cluster-at-rest.ts'
 import { chance } from './draw.ts'
+import { ForeignFiles } from './foreign-files.ts'
 import { ClusterInvariants } from './invariants/cluster-invariants.ts'
 import type { ObservedNode } from './invariants/observed-node.ts'
 import { Nemesis } from './nemesis.ts'
@@ -22,7 +23,7 @@ import { SimulatedCluster } from './simulated-cluster.ts'
 import { type RunEnd, SimulationKernel, type SimulationKernelOptions } from './simulation-kernel.ts'
 import { drawPlan, type FaultName, type SimulationPlan, withOperator } from './simulation-plan.ts'
 import { Trace } from './trace.ts'
-import { Workload } from './workload.ts'
+import { recordKeyOf, Workload } from './workload.ts'
 
 /** Virtual milliseconds in which a cluster without faults must be whole again (SIM-12). */
 const HEAL_BUDGET_MS = 180_000
@@ -83,6 +84,7 @@ class SimulationRun {
   readonly #network: SimulatedNetwork
   readonly #cluster: SimulatedCluster
   readonly #bitFlips: BitFlips
+  readonly #foreignFiles: ForeignFiles
   readonly #nemesis: Nemesis
   readonly #workload: Workload
   readonly #invariants = new ClusterInvariants()
@@ -126,6 +128,11 @@ class SimulationRun {
       random: this.#streams.stream('bit-flips'),
       newestMetadata: () => this.#invariants.newestMetadata,
       committedEnd: (key) => this.#invariants.committedEnd(key),
+      logStartOf: (topic, partition) => this.#logStarts.get(historyKey(topic, partition)) ?? 0,
+    })
+    this.#foreignFiles = new ForeignFiles({
+      ...this.#common(),
+      random: this.#streams.stream('foreign-files'),
     })
     this.#nemesis = this.#newNemesis()
     this.#workload = new Workload({
@@ -205,7 +212,9 @@ class SimulationRun {
     })
     this.#invariants.checkDeep(this.#cluster.observed())
     rest.checkEqual()
+    rest.checkLatest()
     rest.checkTopics(this.#workload.extraTopics)
+    this.#foreignFiles.check()
   }
 
   async #finalPhase(): Promise<void> {
@@ -223,9 +232,11 @@ class SimulationRun {
           : `REP-33: at ${lost.timeMs} ms a consumer was told that its offset is out of range`,
       )
     // Without deduplication a retried send may be there twice.
+    const { recordKeys } = this.#plan
     const { findings } = checkHistory(this.#workload.recorder.events, {
       allowed: ['duplicate'],
       logStartOffsets: this.#logStarts,
+      ...(recordKeys === null ? {} : { recordKeyOf: (value) => recordKeyOf(String(value), recordKeys) }),
     })
     const errors = findings.filter(({ isAllowed }) => !isAllowed)
     if (errors.length > 0)
@@ -443,7 +454,8 @@ class SimulationRun {
         this.#nemesis.nodeEnded(this.#cluster.node(node))
       },
       onLoggedError: (node, text) => {
-        const isFound = text.startsWith('log-damaged') && this.#marks.has('fault bit-flip')
+        const hasFlips = this.#marks.has('fault bit-flip') || this.#marks.has('fault dead-flip')
+        const isFound = hasFlips && /^log-damaged|^compaction-failed .*CorruptLogError/.test(text)
         if (!isFound && !this.#isExcused(node))
           this.#fail(new Error(`JEP-4: node ${node} logged an error: ${text}`))
       },
@@ -459,9 +471,11 @@ class SimulationRun {
       mayWipe: (id) => this.#mayWipe(id),
       onWiped: (id) => {
         this.#invariants.diskReplaced(id)
+        this.#foreignFiles.forget(id)
         this.#wiped.set(id, this.#invariants.newestMetadata?.brokers.get(id)?.brokerEpoch ?? 0)
       },
-      flipBit: (node) => this.#bitFlips.strike(node),
+      flipBit: (node, where) => this.#bitFlips.strike(node, where),
+      addForeignFiles: (node) => this.#foreignFiles.add(node),
       mayStrikeAfterWipe: (id) => this.#hasRegisteredSinceWipe(id) || this.#isOthersEligible(id),
     })
   }

@@ -138,9 +138,11 @@ export class Workload {
   async #produce(number: number, { client, clock }: SimulatedClient): Promise<void> {
     const { plan, onAcknowledged } = this.#options
     const random = this.#random(`producer-${number}`)
+    const { recordKeys } = plan
     const producer = new RecordedProducer({
       ...this.#recording(),
       client,
+      ...(recordKeys === null ? {} : { recordKeyOf: (value: string) => recordKeyOf(value, recordKeys) }),
       producer: {
         deliveryTimeoutMs: plan.deliveryTimeoutMs,
         requestTimeoutMs: Math.max(500, Math.floor(plan.deliveryTimeoutMs / 3)),
@@ -292,6 +294,11 @@ export class Workload {
   #random(name: string): Random {
     return this.#options.streams.stream(`workload/${name}`)
   }
+}
+
+/** The key of the record that carries a value of the workload. @param recordKeys how many keys there are. */
+export function recordKeyOf(value: string, recordKeys: number): string {
+  return `k${Number(value.slice(1)) % recordKeys}`
 }
 
 function sleep(clock: SimulatedClient['clock'], ms: number): Promise<void> {

@@ -105,12 +105,6 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
       replacement:
         'this.#making = this.#make({ ...state, image: { ...state.image, metadataOffset: state.image.metadataOffset - 1 } }).finally(',
     },
-    killer: {
-      kind: 'tests',
-      files: ['test/controller/snapshots.test.ts'],
-      expected: /RAFT-29/,
-      reason:
-        'not looked for: whole clusters are likely to find it as well (INV-10), once seeds are recorded',
-    },
+    killer: { kind: 'simulation', expected: /INV-(10|22)\b|contradicts/ },
   },
 ]

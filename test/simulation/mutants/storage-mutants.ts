@@ -14,12 +14,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
       text: 'if (later === null) return',
       replacement: 'if (later === null || later.baseOffset >= 0) return',
     },
-    killer: {
-      kind: 'tests',
-      files: ['test/storage/recovery.test.ts'],
-      expected: /damage, not a torn tail/,
-      reason: 'flips of the simulated disk are found by the scrub as a rule, before recovery comes upon them',
-    },
+    killer: { kind: 'simulation', expected: LOST },
   },
   {
     id: 'M28',
@@ -30,12 +25,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
       text: "log.warn('unknown-file-left-alone', { path: topicPath })",
       replacement: 'await removeTree(fileSystem, topicPath)',
     },
-    killer: {
-      kind: 'tests',
-      files: ['test/storage/log-directory.test.ts'],
-      expected: /left alone/,
-      reason: 'nobody puts foreign files into a simulated data directory',
-    },
+    killer: { kind: 'simulation', expected: /STO-24\b/ },
   },
   {
     id: 'M29',
@@ -58,7 +48,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
       files: ['test/storage/group-commit.test.ts'],
       expected: /STO-12/,
       reason:
-        'whole clusters found it until the draws changed; which seeds find it now has to be proven anew',
+        'whole clusters find it rarely: with earlier draws the 18th seed was the first, of the present ones 7 likely seeds were tried',
     },
   },
   {
@@ -88,13 +78,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
         coveredOffset = this.#writtenOffset
 `,
     },
-    killer: {
-      kind: 'tests',
-      files: ['test/storage/group-commit.test.ts'],
-      expected: /STO-31/,
-      reason:
-        'whole clusters found it until the draws changed; which seeds find it now has to be proven anew',
-    },
+    killer: { kind: 'simulation', expected: LOST },
   },
   {
     id: 'M32',
@@ -112,7 +96,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
       files: ['test/storage/log-directory.test.ts'],
       expected: /STO-20/,
       reason:
-        'with flush.messages=1 all that counts is fsynced long before the stop, and simulated topics with more meet no crash',
+        'with flush.messages=1 all that counts is fsynced long before the stop, and simulated topics with more meet no crash; that the power goes in the middle of a stop is simulated, but shows nothing there',
     },
   },
   {

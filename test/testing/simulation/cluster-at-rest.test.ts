@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type AtRestOptions, ClusterAtRest } from '../../../src/testing/simulation/cluster-at-rest.ts'
 import type { SimulatedCluster } from '../../../src/testing/simulation/simulated-cluster.ts'
+import { batchOf, record, utf8 } from '../../record/batches.ts'
 import {
   batch,
   clusterImage,
@@ -144,6 +145,28 @@ describe('ClusterAtRest what is stored', () => {
     expect(violationOf(() => atRest().checkEqual())).toBe('SIM-14')
     nodes[1].replica!.log.trimmingTo = 10
     expect(violationOf(() => atRest().checkEqual())).toBe(null)
+  })
+
+  it('SIM-14: compacted logs -> may lack records that have a later one of their key, and must have the latest', async () => {
+    const keyed = (baseOffset: number, key: string, value: string): Uint8Array =>
+      batchOf([{ ...record(value), key: utf8(key) }], { baseOffset, leaderEpoch: 1 })
+    const logs: readonly (readonly Uint8Array[])[] = [
+      [keyed(0, 'a', '1'), keyed(1, 'b', '1'), keyed(2, 'a', '2')],
+      [keyed(1, 'b', '1'), keyed(2, 'a', '2')],
+      [keyed(0, 'a', '1'), keyed(2, 'a', '2')],
+    ]
+    for (const [i, batches] of logs.entries()) {
+      nodes[i]!.files = new ReplicaFiles()
+      await nodes[i]!.files.append(...batches)
+      nodes[i]!.replica!.reach(3)
+    }
+    down.add(3)
+    expect(violationOf(() => atRest().checkEqual())).toBe('SIM-14')
+    nodes[1].replica!.log.compaction.compactedBelow = 2
+    expect(violationOf(() => atRest().checkEqual())).toBe(null)
+    expect(violationOf(() => atRest().checkLatest())).toBe(null)
+    down.delete(3)
+    expect(violationOf(() => atRest().checkLatest())).toBe('SIM-14')
   })
 
   it('JEP-21: a topic is missing or came back -> violation; of an unknown outcome -> either', () => {

@@ -21,6 +21,7 @@ class Afflicted {
   readonly struck: FaultName[] = []
   readonly diskFaults = new Set<string>()
   readonly flipped: number[] = []
+  readonly foreign: number[] = []
   readonly wiped: number[] = []
   /** What became of links: `from>to` to the last of each setting. */
   readonly links = new Map<string, Record<string, unknown>>()
@@ -67,6 +68,7 @@ class Afflicted {
       onWiped: (id) => this.wiped.push(id),
       mayStrikeAfterWipe: () => this.mayStrikeAfterWipe,
       flipBit: (node) => this.flipped.push(node.id) > 0,
+      addForeignFiles: (node) => this.foreign.push(node.id) > 0,
       ...rest,
     })
   }
@@ -148,6 +150,9 @@ const TRACES: Readonly<Record<FaultName, (of: Afflicted) => unknown>> = {
     ),
   wipe: (of) => of.wiped,
   'bit-flip': (of) => of.flipped,
+  'dead-flip': (of) => (of.flipped.length > 0 ? of.lines(/^node-\d is killed$/) : []),
+  'stop-power-loss': (of) => of.lines(/^node-\d loses power$/),
+  'foreign-files': (of) => of.foreign,
 }
 
 describe('Nemesis faults', () => {

@@ -121,6 +121,7 @@ export class ReplicaInvariants {
   #checkFiles(node: ObservedNode, partition: Partition, image: PartitionImage | null): void {
     const state = this.#stateOf(node, partition)
     const history = this.#historyOf(partition.key)
+    history.gapsBelow = partition.log.compaction.compactedBelow
     const batches = state.log.read(partition.log.logEndOffset)
     if (state.generation !== state.log.generation) {
       state.generation = state.log.generation

@@ -59,7 +59,7 @@ export class ReplicaLog {
       changed = true
     }
     for (const name of names) changed = this.#scan(name, logEndOffset) || changed
-    if (changed) this.#batches = names.flatMap((name) => this.#segments.get(name)?.batches ?? [])
+    if (changed) this.#batches = withoutOverlap(names.map((name) => this.#segments.get(name)?.batches ?? []))
     return this.#batches
   }
 
@@ -87,6 +87,16 @@ export class ReplicaLog {
     }
     return changed
   }
+}
+
+/** What several segments became one of is there beside it until it is removed, and not read any more. */
+function withoutOverlap(segments: readonly (readonly StoredBatch[])[]): readonly StoredBatch[] {
+  const all: StoredBatch[] = []
+  for (const batches of segments) {
+    const endOffset = all.at(-1)?.endOffset ?? 0
+    if (batches.length > 0 && batches.at(-1)!.endOffset > endOffset) all.push(...batches)
+  }
+  return all
 }
 
 /** Whether the last batch that was read still stands where it stood: what is cut off and written anew differs there. */

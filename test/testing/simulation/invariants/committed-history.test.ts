@@ -52,6 +52,24 @@ describe('CommittedHistory extend', () => {
 describe('CommittedHistory compare', () => {
   beforeEach(() => history.extend(LOG, 40, 'node 1'))
 
+  it('INV-7: a log was compacted below an offset -> batches and records may be gone there, and nowhere else', () => {
+    const rest = [stored(10, { crc: 7 }), ...LOG.slice(2)]
+    expect(compare(rest)).toBe('INV-7')
+    history.gapsBelow = 20
+    expect(compare(rest)).toBe(null)
+    expect(compare(LOG)).toBe(null)
+    expect(compare(LOG.slice(2))).toBe(null)
+    for (const wrong of [
+      // Of another leadership, of other offsets, or changed or gone where nothing was compacted.
+      [stored(10, { leaderEpoch: 2 }), ...LOG.slice(2)],
+      [stored(10, { endOffset: 19 }), ...LOG.slice(2)],
+      [stored(5, { endOffset: 20 }), ...LOG.slice(2)],
+      [...LOG.slice(0, 2), stored(20, { crc: 7 }), LOG[3]!],
+      [LOG[0]!, LOG[3]!],
+    ])
+      expect(compare(wrong)).toBe('INV-7')
+  })
+
   it('INV-7: the same batches, also in part or with more behind -> fine, up to where it was compared', () => {
     expect(compare(LOG)).toBe(null)
     expect(compare(LOG.slice(0, 2), 0, 20)).toBe(null)

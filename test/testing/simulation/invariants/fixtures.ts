@@ -83,6 +83,7 @@ interface FakeLog {
   readonly readableFrom: number
   logEndOffset: number
   flushedOffset: number
+  compaction: { compactedBelow: number }
   epochs: Pick<EpochView, 'entries' | 'epochAt'>
 }
 
@@ -98,6 +99,7 @@ export class FakeReplica {
     },
     logEndOffset: 0,
     flushedOffset: 0,
+    compaction: { compactedBelow: 0 },
     epochs: new EpochHistory([]),
   }
   highWatermark = 0

@@ -30,6 +30,15 @@ describe('ReplicaLog', () => {
     expect(log.generation).toBe(0)
   })
 
+  it('a compaction has made one segment of two, and the second is still there -> each batch once', async () => {
+    await files.append(batch({ baseOffset: 0 }), batch({ baseOffset: 10 }), batch({ baseOffset: 20 }))
+    files.roll(20)
+    await files.append(batch({ baseOffset: 20 }))
+    files.roll(30)
+    await files.append(batch({ baseOffset: 30 }))
+    expect(ranges(log.read(40))).toEqual(['0-10@1', '10-20@1', '20-30@1', '30-40@1'])
+  })
+
   it('behind the log end: a whole batch, part of one, garbage -> ignored until the log end passes it', async () => {
     await files.append(batch({ baseOffset: 0 }), batch({ baseOffset: 10 }))
     expect(ranges(log.read(10))).toEqual(['0-10@1'])

@@ -1,0 +1,44 @@
+// Where logs are compacted, a record may be missing: if a later one of its key is there.
+import type { HistoryValue } from './history.ts'
+import type { HistoryIndex, KeyIndex } from './history-index.ts'
+
+/** The key of the record that carries a value, or with null that it has none: then it is never compacted away. */
+export type RecordKeyOf = (value: HistoryValue) => string | null
+
+/** Knows which records may have been compacted away. */
+export class Superseded {
+  readonly #recordKeyOf: RecordKeyOf | null
+  /** By key of the history: of each record key, the last place at which a reader found one. */
+  readonly #lastRead = new Map<KeyIndex, Map<string, number>>()
+
+  /** @param recordKeyOf null where no log is compacted. */
+  constructor({ keys }: HistoryIndex, recordKeyOf: RecordKeyOf | null) {
+    this.#recordKeyOf = recordKeyOf
+    if (recordKeyOf === null) return
+    for (const of of keys.values()) {
+      const last = new Map<string, number>()
+      for (const value of of.okReads) {
+        const recordKey = recordKeyOf(value)
+        if (recordKey === null) continue
+        last.set(recordKey, Math.max(of.order.lastPlaceOf(value)!, last.get(recordKey) ?? -1))
+      }
+      this.#lastRead.set(of, last)
+    }
+  }
+
+  /** Whether a reader found a later record of the key that this value has, than at any place where it was seen itself. */
+  has(of: KeyIndex, value: HistoryValue): boolean {
+    const recordKey = this.#recordKeyOf?.(value) ?? null
+    const place = of.order.lastPlaceOf(value)
+    if (recordKey === null || place === undefined) return false
+    return (this.#lastRead.get(of)!.get(recordKey) ?? -1) > place
+  }
+
+  /** Whether all values at the places between two may be gone, both exclusive. */
+  hasAllBetween(of: KeyIndex, from: number, to: number): boolean {
+    if (this.#recordKeyOf === null) return false
+    for (let place = from + 1; place < to; place++)
+      if (!of.order.valuesAt(place).every(({ value }) => this.has(of, value))) return false
+    return true
+  }
+}
