@@ -70,6 +70,8 @@ export interface SimulationPlan {
   readonly thinkMs: number
   readonly recordsPerSendMax: number
   readonly valuePadding: number
+  /** How many keys the records have that producers send to each partition; null: they have none, and nothing is compacted. */
+  readonly recordKeys: number | null
   readonly deliveryTimeoutMs: number
   readonly makesTopics: boolean
   /** Whether records leave the logs while the run goes on: by age and size, and by request. */
@@ -78,8 +80,6 @@ export interface SimulationPlan {
   readonly changesRoles: boolean
   /** Whether an operator changes flush.messages; only without crashes, which can lose what is only written. */
   readonly changesFlush: boolean
-  /** How many keys the records have that producers send to each partition; null: they have none, and nothing is compacted. */
-  readonly recordKeys: number | null
 }
 
 /** @param only leaves out all other faults; for a replay with less. */
@@ -119,12 +119,12 @@ export function drawPlan(random: Random, only: readonly FaultName[] = FAULT_NAME
     thinkMs: oneOf(random, [5, 30, 120]),
     recordsPerSendMax: oneOf(random, [1, 5, 30]),
     valuePadding: oneOf(random, [0, 50, 600]),
+    recordKeys: null,
     deliveryTimeoutMs: oneOf(random, [1_500, 5_000, 15_000]),
     makesTopics: chance(random, 30),
     deletesRecords: false,
     changesRoles: false,
     changesFlush: false,
-    recordKeys: null,
   }
   // Drawn last, so that the seeds that draw none of it stand for what they stood for before there was any.
   const deleting = chance(random, 35) ? withDeletion(random, plan) : plan
