@@ -173,6 +173,7 @@ describe('admin options', () => {
       name: 't',
       partitions: 1,
       replicationFactor: null,
+      observers: 0,
       configs: {},
       timeoutMs: 30_000,
     })
