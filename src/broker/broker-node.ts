@@ -162,6 +162,20 @@ export class BrokerNode {
     return !this.#stopped && !this.#lifecycle.isFenced && this.#isUnfencedInImage()
   }
 
+  get isStopped(): boolean {
+    return this.#stopped
+  }
+
+  /** How far it has come on the way to `isReady`. */
+  get readiness(): { readonly registered: boolean; readonly caughtUp: boolean; readonly unfenced: boolean } {
+    return {
+      registered: this.#lifecycle.brokerEpoch !== null,
+      // Its own registration is replayed, and the logs of that image are open.
+      caughtUp: this.#registry.offlineLogs !== null,
+      unfenced: !this.#lifecycle.isFenced && this.#isUnfencedInImage(),
+    }
+  }
+
   /** Starts registering and following; returns at once. `isReady` tells when it serves. */
   start(): void {
     const { environment, settings } = this.#options

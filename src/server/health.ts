@@ -1,8 +1,8 @@
 import type { HttpHandler, HttpResponse } from '../net/transport.ts'
+import type { Readiness } from './readiness.ts'
 
 export interface HealthOptions {
-  /** Why the node is not ready, in a few words; null when it is. */
-  readonly whyNotReady: () => string | null
+  readonly readiness: () => Readiness
   /** Answers GET /metrics. */
   readonly metrics: () => Promise<HttpResponse>
   /** Why the node takes no records although it serves them; null when it does take them. */
@@ -10,22 +10,26 @@ export interface HealthOptions {
 }
 
 /**
- * GET /healthz: the process answers. GET /readyz: it serves, or 503 and why not. Both say when it only reads. GET /metrics:
- * for Prometheus.
+ * GET /healthz: the process answers. GET /readyz: a JSON object that tells how far each role is; 503 while the node does not
+ * serve. Both say when it only reads. GET /metrics: for Prometheus.
  */
 export function healthHandler(options: HealthOptions): HttpHandler {
-  const answer = (status: number, body: string): HttpResponse => ({
-    status,
-    body: `${body}\n`,
-    contentType: 'text/plain; charset=utf-8',
-  })
   return ({ path }) => {
     if (path === '/metrics') return options.metrics()
-    const reason = options.readOnlyReason()
-    const readOnly = reason === null ? '' : `\nread-only: ${reason}`
-    if (path === '/healthz') return answer(200, `ok${readOnly}`)
+    const readOnly = options.readOnlyReason()
+    if (path === '/healthz') {
+      const body = readOnly === null ? 'ok\n' : `ok\nread-only: ${readOnly}\n`
+      return { status: 200, body, contentType: 'text/plain; charset=utf-8' }
+    }
     if (path !== '/readyz') return null
-    const why = options.whyNotReady()
-    return why === null ? answer(200, `ready${readOnly}`) : answer(503, why)
+    return readyAnswer(options.readiness(), readOnly)
+  }
+}
+
+function readyAnswer(readiness: Readiness, readOnly: string | null): HttpResponse {
+  return {
+    status: readiness.ready ? 200 : 503,
+    body: `${JSON.stringify({ ...readiness, readOnly })}\n`,
+    contentType: 'application/json',
   }
 }

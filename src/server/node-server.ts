@@ -21,6 +21,7 @@ import type { Environment } from './environment.ts'
 import { healthHandler } from './health.ts'
 import { MetricsEndpoint } from './metrics/metrics-endpoint.ts'
 import { PeerConnections } from './peer-connections.ts'
+import { type Readiness, readinessOf } from './readiness.ts'
 import { brokerSettingsOf, controllerSettingsOf, storageSettingsOf } from './role-settings.ts'
 
 const SECRET_BYTES = 32
@@ -107,7 +108,7 @@ export class NodeServer {
 
   /** Whether the node serves what its roles promise. */
   get isReady(): boolean {
-    return this.#stopping === null && whyNotReady(this.#parts) === null
+    return this.#stopping === null && readiness(this.#parts).ready
   }
 
   /** Stops the roles in order, flushes everything and leaves the clean-shutdown marker. Safe to call twice. */
@@ -156,10 +157,12 @@ function drawId(environment: Environment): IncarnationId {
   return toBase64Url(bytes)
 }
 
-function whyNotReady({ broker, controller }: Roles): string | null {
-  if (broker !== null) return broker.isReady ? null : 'the broker is not unfenced yet'
-  if (controller === null) return 'the node is starting'
-  return controller.controllerId === null ? 'the controller quorum has no leader' : null
+function readiness({ broker, controller }: Roles): Readiness {
+  return readinessOf({
+    isStopping: broker?.isStopped === true,
+    broker: broker?.readiness ?? null,
+    controller: controller === null ? null : { leaderKnown: controller.controllerId !== null },
+  })
 }
 
 async function assemble(
@@ -228,7 +231,7 @@ function listen(of: {
     port: config.integers['listener.port'],
     allowedOrigins: (config.texts['allowed.origins'] ?? '').split(',').filter((origin) => origin !== ''),
     httpHandler: healthHandler({
-      whyNotReady: () => whyNotReady(of.roles),
+      readiness: () => readiness(of.roles),
       metrics: () => metrics.answer(),
       readOnlyReason: () => of.directory.readOnlyReason,
     }),
