@@ -1,6 +1,6 @@
 // Whether a node serves what its roles promise, and what is missing: the body of GET /readyz.
 
-/** How far a broker has come; each step needs the one before it. */
+/** How far a broker has come; it takes each step after the one before it. */
 export interface BrokerReadiness {
   /** The controller knows this run of it. */
   readonly registered: boolean
@@ -33,9 +33,11 @@ export function readinessOf(node: {
 
 function whatIsMissing(broker: Readiness['broker'], controller: Readiness['controller']): string | null {
   if (broker !== null) {
+    // It was caught up when it was unfenced; that it opens the log of one more replica since keeps nobody waiting.
+    if (broker.registered && broker.unfenced) return null
     if (!broker.registered) return 'the broker is not registered yet'
     if (!broker.caughtUp) return 'the broker has not caught up with the metadata yet'
-    return broker.unfenced ? null : 'the broker is not unfenced yet'
+    return 'the broker is not unfenced yet'
   }
   if (controller === null) return 'the node is starting'
   return controller.leaderKnown ? null : 'the controller quorum has no leader'

@@ -18,6 +18,7 @@ describe('readiness', () => {
     ['registered', broker(1), leader, 'the broker has not caught up with the metadata yet'],
     ['caught up', broker(2), leader, 'the broker is not unfenced yet'],
     ['unfenced', broker(3), null, null],
+    ['unfenced, and opening one more log', { ...broker(3), caughtUp: false }, leader, null],
     ['unfenced while the quorum has no leader', broker(3), noLeader, null],
   ])('%s -> %o %o: %s', (_, role, controller, reason) => {
     expect(readinessOf({ isStopping: false, broker: role, controller })).toEqual({
