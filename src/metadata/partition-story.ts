@@ -2,6 +2,7 @@
 // cause that the record carries. The log is walked from its first record on; what was before has to be given.
 import type { LeaderEpoch, MetadataOffset, NodeId, TopicPartition } from '../model/ids.ts'
 import type { Cause, MetadataRecord, MetadataRecordOf } from './metadata-records.ts'
+import { sameMembers } from './partition-change.ts'
 
 export interface StoryEvent {
   readonly metadataOffset: MetadataOffset
@@ -144,7 +145,7 @@ function firstSentences({
 }
 
 function elrSentences(before: readonly NodeId[], after: readonly NodeId[]): readonly string[] {
-  if (listOf([...before].toSorted()) === listOf([...after].toSorted())) return []
+  if (sameMembers(before, after)) return []
   return after.length === 0
     ? ['Nobody else is eligible any more.']
     : [`Outside of the in-sync set ${brokers(after)} may be elected as well.`]

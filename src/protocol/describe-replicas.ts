@@ -39,6 +39,7 @@ export const describeReplicas = defineApi({
         replicas: list(
           struct({
             brokerId: nodeIdSchema,
+            /** Whether it is in the committed in-sync set. */
             isInSync: boolean(),
             /** By its last fetch; null before the first one in this leader epoch. */
             logEndOffset: nullable(offsetSchema),

@@ -19,7 +19,7 @@ async function newLeader() {
   const flow = new ListOffsetsFlow(hosted)
   return {
     ...hosted,
-    async find(spec: Spec, currentLeaderEpoch = -1): Promise<Offset | null | string> {
+    find: async (spec: Spec, currentLeaderEpoch = -1): Promise<Offset | null | string> => {
       const { partitions } = await flow.handle({
         partitions: [{ topicId: TOPIC_ID, partition: 0, currentLeaderEpoch, spec }],
       })
@@ -31,7 +31,8 @@ async function newLeader() {
 
 describe('ListOffsetsFlow', () => {
   it('REP-32: a new leader with high watermark 2 whose epoch begins at 5 -> "latest" waits, what is committed does not', async () => {
-    const { find, followerReaches, partition } = await newLeader()
+    const leader = await newLeader()
+    const { find, partition } = leader
     const { core } = partition.requireLeader().options
     expect([core.highWatermark, core.leaderEpochStartOffset, core.isSettled]).toEqual([2, 5, false])
 
@@ -43,13 +44,13 @@ describe('ListOffsetsFlow', () => {
     for (const offset of [2, 4, 5, 99]) expect(await find(timeOf(offset))).toBe('OFFSET_NOT_AVAILABLE')
 
     // One short of the start of the epoch is not enough, however much it moved.
-    followerReaches(4)
+    leader.followerReaches(4)
     expect(core.highWatermark).toBe(4)
     expect(await find(latest)).toBe('OFFSET_NOT_AVAILABLE')
     expect(await find(timeOf(3))).toBe(3)
     expect(await find(timeOf(4))).toBe('OFFSET_NOT_AVAILABLE')
 
-    followerReaches(5)
+    leader.followerReaches(5)
     expect(await find(latest)).toBe(5)
     expect(await find(timeOf(4))).toBe(4)
     // Now it is certain that there is none.
@@ -57,8 +58,9 @@ describe('ListOffsetsFlow', () => {
   })
 
   it('REP-35: records above the high watermark of a settled leader -> neither "latest" nor a time finds them', async () => {
-    const { find, followerReaches, partition } = await newLeader()
-    followerReaches(5)
+    const leader = await newLeader()
+    const { find, partition } = leader
+    leader.followerReaches(5)
     const appended = partition.requireLeader().append(batchOf({ text: '5', timestampMs: 1_050 }), -1)
     await appended.written
     partition.written(appended.endOffset)
