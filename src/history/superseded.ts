@@ -28,17 +28,21 @@ export class Superseded {
 
   /** Whether a reader found a later record of the key that this value has, than at any place where it was seen itself. */
   has(of: KeyIndex, value: HistoryValue): boolean {
-    const recordKey = this.#recordKeyOf?.(value) ?? null
     const place = of.order.lastPlaceOf(value)
-    if (recordKey === null || place === undefined) return false
-    return (this.#lastRead.get(of)!.get(recordKey) ?? -1) > place
+    return place !== undefined && this.#hasAt(of, value, place)
   }
 
   /** Whether all values at the places between two may be gone, both exclusive. */
   hasAllBetween(of: KeyIndex, from: number, to: number): boolean {
     if (this.#recordKeyOf === null) return false
     for (let place = from + 1; place < to; place++)
-      if (!of.order.valuesAt(place).every(({ value }) => this.has(of, value))) return false
+      if (!of.order.valuesAt(place).every(({ value }) => this.#hasAt(of, value, place))) return false
     return true
+  }
+
+  /** Of a value that is there several times, because it was sent again, the last one takes the place of those before. */
+  #hasAt(of: KeyIndex, value: HistoryValue, place: number): boolean {
+    const recordKey = this.#recordKeyOf?.(value) ?? null
+    return recordKey !== null && (this.#lastRead.get(of)!.get(recordKey) ?? -1) > place
   }
 }

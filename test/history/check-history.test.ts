@@ -273,6 +273,17 @@ describe('checkHistory: the final phase', () => {
     expect(found(readTo(3, 4), { recordKeyOf: () => null })).toContain('lost-write')
   })
 
+  it('CHK-6: copies of a record that was sent again, where logs are compacted -> the last one is enough', () => {
+    const seen = (...offsets: readonly number[]): SeenRecord[] =>
+      [0, ...offsets].map((offset) => [offset, offset === 0 ? 'v0' : 'v1'])
+    const script = sent(2)
+      .poll('ok', { x: seen(1, 2, 3) })
+      .poll('ok', { x: seen(3) })
+    const recordKeyOf = (value: unknown): string => String(value)
+    expect(found(script)).toContain('int-poll-skip')
+    expect(found(script, { recordKeyOf })).not.toContain('int-poll-skip')
+  })
+
   it('CHK-8: from one poll to the next, where logs are compacted -> the same', () => {
     const polls = (second: number): Script =>
       sent(5)
