@@ -37,14 +37,23 @@ export interface Damage {
 
 /** What the framing and the offsets of a batch do not tell: null when its checksum and its leader epoch are right. */
 export function problemOf(
-  batch: Pick<ScannedBatch, 'bytes' | 'at' | 'sizeBytes' | 'baseOffset' | 'leaderEpoch'>,
+  batch: Pick<ScannedBatch, 'bytes' | 'at' | 'sizeBytes' | 'baseOffset' | 'nextOffset' | 'leaderEpoch'>,
   { cpu, epochs }: Soundness,
 ): string | null {
   const covered = batch.bytes.subarray(batch.at + ATTRIBUTES_POSITION, batch.at + batch.sizeBytes)
   if (cpu.crc32c(covered) !== crcOf(batch.bytes, batch.at)) return 'its checksum is wrong'
   // The checksum does not cover the epoch. An epoch is in its file before any record of it is in the log.
-  // Below the first one records were deleted, and their epochs forgotten.
-  if (epochs === null || batch.baseOffset < (epochs.entries[0]?.startOffset ?? 0)) return null
+  if (epochs === null) return null
+  const first = epochs.entries[0]
+  if (first !== undefined && batch.baseOffset < first.startOffset) {
+    // Records were deleted, and their epochs forgotten; but none was later, and that of the batch in which the log starts is known.
+    const { leaderEpoch } = batch
+    const isRight =
+      batch.nextOffset > first.startOffset ? leaderEpoch === first.epoch : leaderEpoch <= first.epoch
+    return isRight
+      ? null
+      : `its leader epoch is ${leaderEpoch}, and ${first.epoch} begins at ${first.startOffset}`
+  }
   const epoch = epochs.epochAt(batch.baseOffset)
   return batch.leaderEpoch === epoch ? null : `its leader epoch is ${batch.leaderEpoch} instead of ${epoch}`
 }

@@ -54,12 +54,18 @@ export class LogHealth {
     this.#ranges = new DamagedRanges(options.ranges)
     this.#endLost = options.endLost
     this.#tailDropped = options.tailDropped
-    for (const range of options.ranges) this.#report(range)
+    for (const range of options.ranges) if (this.#matters(range)) this.#report(range)
   }
 
-  /** What is damaged now, in the order of the offsets. */
+  /** The first offset that is kept. */
+  get startOffset(): Offset {
+    return this.#options.startsAt()
+  }
+
+  /** What is damaged now, in the order of the offsets. What is wholly below the log start is gone, and nobody's loss. */
   get damagedRanges(): readonly DamagedRange[] {
-    return this.#ranges.all
+    const { all } = this.#ranges
+    return all.every((range) => this.#matters(range)) ? all : all.filter((range) => this.#matters(range))
   }
 
   /** Counts the changes of `damagedRanges`. */
@@ -109,7 +115,7 @@ export class LogHealth {
 
   /** Whether the range is still there, and nobody else has the files. */
   isDamaged(range: DamagedRange): boolean {
-    return !this.#isClosed && this.#ranges.has(range)
+    return !this.#isClosed && this.#ranges.has(range) && this.#matters(range)
   }
 
   /**
@@ -180,10 +186,15 @@ export class LogHealth {
     }
   }
 
-  /** The log starts here now: what was damaged below is gone. */
+  /**
+   * The log starts here now: what was damaged below is gone. In the segment in which it starts, reads still have to find their
+   * way around that.
+   */
   trimmed(startOffset: Offset): void {
     this.#generation++
-    if (this.#ranges.dropBelow(startOffset)) this.#changed()
+    const before = this.#ranges.all
+    this.#ranges.dropBelow(this.#options.segments.floor(startOffset)?.baseOffset ?? startOffset)
+    if (before.some((range) => range.offset < startOffset)) this.#changed()
   }
 
   /** Others have taken the place of segments, none of which was damaged: a check of these says nothing any more. */
@@ -227,11 +238,10 @@ export class LogHealth {
     if (generation !== this.#generation || this.#cuts > 0 || this.#isClosed) return false
     // Removed before the check began, or not even in the log yet.
     if (!this.#options.segments.all.includes(segment)) return false
-    const found = all.filter(({ endOffset }) => endOffset > this.#options.startsAt())
     const before = this.#ranges.all
-    const added = this.#ranges.replaceSegment(segment.baseOffset, found)
-    for (const range of added) this.#report(range)
-    for (const range of before) {
+    const added = this.#ranges.replaceSegment(segment.baseOffset, all)
+    for (const range of added) if (this.#matters(range)) this.#report(range)
+    for (const range of before.filter((one) => this.#matters(one))) {
       const isGone = range.segmentBase === segment.baseOffset && !this.#ranges.has(range)
       if (isGone && added.every((one) => one.offset > range.offset || range.offset >= one.endOffset)) {
         const { path, position, offset, endOffset } = range
@@ -239,7 +249,12 @@ export class LogHealth {
       }
     }
     if (before !== this.#ranges.all) this.#changed()
-    return found.length > 0
+    return all.some((range) => this.#matters(range))
+  }
+
+  /** Whether any record that is kept is in it. */
+  #matters({ endOffset }: DamagedRange): boolean {
+    return endOffset > this.#options.startsAt()
   }
 
   #soundness(): Soundness {

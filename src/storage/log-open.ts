@@ -165,7 +165,9 @@ class LogOpening {
       if (!isKnown || (segment === active && found.length > 0)) continue
       found.push(...(await findDamage(segment, { cpu, epochs: epochs.view })))
     }
-    const ranges = found.filter(({ endOffset }) => endOffset > startOffset)
+    // Below the start too, in the segment in which the log starts: reads have to find their way around it.
+    const firstBase = segments.floor(startOffset)?.baseOffset ?? startOffset
+    const ranges = found.filter(({ endOffset }) => endOffset > firstBase)
     ranges.sort((a, b) => a.offset - b.offset)
     const stored = ranges.map((one) => [one.offset, one.endOffset] as const)
     await this.#damageFile.write({ ranges: stored, endLost, tailDropped })

@@ -37,8 +37,16 @@ export interface RepairBatches {
   readonly compactedBelow: Offset
 }
 
-/** Reads from another replica: batches of which the first begins at the offset, or behind a gap. */
+/** Reads from another replica: batches of which the first has the offset in it, or begins behind a gap. */
 export type RepairSource = (offset: Offset) => Promise<RepairBatches>
+
+/** What of a range is to be repaired, and where from. */
+interface RepairPlan {
+  readonly range: DamagedRange
+  readonly source: RepairSource
+  /** Where the first batch begins that is put there: the range itself does, unless its first batches are below the log start. */
+  readonly beginOffset: Offset
+}
 
 /** Batches that may be put in the place of damaged ones. */
 interface SoundBatches {
@@ -65,21 +73,56 @@ export class LogRepair {
   async repair(range: DamagedRange, source: RepairSource): Promise<boolean> {
     const segment = this.#options.segments.floor(range.offset)
     if (segment === undefined || !this.#options.health.isDamaged(range)) return true
-    const fits = await this.#writeOver(range, source)
+    const plan = { range, source, beginOffset: await this.#beginOffset(range, source) }
+    const fits = await this.#writeOver(plan)
     if (!this.#options.health.isDamaged(range)) return true
-    if (!fits) await this.#writeAnew(segment, { range, source })
+    if (!fits) await this.#writeAnew(segment, plan)
     await this.#options.health.check(segment)
     return !this.#options.health.isDamaged(range)
   }
 
-  /** @returns whether the sound batches fill the damaged bytes exactly. */
-  async #writeOver(range: DamagedRange, source: RepairSource): Promise<boolean> {
+  /**
+   * Where what can be repaired begins. Records below the log start are gone elsewhere, and only the batch that the start lies in can
+   * be had, as a whole. What is damaged before it is nobody's any more.
+   * @throws VltavaError CORRUPT_MESSAGE
+   */
+  async #beginOffset(range: DamagedRange, source: RepairSource): Promise<Offset> {
+    const { startOffset } = this.#options.health
+    if (startOffset <= range.offset) return range.offset
+    const { bytes, compactedBelow } = await source(startOffset)
+    const first = bytes.length < HEADER_BYTES ? null : readScanned({ bytes, at: 0, position: 0 })
+    if (first === null && range.endOffset <= compactedBelow) return range.offset
+    if (first === null || typeof first === 'string' || first.baseOffset < range.offset)
+      throw nothingThere(startOffset, typeof first === 'string' ? first : 'there is no batch')
+    return first.baseOffset <= startOffset ? first.baseOffset : range.offset
+  }
+
+  /** Where in the file the sound batches begin: they end where the damage does. null when they do not fit. */
+  async #firstPosition(plan: RepairPlan): Promise<number | null> {
+    const { range, beginOffset } = plan
+    if (beginOffset === range.offset) return range.position
+    let bytes = 0
+    for (let offset = beginOffset; offset < range.endOffset; ) {
+      const batches = await this.#ask(plan, offset)
+      bytes += batches.bytes.length
+      offset = batches.endOffset
+    }
+    const position = range.endPosition - bytes
+    return position < range.position ? null : position
+  }
+
+  /** @returns whether the sound batches fill the damaged bytes exactly, up to their end. */
+  async #writeOver(plan: RepairPlan): Promise<boolean> {
+    const { range } = plan
     if (range.position === range.endPosition) return false
+    const first = await this.#firstPosition(plan)
+    if (first === null) return false
     const handle = await this.#options.segmentContext.fileSystem.open(range.path, 'read-write')
     try {
-      let { position, offset } = range
+      let position = first
+      let offset = plan.beginOffset
       while (offset < range.endOffset) {
-        const batches = await this.#ask(range, { offset, source })
+        const batches = await this.#ask(plan, offset)
         if (position + batches.bytes.length > range.endPosition) return false
         // Between appends and truncations. What was cut off is not written again.
         const isThere = await this.#options.writer.run(async () => {
@@ -98,11 +141,15 @@ export class LogRepair {
     }
   }
 
-  async #writeAnew(
-    segment: Segment,
-    { range, source }: { readonly range: DamagedRange; readonly source: RepairSource },
-  ): Promise<void> {
+  async #writeAnew(segment: Segment, plan: RepairPlan): Promise<void> {
+    const { range } = plan
     const { fileSystem, directory } = this.#options.segmentContext
+    if (plan.beginOffset > range.offset) {
+      throw new VltavaError(
+        'CORRUPT_MESSAGE',
+        `What other replicas have from offset ${plan.beginOffset} on does not fit into ${range.path}; it goes with the records before it.`,
+      )
+    }
     if (segment.isActive) {
       throw new VltavaError(
         'CORRUPT_MESSAGE',
@@ -115,7 +162,7 @@ export class LogRepair {
     try {
       await handle.truncate(0)
       await segment.use(({ handle: damaged, sizeBytes }) =>
-        this.#copyRepaired({ damaged, sizeBytes, handle }, { range, source }),
+        this.#copyRepaired({ damaged, sizeBytes, handle }, plan),
       )
       await handle.sync()
     } catch (error) {
@@ -141,8 +188,9 @@ export class LogRepair {
   /** The sound batches before the damage, those of the other replica, and what stands behind the damage. */
   async #copyRepaired(
     files: { readonly damaged: FileHandle; readonly sizeBytes: number; readonly handle: FileHandle },
-    { range, source }: { readonly range: DamagedRange; readonly source: RepairSource },
+    plan: RepairPlan,
   ): Promise<void> {
+    const { range } = plan
     const { damaged, sizeBytes, handle } = files
     let position = await copy(damaged, {
       position: 0,
@@ -152,7 +200,7 @@ export class LogRepair {
     })
     let { offset } = range
     while (offset < range.endOffset) {
-      const batches = await this.#ask(range, { offset, source })
+      const batches = await this.#ask(plan, offset)
       await writeFully(handle, [batches.bytes], position)
       position += batches.bytes.length
       offset = batches.endOffset
@@ -166,13 +214,13 @@ export class LogRepair {
   }
 
   /** @throws VltavaError CORRUPT_MESSAGE */
-  async #ask(
-    range: DamagedRange,
-    from: { readonly offset: Offset; readonly source: RepairSource },
-  ): Promise<SoundBatches> {
-    const { marks, writer } = this.#options
-    const { offset, source } = from
-    const batches = this.#soundBatches(range, { ...(await source(offset)), offset })
+  async #ask({ range, source }: RepairPlan, offset: Offset): Promise<SoundBatches> {
+    const { marks, writer, health } = this.#options
+    // Others begin at the log start, and answer with the whole batch in which it lies.
+    const batches = this.#soundBatches(range, {
+      ...(await source(Math.max(offset, Math.min(health.startOffset, range.endOffset - 1)))),
+      offset,
+    })
     // A gap must not be in the log before the log knows durably that there may be one.
     if (batches.gapsBelow > marks.compactedBelow) {
       await writer.run(async () => {
@@ -220,11 +268,15 @@ export class LogRepair {
       break
     }
     if (at > 0) return { bytes: bytes.subarray(0, at), endOffset: offset, gapsBelow }
-    throw new VltavaError(
-      'CORRUPT_MESSAGE',
-      `Another replica has nothing for the damaged offset ${offset}: ${problem}.`,
-    )
+    throw nothingThere(offset, problem)
   }
+}
+
+function nothingThere(offset: Offset, problem: string): VltavaError {
+  return new VltavaError(
+    'CORRUPT_MESSAGE',
+    `Another replica has nothing for the damaged offset ${offset}: ${problem}.`,
+  )
 }
 
 /** @returns where the copy ends in the target. */

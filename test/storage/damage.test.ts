@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { silentLog } from '../../src/base/log.ts'
 import { VltavaError } from '../../src/model/errors.ts'
+import { batchSizeOf } from '../../src/record/batch-format.ts'
 import type { RepairSource } from '../../src/storage/log-repair.ts'
 import { LogScrub } from '../../src/storage/log-scrub.ts'
 import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
@@ -455,6 +456,48 @@ describe('the scrub', () => {
       expect(log.health.damagedRanges).toMatchObject([{ offset: base, endOffset: base + 1 }])
     }
   })
+})
+
+describe('damage about the log start', () => {
+  const START = 6
+
+  /** Three batches of four records in one segment; the log starts inside of the second. */
+  async function trimmedLog(disk = new MemoryFileSystem()): Promise<PartitionLog> {
+    const settings = { segmentBytes: 10_000 }
+    const { log } = await openTestLog(disk, { settings, tailCacheBytes: 0, toleratesDamage: true })
+    for (const text of ['a', 'b', 'c']) await log.appendAsLeader(batchOf({ text, records: 4 }), 1).written
+    await log.flush()
+    await log.trimTo(START)
+    return log
+  }
+
+  it('STO-05: any byte up to the batch in which the log starts -> repaired by replicas that start there as well', async () => {
+    const intact = new MemoryFileSystem()
+    const other = await trimmedLog(intact)
+    const source: RepairSource = async (offset) => {
+      const parts = await other.read({ offset, endOffset: 12, maxBytes: 1, atLeastOneBatch: true })
+      return { bytes: Uint8Array.from(parts.flatMap((part) => [...part])), compactedBelow: 0 }
+    }
+    const path = segmentPath(0, 'log')
+    const bytes = await readFile(intact, path)
+    const ends = [
+      batchSizeOf(bytes, 0),
+      batchSizeOf(bytes, 0) + batchSizeOf(bytes, batchSizeOf(bytes, 0)),
+    ] as const
+    for (let position = 0; position < ends[1]; position++) {
+      const disk = new MemoryFileSystem()
+      const log = await trimmedLog(disk)
+      await flip(disk, path, position, position % 8)
+      await log.health.scrub(noPause)
+      await repairAll(log, source)
+      const repaired = await readFile(disk, path)
+      // What lies wholly before the start is gone everywhere else, and nobody reads it.
+      expect(repaired.subarray(ends[0]), `position ${position}`).toEqual(bytes.subarray(ends[0]))
+      expect(repaired.length).toBe(bytes.length)
+      const parts = await log.read({ offset: START, endOffset: 12, maxBytes: 1_000, atLeastOneBatch: true })
+      expect(parts.length, `position ${position}`).toBeGreaterThan(0)
+    }
+  }, 60_000)
 })
 
 describe('the scrub beside a truncation', () => {
