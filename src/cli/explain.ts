@@ -1,11 +1,13 @@
 // vltava explain <topic>/<partition>
 import type { Command } from 'commander'
+import { silentLog } from '../base/log.ts'
 import type { Client } from '../client/client.ts'
-import { metadataBatchSchema } from '../metadata/metadata-records.ts'
+import type { MetadataRecord } from '../metadata/metadata-records.ts'
 import { type PartitionBefore, PartitionStory, type StoryEvent } from '../metadata/partition-story.ts'
 import { toVltavaError, VltavaError } from '../model/errors.ts'
 import type { MetadataOffset, TopicId, TopicPartition } from '../model/ids.ts'
-import { decodeWire } from '../protocol/codec.ts'
+import { decodeMetadataBatch } from '../server/metadata-batch.ts'
+import { createNodeEnvironment } from '../server/node-environment.ts'
 import { type BootstrapOptions, withBootstrap, withClient } from './client-options.ts'
 import { EXIT, type RunAction, say, type Terminal, UsageError } from './terminal.ts'
 
@@ -53,7 +55,10 @@ export function parseSince(text: string, nowMs: number): number {
 
 async function explain(name: string, options: ExplainOptions, terminal: Terminal): Promise<number> {
   const { topic, partition } = parseTarget(name)
-  const sinceMs = options.since === undefined ? null : parseSince(options.since, Date.now())
+  const sinceMs =
+    options.since === undefined
+      ? null
+      : parseSince(options.since, createNodeEnvironment(silentLog).clock.wallMs())
   const { story, startOffset } = await withClient(options, terminal, (client) =>
     tellStory(client, topic, partition),
   )
@@ -112,7 +117,7 @@ export async function tellStory(client: Client, topic: string, partition: number
 
 interface Batch {
   readonly metadataOffset: MetadataOffset
-  readonly records: ReturnType<typeof metadataBatchSchema.decode>
+  readonly records: readonly MetadataRecord[]
 }
 
 /** All that is committed now; what is committed meanwhile may be left out. */
@@ -123,7 +128,7 @@ async function readAll(client: Client): Promise<{ startOffset: MetadataOffset; b
   for (;;) {
     part.entries.forEach((entry, i) => {
       if (entry !== null)
-        batches.push({ metadataOffset: part.fromOffset + i, records: decodeWire(metadataBatchSchema, entry) })
+        batches.push({ metadataOffset: part.fromOffset + i, records: decodeMetadataBatch(entry) })
     })
     const next = part.fromOffset + part.entries.length
     if (next > first.endOffset || part.entries.length === 0)

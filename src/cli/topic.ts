@@ -169,7 +169,7 @@ async function describe(
   return EXIT.done
 }
 
-const LAG_HEADER = ['PARTITION', 'REPLICA', 'IN-SYNC', 'LOG-END', 'LAG', 'LAG-BYTES', 'LAG-TIME']
+const LAG_HEADER = ['PARTITION', 'REPLICA', 'IN-SYNC', 'LOG-END', 'LAG', 'LAG-BYTES', 'LAG-TIME'] as const
 
 /** The followers that lack something, or that nothing is known of: where nobody lags there is nothing to show. */
 function lagRows({ partitions }: TopicDescription): readonly (readonly string[])[] {

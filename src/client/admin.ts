@@ -280,7 +280,12 @@ export class Admin {
       offsets = await this.#endOffsets(snapshot)
     }
     const { topic } = snapshot
-    const states = await replicaStates(this.#context.connections, snapshot)
+    const { connections } = this.#context
+    const isAnswered = (partition: PartitionIndex): boolean => {
+      const found = offsets.get(partition)
+      return found !== undefined && !(found instanceof VltavaError)
+    }
+    const states = await replicaStates(connections, snapshot, isAnswered)
     const partitions = topic.partitions.map((partition): PartitionDescription => {
       const found = offsets.get(partition.partition)
       const known = { ...partition, replicaStates: states.get(partition.partition) ?? [] }

@@ -10,6 +10,11 @@ export class CommittedHistory {
    * compacted. How far that may go is judged by the readers of each key.
    */
   gapsBelow = 0
+  /**
+   * Whether the topic is compacted. Then a batch may lack records without any gap, also beyond that mark, on a replica that was
+   * repaired by one which has compacted more.
+   */
+  isCompacted = false
 
   constructor(key: string) {
     this.key = key
@@ -63,7 +68,8 @@ export class CommittedHistory {
       if (mayBeCompacted && (stored === undefined || stored.baseOffset > committed.baseOffset)) continue
       theirs++
       demand(
-        stored !== undefined && (isSame(committed, stored) || (mayBeCompacted && isRest(stored, committed))),
+        stored !== undefined &&
+          (isSame(committed, stored) || ((mayBeCompacted || this.isCompacted) && isRest(stored, committed))),
         invariant,
         () => `${this.key}: ${who} holds ${show(stored)} where ${show(committed)} was committed`,
       )

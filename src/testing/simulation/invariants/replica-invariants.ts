@@ -3,6 +3,7 @@
 import type { Partition } from '../../../broker/partition.ts'
 import { type ClusterImage, isEligible, type PartitionImage } from '../../../metadata/cluster-image.ts'
 import { minIsrOf } from '../../../metadata/eligible-replicas.ts'
+import { topicConfigOf } from '../../../metadata/topic-configs.ts'
 import { CommittedHistory } from './committed-history.ts'
 import type { ObservedNode } from './observed-node.ts'
 import { ReplicaLog, type StoredBatch } from './replica-log.ts'
@@ -60,6 +61,8 @@ export class ReplicaInvariants {
         const keepsDeletions = topic !== undefined && image !== undefined && minIsrOf(topic, image) === 1
         if (keepsDeletions && partition.leader?.leaderEpoch === image.leaderEpoch)
           this.#checkDeleted(partition, `node ${node.id}`)
+        const history = this.#historyOf(partition.key)
+        history.isCompacted = topic !== undefined && topicConfigOf(topic.configs).cleanupCompacts
         this.#checkFiles(node, partition, image ?? null)
       }
     }

@@ -70,6 +70,15 @@ describe('CommittedHistory compare', () => {
       expect(compare(wrong)).toBe('INV-7')
   })
 
+  it('INV-7: of a compacted topic -> a batch may lack records anywhere, but no batch may be missing above the mark', () => {
+    const rest = [LOG[0]!, LOG[1]!, stored(20, { crc: 7 }), LOG[3]!]
+    expect(compare(rest)).toBe('INV-7')
+    history.isCompacted = true
+    expect(compare(rest)).toBe(null)
+    expect(compare([LOG[0]!, LOG[1]!, LOG[3]!])).toBe('INV-7')
+    expect(compare([LOG[0]!, LOG[1]!, stored(20, { leaderEpoch: 2 }), LOG[3]!])).toBe('INV-7')
+  })
+
   it('INV-7: the same batches, also in part or with more behind -> fine, up to where it was compared', () => {
     expect(compare(LOG)).toBe(null)
     expect(compare(LOG.slice(0, 2), 0, 20)).toBe(null)
