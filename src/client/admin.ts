@@ -285,7 +285,7 @@ export class Admin {
       const found = offsets.get(partition)
       return found !== undefined && !(found instanceof VltavaError)
     }
-    const states = await replicaStates(connections, snapshot, isAnswered)
+    const states = await replicaStates(connections, { ...snapshot, isAnswered })
     const partitions = topic.partitions.map((partition): PartitionDescription => {
       const found = offsets.get(partition.partition)
       const known = { ...partition, replicaStates: states.get(partition.partition) ?? [] }

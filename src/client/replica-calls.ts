@@ -28,13 +28,13 @@ export type ReplicaStates = ReadonlyMap<PartitionIndex, readonly ReplicaState[]>
 /**
  * Asks each leader once, the leader first in each list. Never rejects: a partition whose leader does not answer, or does not know
  * the question, is left out.
- * @param isAnswered whether the leader of a partition has just answered another question: one that did not is not waited for again.
+ * @param of `isAnswered`: whether the leader of a partition has just answered another question: one that did not is not waited for again.
  */
 export async function replicaStates(
   connections: Connections,
-  { view, topic }: TopicSnapshot,
-  isAnswered: (partition: PartitionIndex) => boolean,
+  of: TopicSnapshot & { readonly isAnswered: (partition: PartitionIndex) => boolean },
 ): Promise<ReplicaStates> {
+  const { view, topic, isAnswered } = of
   const byLeader = new Map<BrokerView, PartitionIndex[]>()
   for (const { partition } of topic.partitions) {
     const leader = leaderOf(view, topic, partition)

@@ -87,16 +87,23 @@ export class BitFlips {
     return targets
   }
 
-  /** The last batch of the active segment is left out: above the recovery point it cannot be told from a torn one. */
-  #targetsIn({ disk }: SimulatedNode, place: Place): readonly Target[] {
+  /**
+   * The last batch of the active segment is left out, and so is what has nothing fsynced behind it: above the recovery point it
+   * cannot be told from a torn one, once a power loss has taken the rest.
+   */
+  #targetsIn({ disk, server }: SimulatedNode, place: Place): readonly Target[] {
     const { directory, logStartOffset, isCompacted } = place
     const committedEnd = this.#options.committedEnd(directory)
     const paths = logPaths(disk, directory)
+    const hosted = [...(server?.broker?.registry.hosted ?? [])]
+    const flushedOffset =
+      hosted.find(({ key }) => key === directory)?.log.flushedOffset ?? Number.MAX_SAFE_INTEGER
     return paths.flatMap((path) => {
       const batches = batchesOf(disk, path)
       const isActive = path === paths.at(-1)
       // What others have compacted fits into a segment that is written to only when the next one begins, if ever.
-      const whole = isActive ? batches.slice(0, isCompacted ? 0 : -1) : batches
+      const followed = batches.filter((_, i) => (batches[i + 1]?.endOffset ?? Infinity) <= flushedOffset)
+      const whole = isActive ? (isCompacted ? [] : followed) : batches
       return whole.filter(({ endOffset }) => endOffset > logStartOffset && endOffset <= committedEnd)
     })
   }

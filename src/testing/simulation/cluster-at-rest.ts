@@ -87,6 +87,8 @@ export class ClusterAtRest {
         return `broker ${id} has applied metadata to ${applied} of ${metadataOffset}`
     }
     for (const [key, replicas] of this.#replicas()) {
+      const swapping = replicas.find(({ id }) => this.#isSwapping(id, key))
+      if (swapping !== undefined) return `${key}: node ${swapping.id} is just replacing compacted segments`
       const ends = new Set(
         replicas.flatMap(({ partition }) => [
           partition.log.logEndOffset,
@@ -110,6 +112,12 @@ export class ClusterAtRest {
       if (behind !== undefined) return `${topic.name}/${behind.partition} is not noted as synced`
     }
     return null
+  }
+
+  /** In the middle of it the files have other names, and cannot be compared. */
+  #isSwapping(id: NodeId, key: string): boolean {
+    const names = this.#cluster.node(id).disk.fileSystem.peekNames(`${DATA_DIR}/topics/${key}`)
+    return names.some((name) => name.endsWith('.swap'))
   }
 
   /** Whether records of the partition count before they are fsynced. */

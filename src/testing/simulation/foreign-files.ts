@@ -27,8 +27,12 @@ export class ForeignFiles {
     this.#options = options
   }
 
-  /** Puts one there, whether the node runs or not. @returns true: there is always a place. */
+  /**
+   * Puts one there, whether the node runs or not.
+   * @returns whether there was a place: on an empty disk it would be a directory of which nobody can tell whose it is.
+   */
   add(node: SimulatedNode): boolean {
+    if (node.disk.fileSystem.peek(`${DATA_DIR}/meta.json`) === null) return false
     const path = `${DATA_DIR}/${oneOf(this.#options.random, DIRECTORIES)}/notes-${++this.#made}`
     const bytes = encoder.encode(`what others wrote ${this.#made}`)
     node.disk.fileSystem.plant(path, bytes)

@@ -14,6 +14,8 @@ it('STO-24: a foreign file -> must stay as it is, unless the disk was replaced',
     random: seededRandom(1),
     onTrace: (line) => trace.push(line),
   })
+  expect(foreign.add(node)).toBe(false)
+  fileSystem.plant('/data/meta.json', Uint8Array.of(1))
   expect(foreign.add(node)).toBe(true)
   expect(foreign.add(node)).toBe(true)
   const paths = trace.map((line) => /^node-2 has a foreign file (\/data\/.*)$/.exec(line)![1]!)
