@@ -68,7 +68,13 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
 `,
       replacement: '    await this.#fileSystem.rename(temporary, this.path)\n',
     },
-    killer: { kind: 'simulation', expected: LOST },
+    killer: {
+      kind: 'tests',
+      files: ['test/storage/directory-sweep.test.ts', 'test/storage/atomic-file.test.ts'],
+      expected: /STO-1[45]/,
+      reason:
+        'whole clusters found it with earlier draws (seeds 2, 4 and 9); of the present ones these three are clean, and others were not searched to an end',
+    },
   },
   {
     id: 'M31',
@@ -102,7 +108,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
       files: ['test/storage/log-directory.test.ts'],
       expected: /STO-20/,
       reason:
-        'with flush.messages=1 all that counts is fsynced long before the stop, and simulated topics with more meet no crash; that the power goes in the middle of a stop is simulated, but shows nothing there',
+        'with flush.messages=1 all that counts is fsynced long before the stop, and simulated topics with more meet no crash; that the power goes in the middle of a stop is simulated, but whether that shows it was not searched for',
     },
   },
   {
