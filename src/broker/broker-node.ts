@@ -7,18 +7,18 @@ import { partitionKey, type TopicId } from '../model/ids.ts'
 import type { Call, Router } from '../net/router.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import { clusterMetadata } from '../protocol/cluster-metadata.ts'
-import { type alterConfigs, describeConfigs } from '../protocol/configs.ts'
+import { alterConfigs, describeConfigs } from '../protocol/configs.ts'
 import { deleteRecords } from '../protocol/delete-records.ts'
 import { describeReplicas } from '../protocol/describe-replicas.ts'
-import type { electLeaders } from '../protocol/elect-leaders.ts'
+import { electLeaders } from '../protocol/elect-leaders.ts'
 import { fetch } from '../protocol/fetch.ts'
 import { listOffsets } from '../protocol/list-offsets.ts'
-import type { readMetadataLog } from '../protocol/metadata-log.ts'
+import { readMetadataLog } from '../protocol/metadata-log.ts'
 import { produce } from '../protocol/produce.ts'
 import { flushedNote, highWatermarkNote, replicaFetch } from '../protocol/replica-fetch.ts'
 import { replicaRead } from '../protocol/replica-read.ts'
-import type { changeReplicaRole } from '../protocol/replica-role.ts'
-import type { createTopic, deleteTopic } from '../protocol/topics.ts'
+import { changeReplicaRole } from '../protocol/replica-role.ts'
+import { createTopic, deleteTopic } from '../protocol/topics.ts'
 import type { LogDirectory } from '../storage/log-directory.ts'
 import { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerIdentity, BrokerSettings, ConnectPeer } from './broker-environment.ts'
@@ -202,38 +202,38 @@ export class BrokerNode {
   async createTopic({
     body,
   }: Call<typeof createTopic>): Promise<{ readonly body: ResponseOf<typeof createTopic> }> {
-    return { body: await this.#topics.create(body) }
+    return { body: await this.#topics.change(createTopic, body) }
   }
 
   async deleteTopic({
     body,
   }: Call<typeof deleteTopic>): Promise<{ readonly body: ResponseOf<typeof deleteTopic> }> {
-    return { body: await this.#topics.delete(body) }
+    return { body: await this.#topics.change(deleteTopic, body) }
   }
 
   /** Passes the request on as well. */
   async electLeaders({
     body,
   }: Call<typeof electLeaders>): Promise<{ readonly body: ResponseOf<typeof electLeaders> }> {
-    return { body: await this.#topics.electLeaders(body) }
+    return { body: await this.#topics.change(electLeaders, body) }
   }
 
   async alterConfigs({
     body,
   }: Call<typeof alterConfigs>): Promise<{ readonly body: ResponseOf<typeof alterConfigs> }> {
-    return { body: await this.#topics.alterConfigs(body) }
+    return { body: await this.#topics.change(alterConfigs, body) }
   }
 
   async readMetadataLog({
     body,
   }: Call<typeof readMetadataLog>): Promise<{ readonly body: ResponseOf<typeof readMetadataLog> }> {
-    return { body: await this.#topics.readMetadataLog(body) }
+    return { body: await this.#link.request(readMetadataLog, body, { timeoutMs: body.timeoutMs }) }
   }
 
   async changeReplicaRole({
     body,
   }: Call<typeof changeReplicaRole>): Promise<{ readonly body: ResponseOf<typeof changeReplicaRole> }> {
-    return { body: await this.#topics.changeReplicaRole(body) }
+    return { body: await this.#topics.change(changeReplicaRole, body) }
   }
 
   /** Registers the handlers of this role, but for those that a combined node shares with its controller. */

@@ -1,6 +1,6 @@
 import type { ClusterImage } from '../metadata/cluster-image.ts'
 import { allowedValues, TOPIC_SETTINGS, type TopicSettingName } from '../metadata/topic-configs.ts'
-import { VltavaError } from '../model/errors.ts'
+import { topicNamed } from '../metadata/topic-named.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import type { describeConfigs } from '../protocol/configs.ts'
 
@@ -12,10 +12,7 @@ export function describeTopicConfigs(
   image: ClusterImage,
   { name }: RequestOf<typeof describeConfigs>,
 ): ResponseOf<typeof describeConfigs> {
-  const topic = image.topics.get(image.topicIds.get(name) ?? '')
-  if (topic === undefined) {
-    throw new VltavaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic ${JSON.stringify(name)}.`)
-  }
+  const topic = topicNamed(image, name)
   const names = Object.keys(TOPIC_SETTINGS) as TopicSettingName[]
   return {
     metadataOffset: image.metadataOffset,

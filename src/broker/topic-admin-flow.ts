@@ -1,11 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { MetadataOffset } from '../model/ids.ts'
-import type { RequestOf, ResponseOf } from '../protocol/api.ts'
-import { alterConfigs } from '../protocol/configs.ts'
-import { electLeaders } from '../protocol/elect-leaders.ts'
-import { readMetadataLog } from '../protocol/metadata-log.ts'
-import { changeReplicaRole } from '../protocol/replica-role.ts'
-import { createTopic, deleteTopic } from '../protocol/topics.ts'
+import type { Api } from '../protocol/api.ts'
 import type { ControllerLink } from './controller-link.ts'
 
 export interface TopicAdminOptions {
@@ -13,6 +8,11 @@ export interface TopicAdminOptions {
   readonly link: ControllerLink
   /** Resolves when this broker's image has reached the offset, or when the time is up, whichever is first. */
   readonly whenApplied: (metadataOffset: MetadataOffset, timeoutMs: number) => Promise<void>
+}
+
+/** What was changed is in the metadata from this offset on. */
+interface Changed {
+  readonly metadataOffset: MetadataOffset
 }
 
 /**
@@ -26,50 +26,17 @@ export class TopicAdminFlow {
     this.#options = options
   }
 
-  async create(request: RequestOf<typeof createTopic>): Promise<ResponseOf<typeof createTopic>> {
-    const deadlineMs = this.#deadlineOf(request)
-    const response = await this.#options.link.request(createTopic, request, { timeoutMs: request.timeoutMs })
-    await this.#whenApplied(response.metadataOffset, deadlineMs)
-    return response
-  }
-
-  async delete(request: RequestOf<typeof deleteTopic>): Promise<ResponseOf<typeof deleteTopic>> {
-    const deadlineMs = this.#deadlineOf(request)
-    const response = await this.#options.link.request(deleteTopic, request, { timeoutMs: request.timeoutMs })
-    await this.#whenApplied(response.metadataOffset, deadlineMs)
-    return response
-  }
-
-  async electLeaders(request: RequestOf<typeof electLeaders>): Promise<ResponseOf<typeof electLeaders>> {
-    const deadlineMs = this.#deadlineOf(request)
-    const response = await this.#options.link.request(electLeaders, request, { timeoutMs: request.timeoutMs })
-    await this.#whenApplied(response.metadataOffset, deadlineMs)
-    return response
-  }
-
-  async alterConfigs(request: RequestOf<typeof alterConfigs>): Promise<ResponseOf<typeof alterConfigs>> {
-    const deadlineMs = this.#deadlineOf(request)
-    const response = await this.#options.link.request(alterConfigs, request, { timeoutMs: request.timeoutMs })
-    await this.#whenApplied(response.metadataOffset, deadlineMs)
-    return response
-  }
-
-  readMetadataLog(request: RequestOf<typeof readMetadataLog>): Promise<ResponseOf<typeof readMetadataLog>> {
-    return this.#options.link.request(readMetadataLog, request, { timeoutMs: request.timeoutMs })
-  }
-
-  async changeReplicaRole(
-    request: RequestOf<typeof changeReplicaRole>,
-  ): Promise<ResponseOf<typeof changeReplicaRole>> {
-    const deadlineMs = this.#deadlineOf(request)
+  /** Passes on a request that changes something. */
+  async change<Request extends { readonly timeoutMs: number }, Response extends Changed>(
+    api: Api<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    const { clock, link } = this.#options
     const { timeoutMs } = request
-    const response = await this.#options.link.request(changeReplicaRole, request, { timeoutMs })
+    const deadlineMs = clock.monotonicMs() + timeoutMs
+    const response = await link.request(api, request, { timeoutMs })
     await this.#whenApplied(response.metadataOffset, deadlineMs)
     return response
-  }
-
-  #deadlineOf(request: { readonly timeoutMs: number }): number {
-    return this.#options.clock.monotonicMs() + request.timeoutMs
   }
 
   #whenApplied(metadataOffset: MetadataOffset, deadlineMs: number): Promise<void> {

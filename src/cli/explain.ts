@@ -1,10 +1,11 @@
 // vltava explain <topic>/<partition>
 import type { Command } from 'commander'
 import { silentLog } from '../base/log.ts'
+import type { TopicListing } from '../client/admin.ts'
 import type { Client } from '../client/client.ts'
 import type { MetadataRecord } from '../metadata/metadata-records.ts'
 import { type PartitionBefore, PartitionStory, type StoryEvent } from '../metadata/partition-story.ts'
-import { toVltavaError, VltavaError } from '../model/errors.ts'
+import { VltavaError } from '../model/errors.ts'
 import type { MetadataOffset, TopicId, TopicPartition } from '../model/ids.ts'
 import { decodeMetadataBatch } from '../server/metadata-batch.ts'
 import { createNodeEnvironment } from '../server/node-environment.ts'
@@ -99,7 +100,7 @@ export async function tellStory(client: Client, topic: string, partition: number
   const { startOffset, batches } = await readAll(client)
   const present = await presentTopic(client, topic)
   const topicId = present?.id ?? lastIdOf(topic, batches)
-  const replicas = present?.partitions[partition]
+  const replicas = present?.partitions[partition]?.replicas
   if (topicId === null || (present !== null && replicas === undefined))
     throw new VltavaError(
       'UNKNOWN_TOPIC_OR_PARTITION',
@@ -137,17 +138,9 @@ async function readAll(client: Client): Promise<{ startOffset: MetadataOffset; b
   }
 }
 
-async function presentTopic(
-  client: Client,
-  topic: string,
-): Promise<{ readonly id: TopicId; readonly partitions: readonly (readonly number[])[] } | null> {
-  try {
-    const { id, partitions } = await client.admin.describeTopic(topic)
-    return { id, partitions: partitions.map(({ replicas }) => replicas) }
-  } catch (thrown) {
-    if (toVltavaError(thrown).code === 'UNKNOWN_TOPIC_OR_PARTITION') return null
-    throw thrown
-  }
+async function presentTopic(client: Client, topic: string): Promise<TopicListing | null> {
+  const topics = await client.admin.listTopics()
+  return topics.find(({ name }) => name === topic) ?? null
 }
 
 /** A topic that is gone has a story as well, as long as the log tells of its creation. */

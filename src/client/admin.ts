@@ -10,11 +10,13 @@ import type {
   TopicId,
 } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
-import type { ResponseOf } from '../protocol/api.ts'
+import type { Api, ResponseOf } from '../protocol/api.ts'
 import { clusterMetadata } from '../protocol/cluster-metadata.ts'
+import { alterConfigs } from '../protocol/configs.ts'
 import { electLeaders } from '../protocol/elect-leaders.ts'
 import { errorOfWire } from '../protocol/error-schema.ts'
 import { readMetadataLog } from '../protocol/metadata-log.ts'
+import { changeReplicaRole } from '../protocol/replica-role.ts'
 import { createTopic, deleteTopic } from '../protocol/topics.ts'
 import {
   type CreateTopicOptions,
@@ -38,13 +40,12 @@ import {
   type AlterConfigsOptions,
   type ConfigDescription,
   describeTopicConfigs,
-  requestAlterConfigs,
   resolveAlterConfigs,
 } from './config-calls.ts'
 import type { BrokerAddress } from './connections.ts'
 import { deleteRecordsOf } from './delete-records.ts'
 import { type ReplicaState, replicaStates } from './replica-calls.ts'
-import { type ReplicaRoleOptions, requestReplicaRole, resolveReplicaRole } from './replica-role.ts'
+import { type ReplicaRoleOptions, resolveReplicaRole } from './replica-role.ts'
 import { retryAction } from './retry.ts'
 import { noSuchPartition } from './start-position.ts'
 
@@ -182,11 +183,11 @@ export class Admin {
   async electLeaders(options: ElectLeadersOptions): Promise<readonly LeaderElected[]> {
     const { topic, partitions, election, timeoutMs } = resolveElectLeaders(options)
     const replica = election.kind === 'preferred' ? null : election.replica
-    const { partitions: results } = await this.#context.calls.ask(async (connection, ownTimeoutMs) => {
-      const brokerTimeoutMs = Math.floor(ownTimeoutMs * BROKER_TIMEOUT_PART)
-      const body = { topic, partitions, election: election.kind, replica, timeoutMs: brokerTimeoutMs }
-      return (await connection.request(electLeaders, body, { timeoutMs: ownTimeoutMs })).body
-    }, this.#context.calls.deadlineMs(timeoutMs))
+    const { partitions: results } = await this.#askController(
+      electLeaders,
+      { topic, partitions, election: election.kind, replica },
+      this.#context.calls.deadlineMs(timeoutMs),
+    )
     return results.map(({ error, ...result }) => ({
       ...result,
       error: error === null ? null : errorOfWire(error),
@@ -200,12 +201,8 @@ export class Admin {
    */
   async alterConfigs(options: AlterConfigsOptions): Promise<void> {
     const { timeoutMs, ...change } = resolveAlterConfigs(options)
-    const { calls } = this.#context
-    const deadlineMs = calls.deadlineMs(timeoutMs)
-    const { metadataOffset } = await calls.ask((connection, ownTimeoutMs) => {
-      const request = { ...change, timeoutMs: Math.floor(ownTimeoutMs * BROKER_TIMEOUT_PART) }
-      return requestAlterConfigs(connection, request, ownTimeoutMs)
-    }, deadlineMs)
+    const deadlineMs = this.#context.calls.deadlineMs(timeoutMs)
+    const { metadataOffset } = await this.#askController(alterConfigs, change, deadlineMs)
     if (change.validateOnly) return
     await this.#whenVisible({ name: change.name, needsLeaders: false, metadataOffset, deadlineMs })
   }
@@ -229,12 +226,8 @@ export class Admin {
    */
   async readMetadataLog(options: ReadMetadataLogOptions = {}): Promise<MetadataLogPart> {
     const { fromOffset, timeoutMs } = resolveReadMetadataLog(options)
-    const { calls } = this.#context
-    return calls.ask(async (connection, ownTimeoutMs) => {
-      const brokerTimeoutMs = Math.floor(ownTimeoutMs * BROKER_TIMEOUT_PART)
-      const body = { fromOffset, maxBytes: METADATA_READ_BYTES, timeoutMs: brokerTimeoutMs }
-      return (await connection.request(readMetadataLog, body, { timeoutMs: ownTimeoutMs })).body
-    }, calls.deadlineMs(timeoutMs))
+    const request = { fromOffset, maxBytes: METADATA_READ_BYTES }
+    return this.#askController(readMetadataLog, request, this.#context.calls.deadlineMs(timeoutMs))
   }
 
   /**
@@ -351,13 +344,21 @@ export class Admin {
     return { logStartOffset }
   }
 
-  async #changeRole(request: ReturnType<typeof resolveReplicaRole>): Promise<void> {
-    const { calls } = this.#context
-    const deadlineMs = calls.deadlineMs(request.timeoutMs)
-    const { metadataOffset } = await calls.ask((connection, ownTimeoutMs) => {
-      const timeoutMs = Math.floor(ownTimeoutMs * BROKER_TIMEOUT_PART)
-      return requestReplicaRole(connection, { ...request, timeoutMs }, ownTimeoutMs)
+  /** One attempt after the other; a broker passes each on, and gives up earlier than this client. */
+  #askController<Request extends { readonly timeoutMs: number }, Response>(
+    api: Api<Request, Response>,
+    request: Omit<Request, 'timeoutMs'>,
+    deadlineMs: number,
+  ): Promise<Response> {
+    return this.#context.calls.ask(async (connection, timeoutMs) => {
+      const body = { ...request, timeoutMs: Math.floor(timeoutMs * BROKER_TIMEOUT_PART) } as Request
+      return (await connection.request(api, body, { timeoutMs })).body
     }, deadlineMs)
+  }
+
+  async #changeRole({ timeoutMs, ...request }: ReturnType<typeof resolveReplicaRole>): Promise<void> {
+    const deadlineMs = this.#context.calls.deadlineMs(timeoutMs)
+    const { metadataOffset } = await this.#askController(changeReplicaRole, request, deadlineMs)
     await this.#whenVisible({ name: request.topic, needsLeaders: false, metadataOffset, deadlineMs })
   }
 

@@ -1,8 +1,7 @@
 // Settings of topics: what the calls take, and how they travel.
 import { VltavaError } from '../model/errors.ts'
-import type { Connection } from '../net/connection.ts'
-import type { RequestOf, ResponseOf } from '../protocol/api.ts'
-import { alterConfigs, describeConfigs } from '../protocol/configs.ts'
+import type { RequestOf } from '../protocol/api.ts'
+import { type alterConfigs, describeConfigs } from '../protocol/configs.ts'
 import { resolveTimeoutMs } from './admin-options.ts'
 import type { ClusterCalls } from './cluster-calls.ts'
 import { showValue } from './options.ts'
@@ -32,7 +31,6 @@ export interface ConfigDescription {
 }
 
 type AlterRequest = RequestOf<typeof alterConfigs>
-type Altered = ResponseOf<typeof alterConfigs>
 
 /** @throws VltavaError INVALID_ARGUMENT */
 export function resolveAlterConfigs(
@@ -56,15 +54,6 @@ export function resolveAlterConfigs(
   ]
   const timeoutMs = resolveTimeoutMs(rest, 'alterConfigs')
   return { resource: 'topic', name: topic, changes, validateOnly, timeoutMs }
-}
-
-/** Sends one attempt of a change; the broker gives up after `brokerTimeoutMs`. */
-export async function requestAlterConfigs(
-  connection: Connection,
-  request: AlterRequest,
-  ownTimeoutMs: number,
-): Promise<Altered> {
-  return (await connection.request(alterConfigs, request, { timeoutMs: ownTimeoutMs })).body
 }
 
 /** @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION */

@@ -1,8 +1,7 @@
 import { VltavaError } from '../model/errors.ts'
 import type { NodeId, PartitionIndex } from '../model/ids.ts'
-import type { Connection } from '../net/connection.ts'
-import type { RequestOf, ResponseOf } from '../protocol/api.ts'
-import { changeReplicaRole } from '../protocol/replica-role.ts'
+import type { RequestOf } from '../protocol/api.ts'
+import type { changeReplicaRole } from '../protocol/replica-role.ts'
 import { resolveTimeoutMs } from './admin-options.ts'
 import { showValue } from './options.ts'
 
@@ -32,13 +31,4 @@ export function resolveReplicaRole(given: ReplicaRoleOptions, role: Request['rol
           : null
   if (problem !== null) throw new VltavaError('INVALID_ARGUMENT', `${call}: ${problem}.`)
   return { topic, partition, brokerId: broker, role, timeoutMs: resolveTimeoutMs(rest, call) }
-}
-
-/** Sends one attempt. */
-export async function requestReplicaRole(
-  connection: Connection,
-  request: Request,
-  ownTimeoutMs: number,
-): Promise<ResponseOf<typeof changeReplicaRole>> {
-  return (await connection.request(changeReplicaRole, request, { timeoutMs: ownTimeoutMs })).body
 }

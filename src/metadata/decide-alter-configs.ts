@@ -13,6 +13,7 @@ import { eligibleAfter, minIsrOf } from './eligible-replicas.ts'
 import type { Cause, MetadataRecord } from './metadata-records.ts'
 import { brokersOf, changedTo, changePartition, type PartitionChanged } from './partition-change.ts'
 import { checkTopicConfigs, flushMessagesOf, knownTopicSetting, topicConfigOf } from './topic-configs.ts'
+import { topicNamed } from './topic-named.ts'
 
 export interface ConfigChange {
   readonly name: string
@@ -37,11 +38,7 @@ export function decideAlterTopicConfigs(
   request: AlterTopicConfigs,
 ): Decision<ConfigsAltered> {
   const { image } = context
-  const name = checkTopicName(request.topic)
-  const topic = image.topics.get(image.topicIds.get(name) ?? '')
-  if (topic === undefined) {
-    throw new VltavaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic ${JSON.stringify(name)}.`)
-  }
+  const topic = topicNamed(image, checkTopicName(request.topic))
   const configs = changedConfigs(topic.configs, request.changes)
   const detail = differenceOf(topic.configs, configs)
   if (detail === '' || request.validateOnly) {

@@ -1,7 +1,7 @@
-import { VltavaError } from '../model/errors.ts'
 import type { MetadataOffset, TopicId } from '../model/ids.ts'
 import { checkTopicName } from '../model/topic-name.ts'
 import type { Decision, DecisionContext } from './decision.ts'
+import { topicNamed } from './topic-named.ts'
 
 export interface TopicDeleted {
   readonly topicId: TopicId
@@ -16,11 +16,7 @@ export function decideDeleteTopic(
   context: DecisionContext,
   request: { readonly name: string },
 ): Decision<TopicDeleted> {
-  const name = checkTopicName(request.name)
-  const topicId = context.image.topicIds.get(name)
-  if (topicId === undefined) {
-    throw new VltavaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic ${JSON.stringify(name)}.`)
-  }
+  const { topicId } = topicNamed(context.image, checkTopicName(request.name))
   return {
     records: [{ type: 'topic-deleted', topicId }],
     response: { topicId, metadataOffset: context.nextOffset },

@@ -9,6 +9,7 @@ import { causeOf, type Decision, type DecisionContext } from './decision.ts'
 import { awaitedOf, longestAlive } from './dropped-tails.ts'
 import type { MetadataRecord } from './metadata-records.ts'
 import { type PartitionChanged, type PartitionTarget, recordOf, uncleanLeader } from './partition-change.ts'
+import { noSuchPartition, topicNamed } from './topic-named.ts'
 
 /** `preferred`: the first replica. `replica`: the one that is named. `unclean`: one that may lack committed records. */
 export type ElectionKind = 'preferred' | 'replica' | 'unclean'
@@ -49,7 +50,7 @@ export function decideElectLeaders(
   request: ElectLeaders,
 ): Decision<LeadersElected> {
   const { image } = context
-  const topic = topicOf(image, checkTopicName(request.topic))
+  const topic = topicNamed(image, checkTopicName(request.topic))
   if ((request.election === 'replica') !== (request.replica !== null) && request.election !== 'unclean') {
     throw new VltavaError(
       'INVALID_REQUEST',
@@ -189,15 +190,9 @@ function describe({ topic, partition }: PartitionTarget): string {
   return `${topic.name}/${partition.partition} (ISR [${isr.join(', ')}], ELR [${elr.join(', ')}])`
 }
 
-function topicOf(image: ClusterImage, name: string): TopicImage {
-  const topicId = image.topicIds.get(name)
-  if (topicId !== undefined) return image.topics.get(topicId)!
-  throw new VltavaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic ${JSON.stringify(name)}.`)
-}
-
 function unknownPartition(topic: TopicImage, index: PartitionIndex): ElectionError {
   return {
     code: 'UNKNOWN_TOPIC_OR_PARTITION',
-    detail: `Topic ${topic.name} has ${topic.partitions.length} partitions, none with index ${index}.`,
+    detail: noSuchPartition(topic, index),
   }
 }

@@ -6,6 +6,7 @@ import { checkTopicName } from '../model/topic-name.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
 import { eligibleAfter, minIsrOf } from './eligible-replicas.ts'
 import { changedTo, type PartitionChanged, type PartitionTarget } from './partition-change.ts'
+import { noSuchPartition, topicNamed } from './topic-named.ts'
 
 export type ReplicaRole = 'voter' | 'observer'
 
@@ -45,16 +46,10 @@ export function decideReplicaRole(
 }
 
 function targetOf({ image }: DecisionContext, request: ChangeReplicaRole): PartitionTarget {
-  const name = checkTopicName(request.topic)
-  const topic = image.topics.get(image.topicIds.get(name) ?? '')
-  const partition = topic?.partitions[request.partition]
-  if (topic !== undefined && partition !== undefined) return { topic, partition }
-  throw new VltavaError(
-    'UNKNOWN_TOPIC_OR_PARTITION',
-    topic === undefined
-      ? `There is no topic ${JSON.stringify(name)}.`
-      : `Topic ${name} has ${topic.partitions.length} partitions, none with index ${request.partition}.`,
-  )
+  const topic = topicNamed(image, checkTopicName(request.topic))
+  const partition = topic.partitions[request.partition]
+  if (partition !== undefined) return { topic, partition }
+  throw new VltavaError('UNKNOWN_TOPIC_OR_PARTITION', noSuchPartition(topic, request.partition))
 }
 
 /**

@@ -1,6 +1,6 @@
 // GET /metrics. The text format, escaping and the metrics of the process are the library's; it is loaded with the first
 // request, because it costs 56 ms that a start has no use for.
-import type { Registry } from 'prom-client'
+import type { Counter, Gauge, Registry } from 'prom-client'
 import type { HttpResponse } from '../../net/transport.ts'
 import { BROKER_METRICS } from './broker-metrics.ts'
 import { CONTROLLER_METRICS } from './controller-metrics.ts'
@@ -31,41 +31,26 @@ export class MetricsEndpoint {
   }
 
   async #makeRegistry(): Promise<Registry> {
-    const { Registry, Gauge, Counter, collectDefaultMetrics } = (await import('prom-client')).default
-    const registry = new Registry()
-    collectDefaultMetrics({ register: registry })
+    const prometheus = (await import('prom-client')).default
+    const registry = new prometheus.Registry()
+    prometheus.collectDefaultMetrics({ register: registry })
     const node = this.#node
     for (const { name, help, type, labels, samples } of METRIC_ROWS) {
-      const labelNames = [...labels]
-      const registers = [registry]
-      if (type === 'counter') {
-        new Counter({
-          name,
-          help,
-          labelNames,
-          registers,
-          async collect() {
-            const found = await samples(node)
-            this.reset()
-            // Without labels a reset leaves a sample of 0 behind, also where this node has nothing to tell.
-            if (labels.length === 0) this.remove()
-            for (const sample of found) this.inc(sample.labels ?? {}, sample.value)
-          },
-        })
-      } else {
-        new Gauge({
-          name,
-          help,
-          labelNames,
-          registers,
-          async collect() {
-            const found = await samples(node)
-            this.reset()
-            if (labels.length === 0) this.remove()
-            for (const sample of found) this.set(sample.labels ?? {}, sample.value)
-          },
-        })
+      const metric = {
+        name,
+        help,
+        labelNames: [...labels],
+        registers: [registry],
+        async collect(this: Counter | Gauge) {
+          const found = await samples(node)
+          this.reset()
+          // Without labels a reset leaves a sample of 0 behind, also where this node has nothing to tell.
+          if (labels.length === 0) this.remove()
+          for (const sample of found) this.inc(sample.labels ?? {}, sample.value)
+        },
       }
+      if (type === 'counter') new prometheus.Counter(metric)
+      else new prometheus.Gauge(metric)
     }
     return registry
   }

@@ -1,7 +1,9 @@
 // The state of each partition, told by its leader, so that every partition stands once in the metrics of a cluster. The
 // names are those of the exporter that most Kafka dashboards are made for.
-import { type ReplicaLag, replicaLags } from '../../broker/replica-lag.ts'
+import type { LeaderRole } from '../../broker/leader-role.ts'
+import { replicaLags, replicaPlaces } from '../../broker/replica-lag.ts'
 import { votersOf } from '../../metadata/cluster-image.ts'
+import type { NodeId } from '../../model/ids.ts'
 import {
   hostedPartitions,
   isUnderReplicated,
@@ -28,24 +30,24 @@ function led(name: string, help: string, value: (partition: LedPartition) => num
   }
 }
 
-function ofReplicas(name: string, help: string, value: (lag: ReplicaLag) => number | null): MetricRow {
-  return { name, help, type: 'gauge', labels: REPLICA, samples: (node) => replicaSamples(node, value) }
-}
-
-/** What the leader has not heard of yet has no lag that could be told. */
-async function replicaSamples(
-  node: MeteredNode,
-  value: (lag: ReplicaLag) => number | null,
-): Promise<readonly Sample[]> {
-  const found: Sample[] = []
-  for (const partition of ledPartitions(node)) {
-    for (const lag of (await replicaLags(partition.role)).slice(1)) {
-      const told = value(lag)
-      if (told !== null)
-        found.push({ labels: { ...labelsOf(partition), replica: lag.brokerId }, value: told })
+/** @param lags all replicas, the leader first; those of which `value` says null are left out: nobody has heard of them yet. */
+function ofReplicas<Lag extends { readonly brokerId: NodeId }>(
+  row: Pick<MetricRow, 'name' | 'help'>,
+  lags: (role: LeaderRole) => readonly Lag[] | Promise<readonly Lag[]>,
+  value: (lag: Lag) => number | null,
+): MetricRow {
+  const samples = async (node: MeteredNode): Promise<readonly Sample[]> => {
+    const found: Sample[] = []
+    for (const partition of ledPartitions(node)) {
+      for (const lag of (await lags(partition.role)).slice(1)) {
+        const told = value(lag)
+        if (told !== null)
+          found.push({ labels: { ...labelsOf(partition), replica: lag.brokerId }, value: told })
+      }
     }
+    return found
   }
-  return found
+  return { ...row, type: 'gauge', labels: REPLICA, samples }
 }
 
 export const PARTITION_METRICS: readonly MetricRow[] = [
@@ -104,18 +106,27 @@ export const PARTITION_METRICS: readonly MetricRow[] = [
     (partition) => (isUnderReplicated(partition) ? 1 : 0),
   ),
   ofReplicas(
-    'vltava_replica_lag_records',
-    'Records of the leader that the follower has not fetched yet.',
+    {
+      name: 'vltava_replica_lag_records',
+      help: 'Records of the leader that the follower has not fetched yet.',
+    },
+    replicaPlaces,
     ({ lagRecords }) => lagRecords,
   ),
   ofReplicas(
-    'vltava_replica_lag_bytes',
-    'Bytes of the batches that the follower has not fetched yet, at most an index interval and a batch too many.',
+    {
+      name: 'vltava_replica_lag_bytes',
+      help: 'Bytes of the batches that the follower has not fetched yet, at most an index interval and a batch too many.',
+    },
+    replicaLags,
     ({ lagBytes }) => lagBytes,
   ),
   ofReplicas(
-    'vltava_replica_lag_seconds',
-    'How long the follower has lacked what counts of the log end; 0 when it has it.',
+    {
+      name: 'vltava_replica_lag_seconds',
+      help: 'How long the follower has lacked what counts of the log end; 0 when it has it.',
+    },
+    replicaPlaces,
     ({ lagMs }) => (lagMs === null ? null : lagMs / 1_000),
   ),
   {
