@@ -7,8 +7,8 @@ import type { NodeId } from '../../src/model/ids.ts'
 import type { FileSystem } from '../../src/storage/file-system.ts'
 import { startCluster } from '../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../src/testing/test-cluster.ts'
+import { TOPIC, waitingOn } from './text-topic.ts'
 
-const TOPIC = 't'
 const NODES: readonly NodeId[] = [1, 2, 3]
 const TEXTS = Array.from({ length: 40 }, (_, i) => `record ${i} ${'x'.repeat(900)}`)
 
@@ -37,13 +37,7 @@ describe('a flipped bit in one replica of three', () => {
     return client
   }
 
-  async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-    for (let i = 0; i < 4_000; i++) {
-      if (await condition().catch(() => false)) return
-      await new Promise<void>((resolve) => cluster.clock.setTimer(5, resolve))
-    }
-    throw new Error(`never: ${what}`)
-  }
+  const until = waitingOn(() => cluster, { despiteErrors: true })
 
   async function readAll(client: Client): Promise<string[]> {
     const consumer = client.consumer({ topic: TOPIC, from: 'beginning' })

@@ -6,8 +6,8 @@ import type { NodeId } from '../../src/model/ids.ts'
 import { batchSizeOf } from '../../src/record/batch-format.ts'
 import { startCluster } from '../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../src/testing/test-cluster.ts'
+import { readAll, TOPIC, waitingOn } from './text-topic.ts'
 
-const TOPIC = 't'
 const TEXTS = Array.from({ length: 12 }, (_, i) => `record ${i}`)
 /** Replicas are three of the five, so the quorum stands while two of them are down. */
 const BROKERS = 5
@@ -20,13 +20,7 @@ describe('the last acknowledged batch of one replica of three is flipped while i
     await cluster.stop()
   })
 
-  async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-    for (let i = 0; i < 4_000; i++) {
-      if (await Promise.resolve(condition()).catch(() => false)) return
-      await new Promise<void>((resolve) => cluster.clock.setTimer(5, resolve))
-    }
-    throw new Error(`never: ${what}`)
-  }
+  const until = waitingOn(() => cluster, { despiteErrors: true })
 
   const partition = async () => (await client.admin.describeTopic(TOPIC)).partitions[0]!
   const isrOf = (count: number) =>
@@ -79,25 +73,13 @@ describe('the last acknowledged batch of one replica of three is flipped while i
     await write(id, bytes.subarray(0, 40), bytes.length)
   }
 
-  async function readAll(): Promise<string[]> {
-    const consumer = client.consumer({ topic: TOPIC, from: 'beginning' })
-    const end = (await consumer.endOffsets()).get(0)!
-    const values: string[] = []
-    for await (const record of consumer) {
-      values.push(new TextDecoder().decode(record.value!))
-      if (record.offset + 1 === end) break
-    }
-    await consumer.close()
-    return values
-  }
-
   async function checkWhole(replicas: readonly NodeId[]): Promise<void> {
     await isrOf(3)
     await until('replicas that are equal', async () => {
       const contents = await Promise.all(replicas.map(async (id) => (await bytesOf(id)).toString('hex')))
       return contents.every((content) => content === contents[0])
     })
-    expect(await readAll()).toEqual(TEXTS)
+    expect(await readAll(client)).toEqual(TEXTS)
     expect((await partition()).elr).toEqual([])
     expect(replicas.flatMap((id) => cluster.failures(id))).toEqual([])
   }

@@ -4,8 +4,7 @@ import type { Client } from '../../src/client/client.ts'
 import type { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
 import { startCluster } from '../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../src/testing/test-cluster.ts'
-
-const TOPIC = 't'
+import { readAll, send, TOPIC, waitingOn } from './text-topic.ts'
 
 describe('STO-30: levels of durability', () => {
   let cluster: TestCluster
@@ -21,31 +20,7 @@ describe('STO-30: levels of durability', () => {
     return client
   }
 
-  async function send(client: Client, texts: readonly string[]): Promise<void> {
-    const producer = client.producer()
-    await Promise.all(texts.map((value) => producer.send({ topic: TOPIC, value })))
-    await producer.close()
-  }
-
-  async function readAll(client: Client): Promise<string[]> {
-    const consumer = client.consumer({ topic: TOPIC, from: 'beginning' })
-    const end = (await consumer.endOffsets()).get(0)!
-    const values: string[] = []
-    for await (const record of consumer) {
-      values.push(new TextDecoder().decode(record.value!))
-      if (record.offset + 1 === end) break
-    }
-    await consumer.close()
-    return values
-  }
-
-  async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-    for (let i = 0; i < 4_000; i++) {
-      if (await condition().catch(() => false)) return
-      await new Promise<void>((resolve) => cluster.clock.setTimer(5, resolve))
-    }
-    throw new Error(`never: ${what}`)
-  }
+  const until = waitingOn(() => cluster, { despiteErrors: true })
 
   const partition = async (client: Client) => (await client.admin.describeTopic(TOPIC)).partitions[0]!
   const lines = (count: number) => Array.from({ length: count }, (_, i) => `record ${i}`)

@@ -6,8 +6,8 @@ import type { NodeId, Offset } from '../../src/model/ids.ts'
 import { baseOffsetOf, batchSizeOf, HEADER_BYTES } from '../../src/record/batch-format.ts'
 import { startCluster } from '../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../src/testing/test-cluster.ts'
+import { TOPIC, waitingOn } from './text-topic.ts'
 
-const TOPIC = 't'
 const NODES: readonly NodeId[] = [1, 2, 3]
 const COMMITTED = 4
 const ABOVE = 5
@@ -33,13 +33,7 @@ describe('a flipped bit above the high watermark of one replica of three', () =>
     await cluster.stop()
   })
 
-  async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-    for (let i = 0; i < 4_000; i++) {
-      if (await Promise.resolve(condition()).catch(() => false)) return
-      await new Promise<void>((resolve) => cluster.clock.setTimer(5, resolve))
-    }
-    throw new Error(`never: ${what}`)
-  }
+  const until = waitingOn(() => cluster, { despiteErrors: true })
 
   const partition = async (client: Client) => (await client.admin.describeTopic(TOPIC)).partitions[0]!
 

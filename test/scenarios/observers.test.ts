@@ -4,8 +4,7 @@ import type { Client } from '../../src/client/client.ts'
 import type { PartitionView } from '../../src/client/cluster-view.ts'
 import { startCluster } from '../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../src/testing/test-cluster.ts'
-
-const TOPIC = 't'
+import { send, TOPIC, waitingOn } from './text-topic.ts'
 
 describe('a topic with an observer', () => {
   let cluster: TestCluster
@@ -20,19 +19,7 @@ describe('a topic with an observer', () => {
     return client
   }
 
-  async function send(client: Client, texts: readonly string[]): Promise<void> {
-    const producer = client.producer()
-    await Promise.all(texts.map((value) => producer.send({ topic: TOPIC, value })))
-    await producer.close()
-  }
-
-  async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-    for (let i = 0; i < 4_000; i++) {
-      if (await condition()) return
-      await new Promise<void>((resolve) => cluster.clock.setTimer(5, resolve))
-    }
-    throw new Error(`never: ${what}`)
-  }
+  const until = waitingOn(() => cluster)
 
   const state = async (client: Client): Promise<PartitionView> =>
     (await client.admin.describeTopic(TOPIC)).partitions[0]!

@@ -3,8 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Client } from '../../src/client/client.ts'
 import { startCluster } from '../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../src/testing/test-cluster.ts'
-
-const TOPIC = 't'
+import { send, TOPIC, waitingOn } from './text-topic.ts'
 
 describe('settings of a topic in use', () => {
   let cluster: TestCluster
@@ -19,19 +18,7 @@ describe('settings of a topic in use', () => {
     return client
   }
 
-  async function send(client: Client, texts: readonly string[]): Promise<void> {
-    const producer = client.producer()
-    await Promise.all(texts.map((value) => producer.send({ topic: TOPIC, value })))
-    await producer.close()
-  }
-
-  async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-    for (let i = 0; i < 4_000; i++) {
-      if (await condition()) return
-      await new Promise<void>((resolve) => cluster.clock.setTimer(5, resolve))
-    }
-    throw new Error(`never: ${what}`)
-  }
+  const until = waitingOn(() => cluster)
 
   const settingsOf = (id: number) => [...cluster.server(id).broker!.registry.hosted][0]!.log.settings
   const logOf = (id: number) => [...cluster.server(id).broker!.registry.hosted][0]!.log
