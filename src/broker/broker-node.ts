@@ -15,10 +15,11 @@ import { fetch } from '../protocol/fetch.ts'
 import { listOffsets } from '../protocol/list-offsets.ts'
 import { readMetadataLog } from '../protocol/metadata-log.ts'
 import { produce } from '../protocol/produce.ts'
+import { alterPartitionReassignments, listPartitionReassignments } from '../protocol/reassign.ts'
 import { flushedNote, highWatermarkNote, replicaFetch } from '../protocol/replica-fetch.ts'
 import { replicaRead } from '../protocol/replica-read.ts'
 import { changeReplicaRole } from '../protocol/replica-role.ts'
-import { createTopic, deleteTopic } from '../protocol/topics.ts'
+import { createPartitions, createTopic, deleteTopic } from '../protocol/topics.ts'
 import type { LogDirectory } from '../storage/log-directory.ts'
 import { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerIdentity, BrokerSettings, ConnectPeer } from './broker-environment.ts'
@@ -234,6 +235,24 @@ export class BrokerNode {
     body,
   }: Call<typeof changeReplicaRole>): Promise<{ readonly body: ResponseOf<typeof changeReplicaRole> }> {
     return { body: await this.#topics.change(changeReplicaRole, body) }
+  }
+
+  async createPartitions({
+    body,
+  }: Call<typeof createPartitions>): Promise<{ readonly body: ResponseOf<typeof createPartitions> }> {
+    return { body: await this.#topics.change(createPartitions, body) }
+  }
+
+  async alterPartitionReassignments({ body }: Call<typeof alterPartitionReassignments>): Promise<{
+    readonly body: ResponseOf<typeof alterPartitionReassignments>
+  }> {
+    return { body: await this.#topics.change(alterPartitionReassignments, body) }
+  }
+
+  async listPartitionReassignments({ body }: Call<typeof listPartitionReassignments>): Promise<{
+    readonly body: ResponseOf<typeof listPartitionReassignments>
+  }> {
+    return { body: await this.#link.request(listPartitionReassignments, body, { timeoutMs: body.timeoutMs }) }
   }
 
   /** Registers the handlers of this role, but for those that a combined node shares with its controller. */

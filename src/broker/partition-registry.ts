@@ -1,6 +1,7 @@
 import type { Timer } from '../base/clock.ts'
 import { type ClusterImage, EMPTY_IMAGE, isEligible } from '../metadata/cluster-image.ts'
 import type { ReportedTail } from '../metadata/decide-heartbeat.ts'
+import { minIsrOf } from '../metadata/eligible-replicas.ts'
 import { deltaFor, type PartitionDelta } from '../metadata/image-delta.ts'
 import { topicConfigOf } from '../metadata/topic-configs.ts'
 import { VltavaError } from '../model/errors.ts'
@@ -52,6 +53,8 @@ export class PartitionRegistry {
   readonly #offline = new Map<PartitionKey, TopicPartition>()
   readonly #onDisk: Set<PartitionKey>
   readonly #deletedTopics = new Set<TopicId>()
+  /** Logs of partitions that were moved away from here, as committed metadata says; their files are to go. */
+  readonly #movedAway = new Set<PartitionKey>()
   /** Partitions that could not take their role, for a reason that may pass; they are tried again. */
   readonly #waiting = new Set<PartitionKey>()
   /** Those of them whose logs were there at the start: until they are open it is not known which logs are lost. */
@@ -206,9 +209,13 @@ export class PartitionRegistry {
     const { before, after, brokerEpoch } = change
     const delta = deltaFor(this.#options.nodeId, before, after)
     if (before === EMPTY_IMAGE) this.#setMissingAside(delta.follow.concat(delta.lead))
-    await this.#remove(
-      delta.stop.map(({ topic, before: image }) => partitionKey(topic.topicId, image.partition)),
-    )
+    for (const { topic, before: image } of delta.stop)
+      this.#movedAway.add(partitionKey(topic.topicId, image.partition))
+    // While this broker was away the record may have been committed, and a snapshot may have taken its place since.
+    if (before === EMPTY_IMAGE)
+      for (const key of this.#onDisk)
+        if (isElsewhere(after, key, this.#options.nodeId)) this.#movedAway.add(key)
+    await this.#deleteMovedAway(after)
     // Also those of the difference: a deletion may have arrived while an older image was opening the same topic.
     for (const { topicId } of delta.deletedTopics) this.#deletedTopics.add(topicId)
     await this.#deleteTopics()
@@ -331,7 +338,7 @@ export class PartitionRegistry {
       image: delta.after,
       brokerEpoch,
       brokers: image.brokers,
-      limits: config,
+      limits: { ...config, minInsyncReplicas: minIsrOf(delta.topic, delta.after) },
     }
     await partition.update(target)
   }
@@ -398,6 +405,29 @@ export class PartitionRegistry {
     }
   }
 
+  /** One that was moved back here meanwhile stays: like any that was away, it takes from the leader what it lacks. */
+  async #deleteMovedAway(image: ClusterImage): Promise<void> {
+    const { environment, directory, nodeId } = this.#options
+    for (const key of this.#movedAway) {
+      try {
+        if (isElsewhere(image, key, nodeId)) {
+          const [topicId, index] = key.split('/') as [string, string]
+          const target = { topicId, partition: Number(index) }
+          await this.#remove([key])
+          if (this.#onDisk.has(key)) await directory.deletePartition(target)
+          this.#onDisk.delete(key)
+          this.#offline.delete(key)
+          environment.log.info('partition-moved-away', target)
+        }
+        this.#movedAway.delete(key)
+      } catch (thrown) {
+        if (!isMendable(thrown)) throw thrown
+        environment.log.error('partition-not-deleted', { key, error: thrown })
+        this.#retryLater()
+      }
+    }
+  }
+
   async #deleteTopic(topicId: TopicId): Promise<void> {
     const { directory, environment } = this.#options
     const keys = [...this.#onDisk].filter((key) => key.startsWith(`${topicId}/`))
@@ -410,4 +440,11 @@ export class PartitionRegistry {
       environment.log.info('partition-deleted', { topicId, partition })
     }
   }
+}
+
+/** Whether a partition exists and this broker is none of its replicas. */
+function isElsewhere(image: ClusterImage, key: PartitionKey, nodeId: NodeId): boolean {
+  const [topicId, index] = key.split('/') as [string, string]
+  const partition = image.topics.get(topicId)?.partitions[Number(index)]
+  return partition !== undefined && !partition.replicas.includes(nodeId)
 }

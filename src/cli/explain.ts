@@ -10,6 +10,7 @@ import type { MetadataOffset, TopicId, TopicPartition } from '../model/ids.ts'
 import { decodeMetadataBatch } from '../server/metadata-batch.ts'
 import { createNodeEnvironment } from '../server/node-environment.ts'
 import { type BootstrapOptions, withBootstrap, withClient } from './client-options.ts'
+import { partitionNameOf } from './partition-name.ts'
 import { EXIT, type RunAction, say, type Terminal, UsageError } from './terminal.ts'
 
 const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
@@ -32,17 +33,6 @@ export function addExplainCommand(program: Command, terminal: Terminal, run: Run
     .action((name: string, options: ExplainOptions) => run(() => explain(name, options, terminal)))
 }
 
-/** @throws UsageError */
-export function parseTarget(text: string): { readonly topic: string; readonly partition: number } {
-  const at = text.lastIndexOf('/')
-  const partition = text.slice(at + 1)
-  if (at < 1 || !/^\d{1,9}$/.test(partition))
-    throw new UsageError(
-      `give a topic and the number of a partition, such as orders/0, got ${JSON.stringify(text)}`,
-    )
-  return { topic: text.slice(0, at), partition: Number(partition) }
-}
-
 /** Milliseconds since 1970. @param nowMs on the same clock. @throws UsageError */
 export function parseSince(text: string, nowMs: number): number {
   const duration = /^(\d{1,9})(s|m|h|d)$/.exec(text)
@@ -55,7 +45,7 @@ export function parseSince(text: string, nowMs: number): number {
 }
 
 async function explain(name: string, options: ExplainOptions, terminal: Terminal): Promise<number> {
-  const { topic, partition } = parseTarget(name)
+  const { topic, partition } = partitionNameOf(name)
   const sinceMs =
     options.since === undefined
       ? null

@@ -1,11 +1,12 @@
-// vltava partition elect | promote | demote
+// vltava partition elect | promote | demote | reassign
 import type { Command } from 'commander'
 import type { LeaderElection } from '../client/admin.ts'
+import { INT32_MAX } from '../model/id-schemas.ts'
 import { type BootstrapOptions, withBootstrap, withClient } from './client-options.ts'
+import { partitionNameOf } from './partition-name.ts'
+import { addReassignCommand } from './reassign.ts'
 import { EXIT, type RunAction, say, type Terminal, UsageError } from './terminal.ts'
 import { parseInteger } from './text-options.ts'
-
-const INT32_MAX = 2 ** 31 - 1
 
 export const UNCLEAN_RISK =
   'an unclean election makes a replica the leader that may lack acknowledged records. Records that only the other replicas have ' +
@@ -28,7 +29,7 @@ interface ElectOptions extends BootstrapOptions {
 export function addPartitionCommands(program: Command, terminal: Terminal, run: RunAction): void {
   const partition = program
     .command('partition')
-    .description('choose the leaders of partitions and the roles of replicas')
+    .description('choose the leaders of partitions and the roles of replicas, move replicas')
   withBootstrap(partition.command('elect <topic>'))
     .description('elect another leader for the partitions of a topic')
     .option('--partition <number>', 'which partition (default: all)')
@@ -53,6 +54,7 @@ export function addPartitionCommands(program: Command, terminal: Terminal, run: 
     .action((name: string, options: RoleOptions) =>
       run(() => changeRole({ name, role: 'observer' }, options, terminal)),
     )
+  addReassignCommand(partition, terminal, run)
 }
 
 /** What the options ask for. @throws UsageError when they contradict each other, or --yes is missing. */
@@ -94,19 +96,6 @@ async function elect(topic: string, options: ElectOptions, terminal: Terminal): 
     }
   }
   return results.some(({ error }) => error !== null) ? EXIT.failed : EXIT.done
-}
-
-/** "orders/3" as a topic and a partition. @throws UsageError */
-export function partitionNameOf(name: string): { readonly topic: string; readonly partition: number } {
-  const at = name.lastIndexOf('/')
-  if (at < 1) {
-    throw new UsageError(`name the partition as topic/number, such as orders/0, got ${JSON.stringify(name)}`)
-  }
-  const option = 'the partition behind the /'
-  return {
-    topic: name.slice(0, at),
-    partition: parseInteger(name.slice(at + 1), { option, min: 0, max: INT32_MAX }),
-  }
 }
 
 async function changeRole(

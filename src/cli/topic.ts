@@ -1,4 +1,4 @@
-// vltava topic create | list | describe | delete | delete-records
+// vltava topic create | alter | list | describe | delete | delete-records
 import type { Command } from 'commander'
 import type { TopicDescription } from '../client/admin.ts'
 import { whyOffline } from '../client/cluster-view.ts'
@@ -24,7 +24,7 @@ interface CreateOptions extends BootstrapOptions {
 }
 
 export function addTopicCommands(program: Command, terminal: Terminal, run: RunAction): void {
-  const topic = program.command('topic').description('create, list, describe and delete topics')
+  const topic = program.command('topic').description('create, alter, list, describe and delete topics')
   const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
   withBootstrap(topic.command('create <topic>'))
     .description('create a topic')
@@ -37,6 +37,12 @@ export function addTopicCommands(program: Command, terminal: Terminal, run: RunA
     .option('--config <name=value>', 'a setting of the topic; may be repeated', collect, [])
     .option('--json', 'print one JSON object')
     .action((name: string, options: CreateOptions) => run(() => create(name, options, terminal)))
+  withBootstrap(topic.command('alter <topic>'))
+    .description('give a topic more partitions; keys may go to other partitions from then on')
+    .requiredOption('--partitions <count>', 'how many in all; never fewer than there are')
+    .action((name: string, options: BootstrapOptions & { partitions: string }) =>
+      run(() => alter(name, options, terminal)),
+    )
   withBootstrap(topic.command('list'))
     .description('list the topics')
     .option('--json', 'print one JSON array')
@@ -61,6 +67,17 @@ export function addTopicCommands(program: Command, terminal: Terminal, run: RunA
     .action((name: string, options: DeleteRecordsOptions) =>
       run(() => deleteRecords(name, options, terminal)),
     )
+}
+
+async function alter(
+  name: string,
+  options: BootstrapOptions & { readonly partitions: string },
+  terminal: Terminal,
+): Promise<number> {
+  const partitions = parseInteger(options.partitions, { option: '--partitions', ...INT32 })
+  await withClient(options, terminal, (client) => client.admin.createPartitions(name, partitions))
+  say(terminal, `Topic ${name} has ${plural(partitions, 'partition')}.`)
+  return EXIT.done
 }
 
 async function create(name: string, options: CreateOptions, terminal: Terminal): Promise<number> {

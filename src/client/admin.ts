@@ -16,8 +16,9 @@ import { alterConfigs } from '../protocol/configs.ts'
 import { electLeaders } from '../protocol/elect-leaders.ts'
 import { errorOfWire } from '../protocol/error-schema.ts'
 import { readMetadataLog } from '../protocol/metadata-log.ts'
+import { alterPartitionReassignments, listPartitionReassignments } from '../protocol/reassign.ts'
 import { changeReplicaRole } from '../protocol/replica-role.ts'
-import { createTopic, deleteTopic } from '../protocol/topics.ts'
+import { createPartitions, createTopic, deleteTopic } from '../protocol/topics.ts'
 import {
   type CreateTopicOptions,
   type DeleteRecordsOptions,
@@ -33,6 +34,7 @@ import {
   specOf,
   type TimeoutOptions,
 } from './admin-options.ts'
+import { brokerTimeoutMs } from './broker-timeout.ts'
 import type { ClientContext } from './client-context.ts'
 import type { PartitionOffsets, TopicSnapshot } from './cluster-calls.ts'
 import type { BrokerView, PartitionView } from './cluster-view.ts'
@@ -44,6 +46,13 @@ import {
 } from './config-calls.ts'
 import type { BrokerAddress } from './connections.ts'
 import { deleteRecordsOf } from './delete-records.ts'
+import {
+  checkWantedReplicas,
+  type OngoingReassignment,
+  type ReassignmentStarted,
+  started,
+  type WantedReplicas,
+} from './reassign-calls.ts'
 import { type ReplicaState, replicaStates } from './replica-calls.ts'
 import { type ReplicaRoleOptions, resolveReplicaRole } from './replica-role.ts'
 import { retryAction } from './retry.ts'
@@ -54,9 +63,6 @@ const METADATA_READ_BYTES = 1024 * 1024
 
 /** How long a change may take to reach the other brokers before the call returns without them. */
 const VISIBLE_WAIT_MS = 5_000
-
-/** The broker passes the call on to the controller and gives up this part earlier than the client. */
-const BROKER_TIMEOUT_PART = 0.9
 
 export interface ClusterDescription {
   readonly clusterId: ClusterId
@@ -158,6 +164,21 @@ export class Admin {
   }
 
   /**
+   * Gives a topic more partitions, up to `partitions` in all, and waits, up to 5 s, until every broker that answers knows them. Keys
+   * may go to other partitions from then on. Where there are so many already, nothing changes.
+   * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC, INVALID_PARTITIONS (also for fewer than there are),
+   *   INVALID_REPLICATION_FACTOR, INVALID_ARGUMENT
+   */
+  async createPartitions(topic: string, partitions: number, options: TimeoutOptions = {}): Promise<void> {
+    if (typeof topic !== 'string' || !Number.isInteger(partitions)) {
+      throw new VltavaError('INVALID_ARGUMENT', 'createPartitions: needs a topic and a whole number.')
+    }
+    const deadlineMs = this.#context.calls.deadlineMs(resolveTimeoutMs(options, 'createPartitions'))
+    const { metadataOffset } = await this.#askController(createPartitions, { topic, partitions }, deadlineMs)
+    await this.#whenVisible({ name: topic, needsLeaders: true, metadataOffset, deadlineMs })
+  }
+
+  /**
    * Deletes a topic with all its records, and waits, up to 5 s, until every broker that answers has heard of it.
    * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION (not `definite` where an attempt of this call went unanswered and
    *   may have deleted it), INVALID_TOPIC
@@ -246,6 +267,28 @@ export class Admin {
    */
   async demoteReplica(options: ReplicaRoleOptions): Promise<void> {
     await this.#changeRole(resolveReplicaRole(options, 'observer'))
+  }
+
+  /**
+   * Starts to move the replicas of partitions, or with `replicas: null` cancels that. The partitions have the old replicas and
+   * the new ones until all of the new are in sync; `listReassignments` tells which are under way. What could not be done
+   * stands in the result of each partition.
+   * @throws VltavaError INVALID_ARGUMENT
+   */
+  async reassignPartitions(
+    partitions: readonly WantedReplicas[],
+    options: TimeoutOptions = {},
+  ): Promise<readonly ReassignmentStarted[]> {
+    checkWantedReplicas(partitions)
+    const deadlineMs = this.#context.calls.deadlineMs(resolveTimeoutMs(options, 'reassignPartitions'))
+    const answer = await this.#askController(alterPartitionReassignments, { partitions }, deadlineMs)
+    return answer.partitions.map(started)
+  }
+
+  /** The partitions whose replicas are being moved, at most 10,000 of them. */
+  async listReassignments(options: TimeoutOptions = {}): Promise<readonly OngoingReassignment[]> {
+    const deadlineMs = this.#context.calls.deadlineMs(resolveTimeoutMs(options, 'listReassignments'))
+    return (await this.#askController(listPartitionReassignments, {}, deadlineMs)).partitions
   }
 
   /** All topics, sorted by name. */
@@ -351,7 +394,7 @@ export class Admin {
     deadlineMs: number,
   ): Promise<Response> {
     return this.#context.calls.ask(async (connection, timeoutMs) => {
-      const body = { ...request, timeoutMs: Math.floor(timeoutMs * BROKER_TIMEOUT_PART) } as Request
+      const body = { ...request, timeoutMs: brokerTimeoutMs(timeoutMs) } as Request
       return (await connection.request(api, body, { timeoutMs })).body
     }, deadlineMs)
   }
@@ -380,7 +423,7 @@ export class Admin {
     try {
       return await this.#context.calls.ask(async (connection, timeoutMs) => {
         try {
-          return await change.request(connection, Math.floor(timeoutMs * BROKER_TIMEOUT_PART), timeoutMs)
+          return await change.request(connection, brokerTimeoutMs(timeoutMs), timeoutMs)
         } catch (error) {
           if (!toVltavaError(error).definite) maybeDone = true
           throw error

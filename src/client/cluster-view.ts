@@ -187,6 +187,15 @@ export class ClusterView {
     return changed
   }
 
+  /** Whether a hint tells of partitions that were added to a topic since it was looked up. */
+  tellsOfMore(hint: Hint): boolean {
+    return hint.partitions.some(({ topicId, partition }) => {
+      const name = this.#namesById.get(topicId)
+      const topic = name === undefined ? undefined : this.#topics.get(name)
+      return topic !== undefined && partition >= topic.partitions.length
+    })
+  }
+
   #applyTopic(answer: TopicAnswer, metadataOffset: MetadataOffset, nowMs: number): void {
     const known = this.#topics.get(answer.name)
     if (known !== undefined && metadataOffset < known.metadataOffset) return

@@ -3,11 +3,9 @@ import { VltavaError } from '../model/errors.ts'
 import type { Offset, PartitionIndex } from '../model/ids.ts'
 import { deleteRecords } from '../protocol/delete-records.ts'
 import { errorOfWire } from '../protocol/error-schema.ts'
+import { brokerTimeoutMs } from './broker-timeout.ts'
 import type { ClusterCalls } from './cluster-calls.ts'
 import { noSuchPartition } from './start-position.ts'
-
-/** The broker gives up this part earlier than the client, so that its answer says why. */
-const BROKER_TIMEOUT_PART = 0.9
 
 export interface RecordsDeletion {
   readonly topic: string
@@ -29,8 +27,7 @@ export async function deleteRecordsOf(
     deadlineMs,
     request: async (connection, { topicId, leaderEpoch, timeoutMs }) => {
       const target = { topicId, partition, currentLeaderEpoch: leaderEpoch, beforeOffset }
-      const brokerTimeoutMs = Math.floor(timeoutMs * BROKER_TIMEOUT_PART)
-      const body = { partitions: [target], timeoutMs: brokerTimeoutMs }
+      const body = { partitions: [target], timeoutMs: brokerTimeoutMs(timeoutMs) }
       const { partitions } = (await connection.request(deleteRecords, body, { timeoutMs })).body
       const [answer] = partitions
       if (answer === undefined)

@@ -113,9 +113,13 @@ export class MetadataCache {
     })
   }
 
-  /** Applies a hint from a broker at once, without a question. */
+  /** Applies a hint from a broker at once, without a question; asks where a topic has got more partitions. */
   applyHint(hint: RequestOf<typeof metadataChanged>): void {
     if (this.#isClosed) return
+    if (this.view.tellsOfMore(hint)) {
+      if (this.#isRunning) this.#askAgain = true
+      else this.requestRefresh()
+    }
     const changed = this.view.applyHint(hint)
     if (changed.size === 0) return
     this.#fruitless = 0

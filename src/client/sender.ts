@@ -8,6 +8,7 @@ import { produce } from '../protocol/produce.ts'
 import type { PartitionQueue } from './accumulator.ts'
 import { BatchOutcomes, type BatchOutcomesOptions } from './batch-outcomes.ts'
 import { BrokerLoad } from './broker-load.ts'
+import { brokerTimeoutMs } from './broker-timeout.ts'
 import { type BrokerView, leaderOf, type PartitionView } from './cluster-view.ts'
 import type { Connections } from './connections.ts'
 import { Dialer } from './dialer.ts'
@@ -22,9 +23,6 @@ import { WakeTimer } from './wake-timer.ts'
  * more, so sending it to the new one risks a duplicate only where it had been committed just before.
  */
 const STALE_LEADER_GRACE_MS = 500
-
-/** The broker gives up waiting for replicas this part earlier than the client, so that its reason arrives. */
-const BROKER_TIMEOUT_PART = 0.9
 
 /** With acks 0 nothing is answered; the socket's own buffer is what bounds the bytes under way. */
 const UNANSWERED_BUFFER_MAX_BYTES = 8 * 1024 * 1024
@@ -197,7 +195,7 @@ export class Sender {
         leftMs = Math.max(leftMs, batch.deadlineMs - nowMs)
       }
       const timeoutMs = Math.max(1, Math.ceil(Math.min(requestTimeoutMs, leftMs)))
-      const body = produceBody(batches, { acks, timeoutMs: Math.floor(timeoutMs * BROKER_TIMEOUT_PART) })
+      const body = produceBody(batches, { acks, timeoutMs: brokerTimeoutMs(timeoutMs) })
       const payload = batches.map((batch) => batch.bytes)
       if (acks === 0) {
         this.#sendUnanswered(batches, () => connection.notify(produce, body, payload))

@@ -4,14 +4,18 @@ import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import { type ConfigsAltered, decideAlterTopicConfigs } from '../metadata/decide-alter-configs.ts'
 import { type AlterPartitionAnswer, decideAlterPartition } from '../metadata/decide-alter-partition.ts'
+import { decideCreatePartitions, type PartitionsCreated } from '../metadata/decide-create-partitions.ts'
 import { decideCreateTopic, type TopicCreated } from '../metadata/decide-create-topic.ts'
 import { decideDeleteTopic, type TopicDeleted } from '../metadata/decide-delete-topic.ts'
 import { decideElectLeaders, type LeadersElected } from '../metadata/decide-elect-leader.ts'
 import { decideHeartbeat } from '../metadata/decide-heartbeat.ts'
+import { decideReassign, type Reassigned } from '../metadata/decide-reassign.ts'
 import { decideRegisterBroker } from '../metadata/decide-register-broker.ts'
 import { decideReplicaRole, type ReplicaRoleChanged } from '../metadata/decide-replica-role.ts'
+import { reassignmentsOf } from '../metadata/reassignment.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { NodeId } from '../model/ids.ts'
+import { PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
 import type { Connection } from '../net/connection.ts'
 import type { PeerIdentity } from '../net/exchange.ts'
 import type { Call } from '../net/router.ts'
@@ -28,8 +32,9 @@ import type { electLeaders } from '../protocol/elect-leaders.ts'
 import { wireError } from '../protocol/error-schema.ts'
 import type { readMetadataLog } from '../protocol/metadata-log.ts'
 import type { raftMessage } from '../protocol/quorum.ts'
+import type { alterPartitionReassignments, listPartitionReassignments } from '../protocol/reassign.ts'
 import type { changeReplicaRole } from '../protocol/replica-role.ts'
-import type { createTopic, deleteTopic } from '../protocol/topics.ts'
+import type { createPartitions, createTopic, deleteTopic } from '../protocol/topics.ts'
 import { type Message, raftMessageSchema } from '../raft/messages.ts'
 import type { Snapshot } from '../raft/types.ts'
 import { SchemaError } from '../schema/schema.ts'
@@ -57,6 +62,13 @@ export class ControllerFlows {
   async createTopic({ body: request }: Call<typeof createTopic>): Answer<typeof createTopic> {
     const { random } = this.#options
     const decide: Decide<TopicCreated> = (context) => decideCreateTopic({ ...context, random }, request)
+    return { body: await this.#runOnce(decide, request.timeoutMs) }
+  }
+
+  async createPartitions({ body: request }: Call<typeof createPartitions>): Answer<typeof createPartitions> {
+    const { random } = this.#options
+    const decide: Decide<PartitionsCreated> = (context) =>
+      decideCreatePartitions({ ...context, random }, request)
     return { body: await this.#runOnce(decide, request.timeoutMs) }
   }
 
@@ -92,6 +104,33 @@ export class ControllerFlows {
   async changeReplicaRole({ body }: Call<typeof changeReplicaRole>): Answer<typeof changeReplicaRole> {
     const decide: Decide<ReplicaRoleChanged> = (context) => decideReplicaRole(context, body)
     return { body: await this.#runOnce(decide, body.timeoutMs) }
+  }
+
+  async alterPartitionReassignments({
+    body: request,
+  }: Call<typeof alterPartitionReassignments>): Answer<typeof alterPartitionReassignments> {
+    const decide: Decide<Reassigned> = (context) => decideReassign(context, request.partitions)
+    const { metadataOffset, partitions } = await this.#runOnce(decide, request.timeoutMs)
+    const answers = partitions.map(({ error, ...of }) => ({
+      ...of,
+      error: error === null ? null : wireError(error.code, error.detail),
+    }))
+    return { body: { metadataOffset, partitions: answers } }
+  }
+
+  async listPartitionReassignments({
+    body: request,
+  }: Call<typeof listPartitionReassignments>): Answer<typeof listPartitionReassignments> {
+    return {
+      body: await this.#options.controller.run(({ image }) => {
+        const all = [...reassignmentsOf(image)]
+        const partitions = all.slice(0, PARTITIONS_PER_REQUEST_MAX)
+        return {
+          records: [],
+          response: { metadataOffset: image.metadataOffset, total: all.length, partitions },
+        }
+      }, request.timeoutMs),
+    }
   }
 
   async registerBroker({ body, connection }: Call<typeof registerBroker>): Answer<typeof registerBroker> {

@@ -18,8 +18,9 @@ import type { alterConfigs } from '../protocol/configs.ts'
 import type { electLeaders } from '../protocol/elect-leaders.ts'
 import type { readMetadataLog } from '../protocol/metadata-log.ts'
 import { findController, quorumProbe, raftMessage } from '../protocol/quorum.ts'
+import type { alterPartitionReassignments, listPartitionReassignments } from '../protocol/reassign.ts'
 import type { changeReplicaRole } from '../protocol/replica-role.ts'
-import type { createTopic, deleteTopic } from '../protocol/topics.ts'
+import type { createPartitions, createTopic, deleteTopic } from '../protocol/topics.ts'
 import { makeDurableDirectory } from '../storage/file-io.ts'
 import { joinPath } from '../storage/file-system.ts'
 import type {
@@ -193,6 +194,27 @@ export class ControllerNode {
     call: Call<typeof changeReplicaRole>,
   ): Promise<{ readonly body: ResponseOf<typeof changeReplicaRole> }> {
     return await this.#flows().changeReplicaRole(call)
+  }
+
+  /** @throws VltavaError NOT_CONTROLLER, REQUEST_TIMED_OUT, SERVER_BUSY */
+  async alterPartitionReassignments(
+    call: Call<typeof alterPartitionReassignments>,
+  ): Promise<{ readonly body: ResponseOf<typeof alterPartitionReassignments> }> {
+    return await this.#flows().alterPartitionReassignments(call)
+  }
+
+  /** @throws VltavaError NOT_CONTROLLER, REQUEST_TIMED_OUT */
+  async listPartitionReassignments(
+    call: Call<typeof listPartitionReassignments>,
+  ): Promise<{ readonly body: ResponseOf<typeof listPartitionReassignments> }> {
+    return await this.#flows().listPartitionReassignments(call)
+  }
+
+  /** @throws VltavaError what decideCreatePartitions throws, NOT_CONTROLLER, REQUEST_TIMED_OUT, SERVER_BUSY */
+  async createPartitions(
+    call: Call<typeof createPartitions>,
+  ): Promise<{ readonly body: ResponseOf<typeof createPartitions> }> {
+    return await this.#flows().createPartitions(call)
   }
 
   #flows(): ControllerFlows {

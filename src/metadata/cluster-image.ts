@@ -39,6 +39,14 @@ export interface BrokerImage {
   readonly stateOffset: MetadataOffset
 }
 
+/** A change of the replicas under way. While it lasts, the partition has those of both lists. */
+export interface Reassignment {
+  /** The replicas before it, in their order; cancelling goes back to them. */
+  readonly original: readonly NodeId[]
+  /** The replicas after it; the first one is the preferred leader then. */
+  readonly target: readonly NodeId[]
+}
+
 export interface PartitionImage {
   readonly partition: PartitionIndex
   readonly replicas: readonly NodeId[]
@@ -66,6 +74,8 @@ export interface PartitionImage {
    * count as replicas for min.insync.replicas. The other replicas are voters; there is always one.
    */
   readonly observers: readonly NodeId[]
+  /** null while the replicas are to stay as they are. */
+  readonly reassignment: Reassignment | null
 }
 
 export interface TopicImage {
@@ -114,7 +124,10 @@ export function isServing(broker: BrokerImage | undefined): boolean {
 }
 
 /** The replicas that may join the ISR, in the order of the assignment. */
-export function votersOf({ replicas, observers }: PartitionImage): readonly NodeId[] {
+export function votersOf({
+  replicas,
+  observers,
+}: Pick<PartitionImage, 'replicas' | 'observers'>): readonly NodeId[] {
   return observers.length === 0 ? replicas : replicas.filter((brokerId) => !observers.includes(brokerId))
 }
 

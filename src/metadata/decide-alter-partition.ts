@@ -9,7 +9,7 @@ import { eligibleAfter, minIsrOf } from './eligible-replicas.ts'
 import { applyRecord } from './image-apply.ts'
 import { ImageDraft } from './image-draft.ts'
 import type { MetadataRecord } from './metadata-records.ts'
-import { type PartitionChanged, recordOf, sameMembers } from './partition-change.ts'
+import { brokersOf, completed, type PartitionChanged, recordOf, sameMembers } from './partition-change.ts'
 import { flushMessagesOf } from './topic-configs.ts'
 
 export interface IsrMember {
@@ -72,9 +72,24 @@ export function decideAlterPartition(
       applyRecord(draft, record, context.nextOffset)
       records.push(record)
     }
-    return { error: null, partition: draft.partition(proposal)! }
+    const changed = draft.partition(proposal)!
+    const newEpoch = endedLeadership(topic!, changed, proposal)
+    return newEpoch === null ? { error: null, partition: changed } : { error: newEpoch }
   })
   return { records, response }
+}
+
+/** The change completed a reassignment, and with it the leader epoch of the sender. */
+function endedLeadership(
+  topic: TopicImage,
+  { partition, leader, leaderEpoch }: PartitionImage,
+  proposal: IsrProposal,
+): Rejection | null {
+  if (leaderEpoch === proposal.leaderEpoch) return null
+  return {
+    code: 'NEW_LEADER_ELECTED',
+    detail: `${topic.name}/${partition}: the reassignment is complete; broker ${leader} leads in leader epoch ${leaderEpoch}.`,
+  }
 }
 
 interface Check {
@@ -214,12 +229,9 @@ function isrChange(
   const cause = causeOf(context, kind, proposal.reason)
   // A member that is removed for its lag holds all that is committed, as long as the ISR is too small to commit more.
   const eligible = eligibleAfter(partition, { isr, minIsr: minIsrOf(topic, partition), distrusted: [] })
+  const target = { topic, partition, brokers: brokersOf(context.image) }
   return recordOf(
-    {
-      topic,
-      partition,
-      cause: { ...cause, observerId: sender.brokerId, observedAtMs: proposal.observedAtMs },
-    },
-    { leader: partition.leader, isr, synced, ...eligible },
+    { ...target, cause: { ...cause, observerId: sender.brokerId, observedAtMs: proposal.observedAtMs } },
+    completed(target, { leader: partition.leader, isr, synced, ...eligible }),
   )
 }

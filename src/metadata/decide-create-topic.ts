@@ -92,7 +92,8 @@ export function decideCreateTopic(
   }
 }
 
-function checkedReplicationFactor(
+/** @throws VltavaError INVALID_REPLICATION_FACTOR */
+export function checkedReplicationFactor(
   image: ClusterImage,
   request: { readonly replicationFactor: number | null; readonly observersCount: number },
   brokers: readonly NodeId[],
@@ -129,7 +130,8 @@ function checkedReplicationFactor(
   return replicationFactor
 }
 
-function checkBrokerLoad(image: ClusterImage, placed: readonly (readonly NodeId[])[]): void {
+/** @throws VltavaError INVALID_PARTITIONS when a broker would host too many replicas with those that are placed. */
+export function checkBrokerLoad(image: ClusterImage, placed: readonly (readonly NodeId[])[]): void {
   const replicasOf = new Map<NodeId, number>()
   const count = (replicas: readonly NodeId[]): void => {
     for (const brokerId of replicas) replicasOf.set(brokerId, (replicasOf.get(brokerId) ?? 0) + 1)

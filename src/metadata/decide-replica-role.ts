@@ -23,7 +23,7 @@ export interface ReplicaRoleChanged {
 
 /**
  * @throws VltavaError INVALID_TOPIC, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST for a broker that is no replica or that leads,
- *   POLICY_VIOLATION where too few would be in sync
+ *   POLICY_VIOLATION where too few would be in sync, REASSIGNMENT_IN_PROGRESS while replicas move
  */
 export function decideReplicaRole(
   context: DecisionContext,
@@ -40,6 +40,14 @@ export function decideReplicaRole(
   }
   if ((role === 'observer') === partition.observers.includes(brokerId)) {
     return { records: [], response: { metadataOffset: context.image.metadataOffset } }
+  }
+  if (partition.reassignment !== null) {
+    const { original, target: wanted } = partition.reassignment
+    throw new VltavaError(
+      'REASSIGNMENT_IN_PROGRESS',
+      `${nameOf(target)} moves from [${original.join(', ')}] to [${wanted.join(', ')}], which counts on the roles there are; ` +
+        'wait for the end or cancel it first.',
+    )
   }
   const record = role === 'voter' ? promoted(context, target, brokerId) : demoted(context, target, brokerId)
   return { records: [record], response: { metadataOffset: context.nextOffset } }

@@ -9,9 +9,14 @@ export interface Eligible {
   readonly lastKnownElr: readonly NodeId[]
 }
 
-/** How many members an ISR of the partition needs for anything to be committed. */
+/**
+ * How many members an ISR of the partition needs for anything to be committed. While its replicas change, the voters of before
+ * count: a partition of one replica that gets two more must not wait for them.
+ */
 export function minIsrOf(topic: TopicImage, partition: PartitionImage): number {
-  return effectiveMinInsyncReplicas(topicConfigOf(topic.configs), votersOf(partition).length)
+  const replicas = partition.reassignment?.original ?? partition.replicas
+  const voters = votersOf({ replicas, observers: partition.observers })
+  return effectiveMinInsyncReplicas(topicConfigOf(topic.configs), voters.length)
 }
 
 /**

@@ -122,7 +122,7 @@ function applyPartitionCreated(draft: ImageDraft, record: MetadataRecordOf<'part
   assert(replicas.length > 0, `partition ${topicId}/${partition} has no replicas`)
   assert(!hasDuplicates(replicas), `partition ${topicId}/${partition} names a replica twice`)
   const none = { leaderEpoch: 0, partitionEpoch: 0, elr: [], lastKnownElr: [], droppedTails: [] }
-  const created = { partition, replicas, isr, leader, synced, observers, ...none }
+  const created = { partition, replicas, isr, leader, synced, observers, reassignment: null, ...none }
   assertIsrIsSound(created)
   draft.setPartition(topicId, created)
 }
@@ -143,13 +143,31 @@ function applyPartitionChanged(draft: ImageDraft, record: MetadataRecordOf<'part
     record.leader === previous.leader || record.leaderEpoch > previous.leaderEpoch,
     `${what}: the leader changes within leader epoch ${record.leaderEpoch}`,
   )
-  const { isr, leader, leaderEpoch, partitionEpoch, elr, lastKnownElr, synced, droppedTails, observers } =
-    record
-  const eligible = { elr, lastKnownElr, synced, droppedTails, observers }
+  const { isr, leader, leaderEpoch, partitionEpoch, elr, lastKnownElr, synced, droppedTails } = record
+  const { observers, reassignment } = record
+  const replicas = record.replicas ?? previous.replicas
+  const eligible = { elr, lastKnownElr, synced, droppedTails }
   const state = { isr, leader, leaderEpoch, partitionEpoch, ...eligible }
-  const changed = { ...previous, ...state }
+  const changed = { ...previous, ...state, replicas, observers, reassignment }
+  assert(
+    leaderEpoch > previous.leaderEpoch ||
+      (record.replicas === null && (reassignment !== null || previous.reassignment === null)),
+    `${what}: the replicas change, or their move ends, within leader epoch ${leaderEpoch}`,
+  )
+  assertReplicasAreSound(changed)
   assertIsrIsSound(changed)
   draft.setPartition(record.topicId, changed)
+}
+
+function assertReplicasAreSound({ partition, replicas, reassignment }: PartitionImage): void {
+  assert(replicas.length > 0, `partition ${partition} has no replicas`)
+  assert(!hasDuplicates(replicas), `partition ${partition} names a replica twice`)
+  if (reassignment === null) return
+  const both = new Set([...reassignment.original, ...reassignment.target])
+  assert(
+    both.size === replicas.length && replicas.every((brokerId) => both.has(brokerId)),
+    `partition ${partition} moves from ${reassignment.original.join(',')} to ${reassignment.target.join(',')} with replicas ${replicas.join(',')}`,
+  )
 }
 
 function assertIsrIsSound({ partition, replicas, isr, leader }: PartitionImage): void {

@@ -72,6 +72,13 @@ export const droppedTailsSchema = list(
   REPLICAS_MAX,
 )
 
+const reassignment = struct({
+  /** The replicas before it, in their order; cancelling goes back to them. */
+  original: replicas,
+  /** The replicas after it, the preferred leader first. */
+  target: replicas,
+})
+
 export const metadataRecordSchema = union({
   /** The first record of a cluster. */
   'cluster-formed': struct({
@@ -134,6 +141,10 @@ export const metadataRecordSchema = union({
     droppedTails: withFallback(droppedTailsSchema, []),
     /** As in partition-created. */
     observers: withFallback(replicas, []),
+    /** All replicas, where they change; then the leader epoch grows. null: those before. */
+    replicas: withFallback(nullable(replicas), null),
+    /** The change of the replicas that is under way; none ends it. */
+    reassignment: withFallback(nullable(reassignment), null),
   }),
   /** All that is set for a topic from now on; what a change of these means for its partitions stands in the same batch. */
   'topic-configs-changed': struct({

@@ -72,7 +72,8 @@ export function brokersWith(
  * serve leaves the ISR, also as its last member; below min.insync.replicas it stays eligible. The leader stays while it is in
  * the ISR. Otherwise the first replica, in the order of the replica list, is elected that may lead and is in the ISR; else
  * one that is in the ELR (see `electFromElr`), which then is the only member of the ISR; else, where the topic allows an
- * unclean election, any that may lead. The leader epoch grows with each change of leader, the partition epoch with each change.
+ * unclean election, any that may lead. The leader epoch grows with each change of leader or replicas, the partition epoch with
+ * each change. A reassignment ends here too where all that was missing is the leader.
  */
 export function changePartition(change: PartitionChange): PartitionChanged | null {
   const { topic, partition, brokers, distrusted = [] } = change
@@ -81,11 +82,12 @@ export function changePartition(change: PartitionChange): PartitionChanged | nul
   const isr = partition.isr.filter((member) => brokers.serves(member) && !distrusted.includes(member))
   if (partition.leader !== null && isr.includes(partition.leader)) {
     const eligible = eligibleAfter(partition, { isr, minIsr, distrusted })
-    return recordOf(change, { leader: partition.leader, isr, ...eligible })
+    return settledRecord(change, { leader: partition.leader, isr, ...eligible })
   }
   const inIsr = replicas.find((brokerId) => isr.includes(brokerId) && brokers.mayLead(brokerId))
   if (inIsr !== undefined) {
-    return recordOf(change, { leader: inIsr, isr, ...eligibleAfter(partition, { isr, minIsr, distrusted }) })
+    const eligible = eligibleAfter(partition, { isr, minIsr, distrusted })
+    return settledRecord(change, { leader: inIsr, isr, ...eligible })
   }
   const { elr, lastKnownElr } = eligibleAfter(partition, { isr: [], minIsr, distrusted })
   const tails = change.droppedTails ?? partition.droppedTails
@@ -118,11 +120,15 @@ function longestLogCause(cause: Cause, longest: DroppedTail, elr: readonly NodeI
   return { ...cause, kind: 'longest-log', detail: detail.slice(0, DETAIL_MAX_CHARACTERS) }
 }
 
+function settledRecord(change: PartitionChange, state: PartitionState): PartitionChanged | null {
+  return recordOf(change, completed(change, state))
+}
+
 /** Elects a member of the ISR or the ELR, with the leader as the only member of the ISR. */
 function soleLeader(change: PartitionChange, leader: NodeId): PartitionChanged | null {
   const { topic, partition, distrusted = [] } = change
   const isr = [leader]
-  return recordOf(change, {
+  return settledRecord(change, {
     leader,
     isr,
     ...eligibleAfter(partition, { isr, minIsr: minIsrOf(topic, partition), distrusted }),
@@ -159,9 +165,31 @@ export function uncleanLeader(
 
 const DETAIL_MAX_CHARACTERS = 300
 
-/** What of a partition a change gives anew. */
+/** What of a partition a change gives anew; without synced, replicas and reassignment these stay. */
 export type PartitionState = Pick<PartitionImage, 'leader' | 'isr' | 'elr' | 'lastKnownElr'> &
-  Partial<Pick<PartitionImage, 'synced' | 'observers'>>
+  Partial<Pick<PartitionImage, 'synced' | 'observers' | 'replicas' | 'reassignment'>>
+
+/**
+ * The state with the reassignment complete, where it can be: there is a leader, and all voters of the target are in the ISR. The
+ * leader stays where it is one of them; else the first of them leads that may. Otherwise the state as it is. Observers that stay
+ * are as far behind as before, and are not waited for.
+ */
+export function completed(
+  of: { readonly partition: PartitionImage; readonly brokers: BrokerView },
+  state: PartitionState,
+): PartitionState {
+  const { reassignment, leader: led, observers } = { ...of.partition, ...state }
+  if (reassignment === null || led === null) return state
+  const { target } = reassignment
+  const voters = votersOf({ replicas: target, observers })
+  if (!voters.every((brokerId) => state.isr.includes(brokerId))) return state
+  const leader = voters.includes(led) ? led : voters.find(of.brokers.mayLead)
+  if (leader === undefined) return state
+  const isr = state.isr.filter((brokerId) => target.includes(brokerId))
+  const kept = observers.filter((brokerId) => target.includes(brokerId))
+  const ended = { replicas: target, observers: kept, reassignment: null }
+  return { ...state, ...ended, leader, isr, elr: [], lastKnownElr: [] }
+}
 
 /**
  * The record that brings a partition into a state; null when it is in it. Of the logs that were cut off only those of the
@@ -173,9 +201,11 @@ export function recordOf(
 ): PartitionChanged | null {
   const { partition } = of
   const { leader, isr, elr, lastKnownElr } = state
-  const { synced = partition.synced, observers = partition.observers } = state
+  const { synced, observers, replicas, reassignment } = { ...partition, ...state }
   const droppedTails = tailsWithin(of.droppedTails ?? partition.droppedTails, elr)
   const isSame =
+    sameOrder(replicas, partition.replicas) &&
+    reassignment === partition.reassignment &&
     leader === partition.leader &&
     synced === partition.synced &&
     sameMembers(isr, partition.isr) &&
@@ -196,15 +226,20 @@ export function changedTo(
 ): PartitionChanged {
   const { topic, partition, cause } = of
   const { leader, isr, elr, lastKnownElr } = state
-  const { synced = partition.synced, observers = partition.observers } = state
+  const { synced, observers, replicas, reassignment } = { ...partition, ...state }
   const droppedTails = tailsWithin(of.droppedTails ?? partition.droppedTails, elr)
+  const movesReplicas = !sameOrder(replicas, partition.replicas)
+  const endsMove = partition.reassignment !== null && reassignment === null
+  const endsLeadership = leader !== partition.leader || movesReplicas || endsMove
   return {
     type: 'partition-changed',
     topicId: topic.topicId,
     partition: partition.partition,
     isr,
     leader,
-    leaderEpoch: partition.leaderEpoch + (leader === partition.leader ? 0 : 1),
+    // Whoever leads begins anew with other replicas, or when more of them must be in sync: with an ISR from the answer to its
+    // proposal and the old number it would commit what the controller thinks cannot be.
+    leaderEpoch: partition.leaderEpoch + (endsLeadership ? 1 : 0),
     partitionEpoch: partition.partitionEpoch + 1,
     cause,
     elr,
@@ -212,7 +247,13 @@ export function changedTo(
     synced,
     droppedTails,
     observers,
+    replicas: movesReplicas ? replicas : null,
+    reassignment,
   }
+}
+
+function sameOrder(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a.length === b.length && a.every((brokerId, i) => brokerId === b[i])
 }
 
 /** Every partition of the cluster, in the order the topics were created. */

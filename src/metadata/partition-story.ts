@@ -1,6 +1,7 @@
 // Tells what became of one partition: the records of the metadata log that concern it, each as a plain sentence with the
 // cause that the record carries. The log is walked from its first record on; what was before has to be given.
 import type { LeaderEpoch, MetadataOffset, NodeId, TopicPartition } from '../model/ids.ts'
+import type { Reassignment } from './cluster-image.ts'
 import type { Cause, MetadataRecord, MetadataRecordOf } from './metadata-records.ts'
 import { sameMembers } from './partition-change.ts'
 
@@ -26,6 +27,7 @@ interface PartitionState {
   readonly leaderEpoch: LeaderEpoch
   readonly synced: boolean
   readonly observers: readonly NodeId[]
+  readonly reassignment: Reassignment | null
 }
 
 /** What is known of a partition before the first record that is walked. */
@@ -108,7 +110,7 @@ export class PartitionStory {
   #created(record: MetadataRecordOf<'partition-created'>): readonly string[] {
     const { replicas, isr, leader, synced, observers } = record
     this.#replicas = replicas
-    this.#state = { isr, elr: [], leader, leaderEpoch: 0, synced, observers }
+    this.#state = { isr, elr: [], leader, leaderEpoch: 0, synced, observers, reassignment: null }
     return [
       `${this.#topicName}/${record.partition} was created with replicas ${listOf(replicas)}.`,
       leader === null ? 'Nobody leads.' : `Broker ${leader} leads in leader epoch 0.`,
@@ -117,10 +119,14 @@ export class PartitionStory {
 
   #changed(record: MetadataRecordOf<'partition-changed'>): readonly string[] {
     const before = this.#state
+    const replicas = this.#replicas
     this.#state = record
+    this.#replicas = record.replicas ?? replicas
     if (before === null) return firstSentences(record)
     const sentences = [
-      ...roleSentences(before.observers, record.observers),
+      ...replicaSentences(replicas, this.#replicas),
+      ...moveSentences(before.reassignment, record.reassignment),
+      ...roleSentences(before.observers, record.observers, this.#replicas),
       ...leaderSentences(before, record),
       ...isrSentences(before.isr, record.isr),
       ...elrSentences(before.elr, record.elr),
@@ -151,10 +157,34 @@ function elrSentences(before: readonly NodeId[], after: readonly NodeId[]): read
     : [`Outside of the in-sync set ${brokers(after)} may be elected as well.`]
 }
 
-function roleSentences(before: readonly NodeId[], after: readonly NodeId[]): readonly string[] {
+function replicaSentences(before: readonly NodeId[], after: readonly NodeId[]): readonly string[] {
+  if (before === after) return []
+  const added = after.filter((id) => !before.includes(id))
+  const removed = before.filter((id) => !after.includes(id))
+  const changes = [
+    ...(added.length === 0 ? [] : [`${brokers(added)} joined the replicas`]),
+    ...(removed.length === 0 ? [] : [`${brokers(removed)} left the replicas`]),
+  ]
+  return changes.length === 0
+    ? [`The order of the replicas is ${listOf(after)} now.`]
+    : [`${capital(changes.join(' and '))}, which are ${listOf(after)} now.`]
+}
+
+function moveSentences(before: Reassignment | null, after: Reassignment | null): readonly string[] {
+  if (after === null) return before === null ? [] : ['The move of the replicas ended.']
+  if (before !== null) return []
+  return [`The replicas move from ${listOf(after.original)} to ${listOf(after.target)}.`]
+}
+
+function roleSentences(
+  before: readonly NodeId[],
+  after: readonly NodeId[],
+  replicas: readonly NodeId[],
+): readonly string[] {
+  const promoted = before.filter((id) => !after.includes(id) && replicas.includes(id))
   return [
     ...after.filter((id) => !before.includes(id)).map((id) => `Broker ${id} is an observer now.`),
-    ...before.filter((id) => !after.includes(id)).map((id) => `Broker ${id} is a voter now.`),
+    ...promoted.map((id) => `Broker ${id} is a voter now.`),
   ]
 }
 

@@ -60,6 +60,7 @@ const partitionFields: FieldsOf<PartitionImage> = {
   synced: withFallback(boolean(), true),
   droppedTails: withFallback(droppedTailsSchema, []),
   observers: withFallback(replicas, []),
+  reassignment: withFallback(nullable(struct({ original: replicas, target: replicas })), null),
 }
 
 export const snapshotRecordSchema = union({

@@ -58,6 +58,7 @@ export const ERRORS = {
   TOPIC_ALREADY_EXISTS: row(36, false, true, 'A topic of this name exists already.'),
   INVALID_PARTITIONS: row(37, false, true, 'The number of partitions is not allowed.'),
   INVALID_REPLICATION_FACTOR: row(38, false, true, 'The replication factor is not possible.'),
+  INVALID_REPLICA_ASSIGNMENT: row(39, false, true, 'The partition cannot have these replicas.'),
   INVALID_CONFIG: row(40, false, true, 'A setting has an unknown name or a value that is not allowed.'),
   NOT_CONTROLLER: row(41, true, true, 'This node is not the active controller.'),
   INVALID_REQUEST: row(42, false, true, 'The request contradicts itself or the protocol.'),
@@ -69,6 +70,7 @@ export const ERRORS = {
   ),
   POLICY_VIOLATION: row(44, false, true, 'The settings of the topic do not allow this.'),
   STORAGE_ERROR: row(56, true, false, 'The disk of this broker failed.'),
+  REASSIGNMENT_IN_PROGRESS: row(60, false, true, 'The replicas of the partition are being moved.'),
   FENCED_LEADER_EPOCH: row(
     74,
     true,
@@ -97,6 +99,7 @@ export const ERRORS = {
     'No replica that may be elected is alive, or the wanted one may not be.',
   ),
   ELECTION_NOT_NEEDED: row(84, false, true, 'The partition has a leader.'),
+  NO_REASSIGNMENT_IN_PROGRESS: row(85, false, true, 'The replicas of the partition are not being moved.'),
   INVALID_RECORD: row(87, false, true, 'A record batch breaks a rule of the format.'),
   INVALID_UPDATE_VERSION: row(95, false, true, 'The partition epoch in the request is not the current one.'),
   SNAPSHOT_NOT_FOUND: row(98, true, true, 'The controller has a newer snapshot of the metadata.'),

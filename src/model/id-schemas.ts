@@ -14,7 +14,8 @@ import type {
   TopicId,
 } from './ids.ts'
 
-const INT32_MAX = 2 ** 31 - 1
+/** Ids and epochs go over the wire and into files as signed 32-bit numbers. */
+export const INT32_MAX = 2 ** 31 - 1
 const id128 = { regex: /^[A-Za-z0-9_-]{22}$/, meaning: '22 characters of base64url (128 bits)' } as const
 
 export const offsetSchema = integer<Offset>(0, Number.MAX_SAFE_INTEGER)

@@ -13,10 +13,11 @@ import { listOffsets } from './list-offsets.ts'
 import { readMetadataLog } from './metadata-log.ts'
 import { produce } from './produce.ts'
 import { findController, quorumProbe, raftMessage } from './quorum.ts'
+import { alterPartitionReassignments, listPartitionReassignments } from './reassign.ts'
 import { flushedNote, highWatermarkNote, replicaFetch } from './replica-fetch.ts'
 import { replicaRead } from './replica-read.ts'
 import { changeReplicaRole } from './replica-role.ts'
-import { createTopic, deleteTopic } from './topics.ts'
+import { createPartitions, createTopic, deleteTopic } from './topics.ts'
 
 export const APIS: readonly AnyApi[] = [
   produce,
@@ -35,6 +36,9 @@ export const APIS: readonly AnyApi[] = [
   readMetadataLog,
   describeReplicas,
   changeReplicaRole,
+  alterPartitionReassignments,
+  listPartitionReassignments,
+  createPartitions,
   replicaFetch,
   flushedNote,
   highWatermarkNote,

@@ -42,6 +42,36 @@ export const createTopic = defineApi({
   ],
 })
 
+export const createPartitions = defineApi({
+  key: 47,
+  name: 'create-partitions',
+  version: 0,
+  caller: 'client',
+  servedBy: 'broker and controller',
+  oneWay: false,
+  doc: 'Gives a topic more partitions. A broker passes the request on to the active controller.',
+  request: struct({
+    /** The name of the topic. */
+    topic: nameFromUser,
+    /** How many there are to be in all; where there are so many already, nothing changes. */
+    partitions: integer(-2_147_483_648, 2_147_483_647),
+    timeoutMs: integer(0, 300_000),
+  }),
+  response: struct({
+    partitions: integer(1, PARTITIONS_PER_TOPIC_MAX),
+    /** Committed here; a broker that has applied it knows the partitions. */
+    metadataOffset: metadataOffsetSchema,
+  }),
+  errors: [
+    'INVALID_TOPIC',
+    'UNKNOWN_TOPIC_OR_PARTITION',
+    'INVALID_PARTITIONS',
+    'INVALID_REPLICATION_FACTOR',
+    'NOT_CONTROLLER',
+    'REQUEST_TIMED_OUT',
+  ],
+})
+
 export const deleteTopic = defineApi({
   key: 20,
   name: 'delete-topic',

@@ -13,8 +13,9 @@ import type { Channel, Listener } from '../net/transport.ts'
 import { alterConfigs } from '../protocol/configs.ts'
 import { electLeaders } from '../protocol/elect-leaders.ts'
 import { readMetadataLog } from '../protocol/metadata-log.ts'
+import { alterPartitionReassignments, listPartitionReassignments } from '../protocol/reassign.ts'
 import { changeReplicaRole } from '../protocol/replica-role.ts'
-import { createTopic, deleteTopic } from '../protocol/topics.ts'
+import { createPartitions, createTopic, deleteTopic } from '../protocol/topics.ts'
 import { LogDirectory } from '../storage/log-directory.ts'
 import type { NodeConfig, PeerAddress } from './config.ts'
 import type { Environment } from './environment.ts'
@@ -289,9 +290,16 @@ function addHandlers(router: Router, { broker, controller }: Roles): void {
   const roleFor = (connection: Connection): BrokerNode | ControllerNode =>
     connection.identity !== null && controller !== null ? controller : (broker ?? controller)!
   router.handle(createTopic, (call) => roleFor(call.connection).createTopic(call))
+  router.handle(createPartitions, (call) => roleFor(call.connection).createPartitions(call))
   router.handle(deleteTopic, (call) => roleFor(call.connection).deleteTopic(call))
   router.handle(alterConfigs, (call) => roleFor(call.connection).alterConfigs(call))
   router.handle(changeReplicaRole, (call) => roleFor(call.connection).changeReplicaRole(call))
+  router.handle(alterPartitionReassignments, (call) =>
+    roleFor(call.connection).alterPartitionReassignments(call),
+  )
+  router.handle(listPartitionReassignments, (call) =>
+    roleFor(call.connection).listPartitionReassignments(call),
+  )
   router.handle(electLeaders, (call) => roleFor(call.connection).electLeaders(call))
   router.handle(readMetadataLog, (call) => roleFor(call.connection).readMetadataLog(call))
 }

@@ -61,6 +61,7 @@ export async function hostedPartition(leader: NodeId): Promise<HostedPartition> 
       synced: true,
       droppedTails: [],
       observers: [],
+      reassignment: null,
     },
     brokerEpoch: 11,
     brokers: new Map(states),

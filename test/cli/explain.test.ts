@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { lineOf, parseSince, parseTarget, tellStory } from '../../src/cli/explain.ts'
-import { UsageError } from '../../src/cli/terminal.ts'
+import { lineOf, parseSince, tellStory } from '../../src/cli/explain.ts'
 import { startCluster } from '../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../src/testing/test-cluster.ts'
 
@@ -13,12 +12,6 @@ async function until(cluster: TestCluster, condition: () => Promise<boolean>): P
 }
 
 describe('vltava explain', () => {
-  it('a topic and a partition -> both; anything else -> says what to give', () => {
-    expect(parseTarget('orders/0')).toEqual({ topic: 'orders', partition: 0 })
-    for (const wrong of ['orders', '/0', 'orders/', 'orders/x', 'orders/-1', 'orders/1.5'])
-      expect(() => parseTarget(wrong)).toThrow(UsageError)
-  })
-
   it('--since -> a duration before now or a time; anything else -> says what to give', () => {
     const nowMs = Date.UTC(2026, 0, 2)
     expect(['90s', '15m', '2h', '1d'].map((text) => nowMs - parseSince(text, nowMs))).toEqual([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { electionOf, partitionNameOf, UNCLEAN_RISK } from '../../src/cli/partition.ts'
+import { electionOf, UNCLEAN_RISK } from '../../src/cli/partition.ts'
 import { UsageError } from '../../src/cli/terminal.ts'
 import { whyOffline } from '../../src/client/cluster-view.ts'
 
@@ -30,16 +30,6 @@ describe('vltava partition elect', () => {
       expect(() => electionOf(options)).toThrow(/give one of --preferred, --to <broker> or --unclean/)
     },
   )
-})
-
-describe('vltava partition promote and demote', () => {
-  it('topic/number -> both', () => {
-    expect(partitionNameOf('orders/3')).toEqual({ topic: 'orders', partition: 3 })
-  })
-
-  it.each(['orders', '/3', 'orders/', 'orders/x', 'orders/-1'])('%j -> says what to give', (name) => {
-    expect(() => partitionNameOf(name)).toThrow(UsageError)
-  })
 })
 
 describe('a partition without a leader, in words', () => {

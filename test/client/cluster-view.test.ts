@@ -130,6 +130,9 @@ describe('cluster view', () => {
       [2, 4],
       [2, 3],
     ])
+    const told = (partition: number, topicId: string = ID) =>
+      view.tellsOfMore({ metadataOffset: 5, partitions: [{ topicId, partition, leader: 1, leaderEpoch: 9 }] })
+    expect([told(0), told(7), told(7, 'another')]).toEqual([false, true, false])
     expect([hint(0, 1, 4), hint(0, 1, 3), hint(7, 1, 9), hint(0, 1, 9, 'another')]).toEqual([[], [], [], []])
     expect(leaders()).toEqual([
       [2, 4],

@@ -4,6 +4,7 @@ import { decideAlterPartition } from '../../src/metadata/decide-alter-partition.
 import { decideElectLeaders, decidePreferredLeaders } from '../../src/metadata/decide-elect-leader.ts'
 import { decideFenceBroker } from '../../src/metadata/decide-fence-broker.ts'
 import { decideHeartbeat } from '../../src/metadata/decide-heartbeat.ts'
+import { decideReassign } from '../../src/metadata/decide-reassign.ts'
 import { decideReplicaRole, type ReplicaRole } from '../../src/metadata/decide-replica-role.ts'
 import { minIsrOf } from '../../src/metadata/eligible-replicas.ts'
 import { applyBatch } from '../../src/metadata/image-apply.ts'
@@ -148,6 +149,19 @@ describe('demote a voter', () => {
     expect(outcome(image, brokerId, 'observer')).toBe(expected)
   })
 
+  it('while its replicas move -> refused: the end of the move depends on who is a voter', () => {
+    const moving = decided(
+      of(OBSERVED),
+      decideReassign(contextOf(of(OBSERVED)), [
+        { topic: `name-of-${TOPIC}`, partition: 0, replicas: [1, 2, 3, 4] },
+      ]),
+    )
+    expect(outcome(moving, 3, 'voter')).toBe(
+      'REASSIGNMENT_IN_PROGRESS: t/0 moves from [1, 2, 3] to [1, 2, 3, 4], which counts on the roles there are; ' +
+        'wait for the end or cancel it first.',
+    )
+  })
+
   it('unknown topics and partitions -> refused', () => {
     const role = 'voter' as const
     const request = { topic: 'none', partition: 0, brokerId: 1, role }
@@ -268,9 +282,9 @@ describe('an observer', () => {
     ['twice', { observers: [3, 3] }, /are not within its replicas/],
   ])('INV-11: a record with an observer %s -> never applied', (_what, fields, message) => {
     const image = of(OBSERVED)
-    const { replicas: _replicas, ...state } = partition(image)
     const record = {
-      ...state,
+      ...partition(image),
+      replicas: null,
       ...fields,
       type: 'partition-changed' as const,
       topicId: TOPIC,

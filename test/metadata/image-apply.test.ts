@@ -37,6 +37,8 @@ function changed(
     observers: [],
     synced: true,
     droppedTails: [],
+    replicas: null,
+    reassignment: null,
     ...fields,
   }
 }

@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type ClusterImage, isEligible } from '../../src/metadata/cluster-image.ts'
+import { type ClusterImage, isEligible, votersOf } from '../../src/metadata/cluster-image.ts'
+import { minIsrOf } from '../../src/metadata/eligible-replicas.ts'
 import { deltaFor } from '../../src/metadata/image-delta.ts'
 import { partitionsOf } from '../../src/metadata/partition-change.ts'
+import { addingReplicas } from '../../src/metadata/reassignment.ts'
 import { topicConfigOf } from '../../src/metadata/topic-configs.ts'
 import { type PartitionKey, partitionKey } from '../../src/model/ids.ts'
 import { violations } from './cluster-fixture.ts'
@@ -51,7 +53,8 @@ describe('any sequence of commands', () => {
           for (const { before: old, after } of deltaFor(0, images[i - 1]!, image).changed) {
             if (old === null) continue
             expect(after.partitionEpoch).toBe(old.partitionEpoch + 1)
-            if (after.leader !== old.leader) expect(after.leaderEpoch).toBe(old.leaderEpoch + 1)
+            const moves = after.replicas !== old.replicas
+            if (after.leader !== old.leader || moves) expect(after.leaderEpoch).toBe(old.leaderEpoch + 1)
           }
         }
       }),
@@ -78,6 +81,37 @@ describe('any sequence of commands', () => {
     )
   })
 
+  it('REP-37: a move ends with all of its target in the ISR, or where it began, and the others never go before', () => {
+    const ends = { completed: 0, cancelled: 0 }
+    fc.assert(
+      fc.property(commands, (list) => {
+        const images = walk(list)
+        for (let i = 1; i < images.length; i++) {
+          for (const { topic, before, after } of deltaFor(0, images[i - 1]!, images[i]!).changed) {
+            if (before === null || before.replicas === after.replicas) continue
+            const gone = before.replicas.filter((id) => !after.replicas.includes(id))
+            if (gone.length === 0) continue
+            expect(after.reassignment).toBe(null)
+            if (after.replicas === before.reassignment?.original) {
+              ends.cancelled++
+              expect(gone.every((id) => addingReplicas(before).includes(id))).toBe(true)
+              expect(after.isr.length + after.elr.length).toBeGreaterThan(0)
+              expect(after.isr.length).toBeGreaterThanOrEqual(
+                Math.min(minIsrOf(topic, after), before.isr.length),
+              )
+            } else {
+              ends.completed++
+              expect(new Set(after.isr)).toEqual(new Set(votersOf(after)))
+              expect(after.isr.length).toBeGreaterThanOrEqual(minIsrOf(topic, after))
+            }
+          }
+        }
+      }),
+      runs,
+    )
+    expect(Math.min(ends.completed, ends.cancelled), JSON.stringify(ends)).toBeGreaterThan(20)
+  })
+
   it('the random commands reach the states that matter', () => {
     const seen = {
       leaderless: 0,
@@ -90,8 +124,10 @@ describe('any sequence of commands', () => {
       unsynced: 0,
       cut: 0,
       observed: 0,
+      moving: 0,
+      addedInSync: 0,
     }
-    for (const list of fc.sample(commands, { numRuns: 200, seed: 42 })) {
+    for (const list of fc.sample(commands, { numRuns: 400, seed: 42 })) {
       for (const image of walk(list)) {
         for (const { partition } of partitionsOf(image)) {
           if (partition.droppedTails.length > 0) seen.cut++
@@ -102,6 +138,8 @@ describe('any sequence of commands', () => {
           if (partition.isr.length + partition.elr.length === 0) seen.lost++
           if (!partition.synced) seen.unsynced++
           if (partition.observers.length > 0) seen.observed++
+          if (partition.reassignment !== null) seen.moving++
+          if (addingReplicas(partition).some((id) => partition.isr.includes(id))) seen.addedInSync++
         }
         for (const broker of image.brokers.values()) {
           if (broker.shuttingDown) seen.stopping++

@@ -38,6 +38,7 @@ function outcome(before: Before, change: Change): string {
     observers: [],
     synced: true,
     droppedTails: [],
+    reassignment: null,
     ...before,
   }
   const record = changePartition({
@@ -60,7 +61,7 @@ function outcome(before: Before, change: Change): string {
   }
   const kind = kinds[record.cause.kind]
   expect(kind !== undefined || record.cause === CAUSE).toBe(true)
-  return `${kind ?? ''}${show({ ...partition, ...record })}`
+  return `${kind ?? ''}${show({ ...partition, ...record, replicas: partition.replicas })}`
 }
 
 describe('a change of a partition', () => {
@@ -297,6 +298,7 @@ describe('REP-30: logs that were cut off at an unclean start', () => {
       lastKnownElr: [],
       synced: true,
       droppedTails: [cut(1, 4, 17), cut(2, 4, 18)],
+      reassignment: null,
       observers: [],
     }
     const everybody = { serves: () => true, mayLead: () => true }

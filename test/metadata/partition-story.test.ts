@@ -55,6 +55,8 @@ function changed(
     elr?: readonly number[]
     synced?: boolean
     observers?: readonly number[]
+    replicas?: readonly number[]
+    reassignment?: { original: readonly number[]; target: readonly number[] }
   },
   partition = 0,
 ): MetadataRecord {
@@ -68,6 +70,8 @@ function changed(
     synced: true,
     droppedTails: [],
     observers: [],
+    replicas: null,
+    reassignment: null,
     ...state,
     cause: cause('leader-fenced', 'broker 1 was fenced'),
   }
@@ -154,6 +158,25 @@ describe('PartitionStory', () => {
       'Broker 2 was fenced.',
       'Broker 1 leads in leader epoch 7. The in-sync set is 1.',
       'Broker 2 joined the in-sync set, which is 1, 2 now.',
+    ])
+  })
+
+  it('replicas that move -> told from the start to the end', () => {
+    const reassignment = { original: [1, 2, 3], target: [4, 1] }
+    const moving = { leader: 1, leaderEpoch: 1, isr: [1, 2, 3], reassignment }
+    expect(
+      tell([
+        CREATED,
+        [changed({ ...moving, replicas: [1, 2, 3, 4] })],
+        [changed({ ...moving, observers: [3] })],
+        [changed({ leader: 1, leaderEpoch: 2, isr: [1, 4], replicas: [4, 1] })],
+        [changed({ leader: 1, leaderEpoch: 3, isr: [1, 4], replicas: [1, 4] })],
+      ]).slice(1),
+    ).toEqual([
+      '2: Broker 4 joined the replicas, which are 1, 2, 3, 4 now. The replicas move from 1, 2, 3 to 4, 1. Broker 1 leads on, in leader epoch 1.',
+      '3: Broker 3 is an observer now.',
+      '4: Brokers 2, 3 left the replicas, which are 4, 1 now. The move of the replicas ended. Broker 1 leads on, in leader epoch 2. Brokers 2, 3 left the in-sync set and broker 4 joined the in-sync set, which is 1, 4 now.',
+      '5: The order of the replicas is 1, 4 now. Broker 1 leads on, in leader epoch 3.',
     ])
   })
 

@@ -9,6 +9,7 @@ import { decideCreateTopic } from '../../src/metadata/decide-create-topic.ts'
 import { decideDeleteTopic } from '../../src/metadata/decide-delete-topic.ts'
 import { decideFenceBroker } from '../../src/metadata/decide-fence-broker.ts'
 import { decideHeartbeat } from '../../src/metadata/decide-heartbeat.ts'
+import { decideReassign } from '../../src/metadata/decide-reassign.ts'
 import { decideRegisterBroker } from '../../src/metadata/decide-register-broker.ts'
 import { decideReplicaRole } from '../../src/metadata/decide-replica-role.ts'
 import type { Decision } from '../../src/metadata/decision.ts'
@@ -40,7 +41,15 @@ export const commands = fc.array(
       cut: fc.option(fc.record({ leaderEpoch: fc.nat(2), endOffset: fc.nat(3) })),
     }),
     fc.record({ type: fc.constant('fence' as const), brokerId }),
-    fc.record({ type: fc.constant('alter' as const), pick: fc.nat(20), isr: partial, stale: fc.nat(6) }),
+    {
+      arbitrary: fc.record({
+        type: fc.constant('alter' as const),
+        pick: fc.nat(20),
+        isr: partial,
+        stale: fc.nat(6),
+      }),
+      weight: 3,
+    },
     fc.record({
       type: fc.constant('create' as const),
       name: fc.constantFrom('a', 'b', 'c'),
@@ -48,6 +57,14 @@ export const commands = fc.array(
       seed: fc.nat(),
       observers: fc.constantFrom(0, 0, 0, 1),
     }),
+    {
+      arbitrary: fc.record({
+        type: fc.constant('reassign' as const),
+        pick: fc.nat(20),
+        replicas: fc.option(fc.shuffledSubarray(BROKERS), { freq: 2 }),
+      }),
+      weight: 2,
+    },
     fc.record({ type: fc.constant('delete' as const), name: fc.constantFrom('a', 'b', 'c') }),
     fc.record({
       type: fc.constant('configure' as const),
@@ -104,29 +121,8 @@ function decide(image: ClusterImage, command: Command): Decision<unknown> {
         cleanShutdown: command.cleanShutdown,
       })
     }
-    case 'heartbeat': {
-      const offline = [...partitionsOf(image)][command.offline]
-      return decideHeartbeat(context, {
-        ...command,
-        brokerEpoch: image.brokers.get(command.brokerId)?.brokerEpoch ?? 0,
-        metadataOffset: image.metadataOffset,
-        appliedByOthers: Number.POSITIVE_INFINITY,
-        offlineLogs:
-          offline === undefined
-            ? []
-            : [{ topicId: offline.topic.topicId, partition: offline.partition.partition }],
-        damagedLogs: [],
-        // All of them or none, as after a power loss; few commands would make all of an ELR report otherwise.
-        droppedTails:
-          command.cut === null
-            ? []
-            : [...partitionsOf(image)].map(({ topic: { topicId }, partition: { partition } }) => ({
-                topicId,
-                partition,
-                ...command.cut!,
-              })),
-      })
-    }
+    case 'heartbeat':
+      return decideBeat(image, command)
     case 'fence':
       return decideFenceBroker(context, {
         brokerId: command.brokerId,
@@ -150,15 +146,57 @@ function decide(image: ClusterImage, command: Command): Decision<unknown> {
       return decideAlterTopicConfigs(context, { topic, changes: [{ name, value }], validateOnly: false })
     }
     case 'role': {
-      const targets = [...partitionsOf(image)]
-      const target = targets[command.pick % Math.max(1, targets.length)]
-      if (target === undefined) return { records: [], response: null }
-      const { topic, partition } = target
-      return decideReplicaRole(context, { ...command, topic: topic.name, partition: partition.partition })
+      const target = picked(image, command.pick)
+      return target === undefined ? NOTHING : decideReplicaRole(context, { ...command, ...target })
+    }
+    case 'reassign': {
+      const target = picked(image, command.pick)
+      return target === undefined
+        ? NOTHING
+        : decideReassign(context, [{ ...target, replicas: command.replicas }])
     }
     case 'delete':
       return decideDeleteTopic(context, command)
   }
+}
+
+function decideBeat(
+  image: ClusterImage,
+  command: Extract<Command, { type: 'heartbeat' }>,
+): Decision<unknown> {
+  const offline = [...partitionsOf(image)][command.offline]
+  return decideHeartbeat(contextOf(image), {
+    ...command,
+    brokerEpoch: image.brokers.get(command.brokerId)?.brokerEpoch ?? 0,
+    metadataOffset: image.metadataOffset,
+    appliedByOthers: Number.POSITIVE_INFINITY,
+    offlineLogs:
+      offline === undefined
+        ? []
+        : [{ topicId: offline.topic.topicId, partition: offline.partition.partition }],
+    damagedLogs: [],
+    // All of them or none, as after a power loss; few commands would make all of an ELR report otherwise.
+    droppedTails:
+      command.cut === null
+        ? []
+        : [...partitionsOf(image)].map(({ topic: { topicId }, partition: { partition } }) => ({
+            topicId,
+            partition,
+            ...command.cut!,
+          })),
+  })
+}
+
+const NOTHING: Decision<unknown> = { records: [], response: null }
+
+/** One of the partitions, as operators name it; none where there are none. */
+function picked(
+  image: ClusterImage,
+  pick: number,
+): { readonly topic: string; readonly partition: number } | undefined {
+  const targets = [...partitionsOf(image)]
+  const target = targets[pick % Math.max(1, targets.length)]
+  return target && { topic: target.topic.name, partition: target.partition.partition }
 }
 
 function decideAlter(

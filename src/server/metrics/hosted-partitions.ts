@@ -3,6 +3,7 @@ import type { LeaderRole } from '../../broker/leader-role.ts'
 import type { Partition } from '../../broker/partition.ts'
 import { type PartitionImage, type TopicImage, votersOf } from '../../metadata/cluster-image.ts'
 import { minIsrOf } from '../../metadata/eligible-replicas.ts'
+import { addingReplicas } from '../../metadata/reassignment.ts'
 import type { MeteredNode } from './metered-node.ts'
 
 export interface HostedPartition {
@@ -33,7 +34,8 @@ export function* ledPartitions(node: MeteredNode): Iterable<LedPartition> {
 }
 
 export function isUnderReplicated({ image }: HostedPartition): boolean {
-  return image.isr.length < votersOf(image).length
+  // Replicas that are being added are behind as they should be.
+  return image.isr.length < votersOf(image).length - addingReplicas(image).length
 }
 
 /** Members of the in-sync set beyond what `min.insync.replicas` asks for; negative where there are too few. */

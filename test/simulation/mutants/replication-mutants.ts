@@ -148,7 +148,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
       files: ['test/replication/in-sync-scenarios.test.ts'],
       expected: /REP-17/,
       reason:
-        'a leader would have to lose and regain its place without a restart, while a follower truncates in between; replicas cannot be moved yet',
+        'a leader would have to lose and regain its place without a restart, while a follower truncates in between; the simulator does not move replicas',
     },
   },
   {

@@ -240,6 +240,7 @@ export function clusterImage(change: ImageChange = {}): ClusterImage {
     observers: [],
     synced: true,
     droppedTails: [],
+    reassignment: null,
     ...change.partition,
   }
   return {
