@@ -63,10 +63,12 @@ export class ClusterAtRest {
     if (image === null) return 'there is no active controller'
     for (const { name } of plan.topics) if (!image.topicIds.has(name)) return `topic ${name} is not there yet`
     for (const { name, partitions } of image.topics.values()) {
-      for (const { partition, leader, isr, elr, replicas, observers } of partitions) {
+      for (const { partition, leader, isr, elr, replicas, observers, reassignment } of partitions) {
         const expected = replicas.filter((id) => id !== dead && !observers.includes(id))
         if (leader === null)
           return `${name}/${partition} has no leader (ISR ${isr.join(',')}, ELR ${elr.join(',')})`
+        if (reassignment !== null)
+          return `${name}/${partition} still moves to ${reassignment.target.join(',')} (ISR ${isr.join(',')})`
         if (!expected.every((id) => isr.includes(id)))
           return `${name}/${partition} has the ISR ${isr.join(',')} of ${replicas.join(',')}`
       }

@@ -1,7 +1,7 @@
-// An operator who changes roles of replicas and settings of topics while the cluster is under load and faults.
+// An operator who changes roles of replicas and settings of topics, and moves replicas, while the cluster is under load and faults.
 import type { Random } from '../../base/random.ts'
 import { toVltavaError } from '../../model/errors.ts'
-import { chance, exponential, oneOf } from './draw.ts'
+import { between, chance, exponential, oneOf, shuffled } from './draw.ts'
 import type { SimulatedClient } from './simulated-cluster.ts'
 import type { SimulationPlan } from './simulation-plan.ts'
 
@@ -41,6 +41,33 @@ export async function changeFlush(options: OperatorOptions): Promise<void> {
     const value = oneOf(random, ['1', '1', '2', '50', '1000000'])
     await admin.alterConfigs({ topic, set: { 'flush.messages': value }, timeoutMs: TIMEOUT_MS })
     onMark('flush.messages changed')
+  })
+}
+
+/** Moves replicas to any brokers, dead ones as well, and goes back on it now and then. */
+export async function moveReplicas(options: OperatorOptions): Promise<void> {
+  const { plan, random, onMark, onTrace } = options
+  const { admin } = options.by.client
+  const nodes = Array.from({ length: plan.nodes }, (_, i) => i + 1)
+  const change = async (
+    of: { readonly topic: string; readonly partition: number },
+    replicas: readonly number[] | null,
+  ): Promise<void> => {
+    const [answer] = await admin.reassignPartitions([{ ...of, replicas }], { timeoutMs: TIMEOUT_MS })
+    if (answer?.error != null) onTrace(`operator move: ${answer.error.code}`)
+    else onMark(replicas === null ? 'move cancelled' : 'replicas moved')
+  }
+  await repeat(options, 'move', async () => {
+    const ongoing = await admin.listReassignments({ timeoutMs: TIMEOUT_MS })
+    if (ongoing.length > 0 && chance(random, 30)) {
+      onMark('move under way')
+      await change(oneOf(random, ongoing), null)
+      return
+    }
+    const { name: topic, partitions, replicationFactor, observers = 0 } = oneOf(random, plan.topics)
+    const size = chance(random, 70) ? replicationFactor + observers : between(random, 1, plan.nodes)
+    const replicas = shuffled(random, nodes).slice(0, size)
+    await change({ topic, partition: random.below(partitions) }, replicas)
   })
 }
 

@@ -80,6 +80,8 @@ export interface SimulationPlan {
   readonly changesRoles: boolean
   /** Whether an operator changes flush.messages; only without crashes, which can lose what is only written. */
   readonly changesFlush: boolean
+  /** Whether an operator moves replicas to other brokers, and cancels that. */
+  readonly movesReplicas: boolean
 }
 
 /** @param only leaves out all other faults; for a replay with less. */
@@ -125,6 +127,7 @@ export function drawPlan(random: Random, only: readonly FaultName[] = FAULT_NAME
     deletesRecords: false,
     changesRoles: false,
     changesFlush: false,
+    movesReplicas: false,
   }
   // Drawn last, so that the seeds that draw none of it stand for what they stood for before there was any.
   const deleting = chance(random, 35) ? withDeletion(random, plan) : plan
@@ -164,6 +167,16 @@ export function withOperator(plan: SimulationPlan, random: Random): SimulationPl
   const changesRoles = chance(random, 60)
   // A change that is under way when the dead node is chosen could leave too few without it.
   return { ...plan, topics, changesFlush, changesRoles, leavesOneDead: plan.leavesOneDead && !changesRoles }
+}
+
+/**
+ * Replicas that move under load.
+ * @param random of its own, so that the seeds that draw none of it stand for what they stood for before there was any.
+ */
+export function withMoves(plan: SimulationPlan, random: Random): SimulationPlan {
+  const movesReplicas = plan.nodes > 1 && chance(random, 20)
+  // All that is left of a partition could have gone to the dead node.
+  return movesReplicas ? { ...plan, movesReplicas, leavesOneDead: false } : plan
 }
 
 function withFewerVoters(random: Random, topic: TopicPlan, nodes: number): TopicPlan {

@@ -21,7 +21,7 @@ import { Nemesis } from './nemesis.ts'
 import { RandomStreams } from './random-streams.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
 import { type RunEnd, SimulationKernel, type SimulationKernelOptions } from './simulation-kernel.ts'
-import { drawPlan, type FaultName, type SimulationPlan, withOperator } from './simulation-plan.ts'
+import { drawPlan, type FaultName, type SimulationPlan, withMoves, withOperator } from './simulation-plan.ts'
 import { Trace } from './trace.ts'
 import { recordKeyOf, Workload } from './workload.ts'
 
@@ -102,7 +102,8 @@ class SimulationRun {
     this.#options = options
     this.#streams = new RandomStreams(options.seed)
     const plan = drawPlan(this.#streams.stream('plan'), options.faults)
-    this.#plan = withOperator(plan, this.#streams.stream('operator'))
+    const operated = withOperator(plan, this.#streams.stream('operator'))
+    this.#plan = withMoves(operated, this.#streams.stream('moves'))
     this.#kernel = new SimulationKernel({
       random: this.#streams.stream('order'),
       fence: createNodeFence(),
