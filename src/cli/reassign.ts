@@ -49,7 +49,7 @@ async function reassign(
     const done =
       options.cancel === true ? 'back to the replicas of before.' : 'the move is under way or done.'
     for (const { topic, partition, error } of results)
-      say(terminal, `${topic}/${partition}: ${error?.message ?? done}`)
+      say(terminal, error?.message ?? `${topic}/${partition}: ${done}`)
   }
   return results.some(({ error }) => error !== null) ? EXIT.failed : EXIT.done
 }
