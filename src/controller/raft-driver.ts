@@ -303,6 +303,7 @@ function withoutMessages(readys: readonly Ready[]): Ready {
     messagesAfterPersist: [],
     restored: null,
     committed: [],
+    reads: [],
     persistToken: readys.findLast(({ persistToken }) => persistToken !== null)?.persistToken ?? null,
   }
 }

@@ -80,7 +80,8 @@ export class Voter {
       ...environment,
       node: new RaftNode({
         id: nodeId,
-        voters,
+        directoryId: formation.voters.find((voter) => voter.nodeId === nodeId)!.directoryId,
+        voters: formation.voters.map((voter) => ({ id: voter.nodeId, directoryId: voter.directoryId })),
         hardState,
         snapshot: loaded?.snapshot ?? null,
         entries,

@@ -10,7 +10,9 @@ import {
   type Schema,
   SchemaError,
   struct,
+  text,
   union,
+  withFallback,
 } from '../schema/schema.ts'
 
 /** Bytes of data in one entry that no setting can exceed. */
@@ -27,20 +29,64 @@ export const SNAPSHOT_CHUNK_ABSOLUTE_MAX_BYTES = 1024 * 1024
 /** Bytes of a whole snapshot: what a leader can make a node collect. The same as METADATA_SNAPSHOT_MAX_BYTES. */
 export const SNAPSHOT_MAX_BYTES = 512 * 1024 * 1024
 
+/** Voters at most: each more costs a message for every entry and makes a majority harder to get. */
+export const VOTERS_ABSOLUTE_MAX = 9
+/** Characters of a directory id, which the core only compares. */
+const DIRECTORY_ID_MAX_CHARACTERS = 100
+
 const nodeId = integer(0, 2 ** 31 - 1)
 const term = integer(0, Number.MAX_SAFE_INTEGER)
 /** A term somebody campaigns for or leads: term 0 is before the first election. */
 const electionTerm = integer(1, Number.MAX_SAFE_INTEGER)
 const index = integer(0, Number.MAX_SAFE_INTEGER)
 
-/** An entry of the log. Data is null for the empty entry by which a new leader commits what precedes it. */
-export const entrySchema = struct({
-  /** From 1, without gaps. */
-  index: integer(1, Number.MAX_SAFE_INTEGER),
-  /** The term of the leader that appended it; never decreases along a log. */
-  term: electionTerm,
-  data: nullable(bytes(0, ENTRY_ABSOLUTE_MAX_BYTES)),
+/** A voter is a node with one disk: the same node with another disk is somebody else, who remembers no vote (RAFT-23). */
+const directoryId = text(DIRECTORY_ID_MAX_CHARACTERS)
+export const voterKeySchema = struct({
+  /** Of the node. */
+  id: nodeId,
+  /** Of its disk. */
+  directoryId,
 })
+const voters = nullable(list(voterKeySchema, VOTERS_ABSOLUTE_MAX))
+
+/**
+ * An entry of the log. Data is null for the empty entry by which a new leader commits what precedes it. `voters` is
+ * there only in an entry that changes who votes.
+ */
+export interface Entry {
+  readonly index: number
+  readonly term: number
+  readonly data: Uint8Array | null
+  readonly voters?: readonly VoterKey[]
+}
+export type VoterKey = Infer<typeof voterKeySchema>
+
+export const entrySchema: Schema<Entry> = absentWhereNull(
+  struct({
+    /** From 1, without gaps. */
+    index: integer(1, Number.MAX_SAFE_INTEGER),
+    /** The term of the leader that appended it; never decreases along a log. */
+    term: electionTerm,
+    data: nullable(bytes(0, ENTRY_ABSOLUTE_MAX_BYTES)),
+    /** Who votes from this entry on; null where that stays as it is. */
+    voters: withFallback(voters, null),
+  }),
+)
+
+type WireEntry = Omit<Entry, 'voters'> & { readonly voters: readonly VoterKey[] | null }
+
+/** Hardly any entry changes the voters, so in memory the others lack the field. */
+function absentWhereNull(schema: Schema<WireEntry>): Schema<Entry> {
+  return {
+    encode: (entry) => schema.encode({ ...entry, voters: entry.voters ?? null }),
+    decode(wire, path) {
+      const { voters: changed, ...entry } = schema.decode(wire, path)
+      return changed === null ? entry : { ...entry, voters: changed }
+    },
+    describe: () => schema.describe(),
+  }
+}
 
 /** `term` is the current term of the sender, also in both kinds of pre-vote message. */
 const envelope = { from: nodeId, to: nodeId, term } as const
@@ -51,7 +97,13 @@ const variants = union({
   'pre-vote': struct({ ...envelope, campaignTerm: electionTerm, lastIndex: index, lastTerm: term }),
   /** campaignTerm is that of the request, so that an answer to an earlier question is told apart. */
   'pre-vote-response': struct({ ...envelope, campaignTerm: electionTerm, granted: boolean() }),
-  vote: struct({ ...electedEnvelope, lastIndex: index, lastTerm: term }),
+  vote: struct({
+    ...electedEnvelope,
+    lastIndex: index,
+    lastTerm: term,
+    /** The leader itself asked for this election: that it lives is no reason to refuse. */
+    forced: withFallback(boolean(), false),
+  }),
   'vote-response': struct({ ...envelope, granted: boolean() }),
   /** Entries to follow the one at prevIndex and prevTerm; without entries it asks whether that one is there. */
   append: struct({
@@ -70,10 +122,21 @@ const variants = union({
     index,
     conflict: nullable(struct({ index, term })),
   }),
-  /** commitIndex is at most what the follower is known to hold. */
-  heartbeat: struct({ ...electedEnvelope, commitIndex: index }),
+  /** commitIndex is at most what the follower is known to hold, with the disk that is named. */
+  heartbeat: struct({
+    ...electedEnvelope,
+    commitIndex: index,
+    /** Grows with every question whether this node still leads; the answer repeats it. */
+    round: withFallback(index, 0),
+    /** The disk whose log commitIndex is about; null means whichever there is. */
+    toDirectoryId: withFallback(nullable(directoryId), null),
+  }),
   /** Goes out without waiting for entries to become durable: a slow disk is not a dead node. */
-  'heartbeat-response': struct(envelope),
+  'heartbeat-response': struct({
+    ...envelope,
+    /** Of the heartbeat. */
+    round: withFallback(index, 0),
+  }),
   /**
    * A part of the leader's snapshot, for a follower that lacks entries which the leader has dropped. One part is under way
    * at a time; one without bytes asks how far the follower is.
@@ -90,6 +153,8 @@ const variants = union({
     position: integer(0, SNAPSHOT_MAX_BYTES),
     /** The bytes from there on. */
     part: bytes(0, SNAPSHOT_CHUNK_ABSOLUTE_MAX_BYTES),
+    /** Who votes after that entry; null where nobody has changed that. */
+    voters: withFallback(voters, null),
   }),
   /** How much of it has arrived. That it is durable says an append-response, as for entries. */
   'snapshot-response': struct({
@@ -99,10 +164,20 @@ const variants = union({
     /** Bytes that have arrived. */
     position: integer(0, SNAPSHOT_MAX_BYTES),
   }),
+  /** A node that does not vote asks the leader for the log. Every node that hears it may ignore it but the leader. */
+  join: struct(envelope),
+  /** The leader asks a voter that holds its whole log to campaign at once. */
+  'timeout-now': struct(electedEnvelope),
 })
 
 export type Message = Infer<typeof variants>
 export type MessageOf<T extends Message['type']> = Extract<Message, { readonly type: T }>
+/**
+ * A message as it came in. `directoryId` names the disk of the sender, which the shell adds to everything it sends; without
+ * one, as in messages of releases that knew no other voters than the first, it is taken for the one that votes.
+ */
+export type Received = Message & { readonly directoryId?: string | null }
+export type ReceivedOf<T extends Message['type']> = Extract<Received, { readonly type: T }>
 export type LogConflict = NonNullable<MessageOf<'append-response'>['conflict']>
 
 export const raftMessageSchema: Schema<Message> = {

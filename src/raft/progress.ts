@@ -19,6 +19,8 @@ interface Transfer {
 }
 
 export class Progress {
+  /** The disk that holds it: another one of the same node starts from nothing. */
+  readonly directoryId: string
   #state: ProgressState = 'probe'
   #matchIndex = 0
   // Invariant: match < next. In replicate, everything before next was sent.
@@ -34,8 +36,16 @@ export class Progress {
   readonly #inflightMax: number
   /** When this follower last answered, in milliseconds. */
   heardAtMs: number
+  /** The last round of heartbeats that it answered; see ReadQueue. */
+  round = 0
 
-  constructor(options: { nextIndex: number; inflightAppendsMax: number; nowMs: number }) {
+  constructor(options: {
+    directoryId: string
+    nextIndex: number
+    inflightAppendsMax: number
+    nowMs: number
+  }) {
+    this.directoryId = options.directoryId
     this.#nextIndex = options.nextIndex
     this.#inflightMax = options.inflightAppendsMax
     this.heardAtMs = options.nowMs

@@ -4,6 +4,7 @@
 import { assert } from '../base/assert.ts'
 import { APPEND_ENTRIES_MAX, ENTRY_OVERHEAD_BYTES } from './messages.ts'
 import type { Entry, Snapshot } from './types.ts'
+import { VoterHistory, type VoterSet } from './voter-history.ts'
 
 /** Names an entry: two logs that hold the same index and term agree in everything up to there. */
 export interface EntryId {
@@ -28,6 +29,7 @@ export class RaftLog {
   #base: EntryId
   /** Entry i stands at i - 1 - base. */
   readonly #entries: Entry[] = []
+  readonly #voterHistory = new VoterHistory()
   /** The newest snapshot; it covers the base. null while the log has all entries. */
   #snapshot: Snapshot | null
   /** What the writer and the state machine have not got yet of a snapshot that came from a leader. */
@@ -49,6 +51,7 @@ export class RaftLog {
     this.#base = idOf(snapshot)
     this.#commitIndex = this.#base.index
     this.#appliedIndex = this.#base.index
+    if (snapshot?.voters !== undefined) this.#voterHistory.add(snapshot.index, snapshot.voters)
     for (const entry of durable) this.#push(entry)
     this.#writtenIndex = this.last.index
     this.#durableIndex = this.last.index
@@ -86,6 +89,16 @@ export class RaftLog {
   /** Everything up to here was handed out to be applied. */
   get appliedIndex(): number {
     return this.#appliedIndex
+  }
+
+  /** Who votes by the last entry that changed it, committed or not; null when none did. */
+  get voterSet(): VoterSet | null {
+    return this.#voterHistory.latest
+  }
+
+  /** Who voted before that entry; null for the first voters. Only while the entry may not be committed. */
+  get previousVoterSet(): VoterSet | null {
+    return this.#voterHistory.previous
   }
 
   /** The term of the entry at the index, 0 for index 0; null beyond the end and for entries that are not kept. */
@@ -210,6 +223,8 @@ export class RaftLog {
     this.#durableIndex = Math.min(this.#durableIndex, this.#commitIndex)
     this.#entries.length = 0
     this.#base = idOf(snapshot)
+    this.#voterHistory.clear()
+    if (snapshot.voters !== undefined) this.#voterHistory.add(snapshot.index, snapshot.voters)
     this.#snapshot = snapshot
     this.#unwrittenSnapshot = snapshot
     this.#unappliedSnapshot = snapshot
@@ -227,12 +242,14 @@ export class RaftLog {
       snapshot.index <= this.#appliedIndex && this.holds(snapshot),
       `raft: a snapshot up to ${snapshot.index}/${snapshot.term}, but only ${this.#appliedIndex} is applied`,
     )
-    this.#snapshot = snapshot
+    const voters = this.#voterHistory.at(snapshot.index)?.voters
+    this.#snapshot = voters === undefined ? snapshot : { ...snapshot, voters }
     const index = snapshot.index - trailingEntries
     if (index > this.#base.index) {
       const term = this.termAt(index)!
       this.#entries.splice(0, index - this.#base.index)
       this.#base = { index, term }
+      this.#voterHistory.forgetBefore(index)
     }
     return true
   }
@@ -279,6 +296,7 @@ export class RaftLog {
       `raft: entry ${entry.index} of term ${entry.term} cannot follow term ${last.term}`,
     )
     this.#entries.push(entry)
+    if (entry.voters !== undefined) this.#voterHistory.add(entry.index, entry.voters)
   }
 
   #truncateFrom(index: number): void {
@@ -287,6 +305,7 @@ export class RaftLog {
       `raft: the leader contradicts entry ${index}, but everything up to ${this.#commitIndex} is committed`,
     )
     this.#entries.length = Math.min(this.#entries.length, this.#placeOf(index))
+    this.#voterHistory.truncateFrom(index)
     this.#writtenIndex = Math.min(this.#writtenIndex, index - 1)
     this.#durableIndex = Math.min(this.#durableIndex, index - 1)
   }

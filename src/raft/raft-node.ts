@@ -1,26 +1,33 @@
 // The consensus core of one node: a synchronous state machine. It is told what happened (messages, time, broken links,
 // completed writes) and returns what to do as Ready values. It reads no clock, touches no disk and sends nothing.
-import { assert, unreachable } from '../base/assert.ts'
+import { assert } from '../base/assert.ts'
 import type { Random } from '../base/random.ts'
 import { type RaftConfig, validate } from './config.ts'
-import type { Message, MessageOf } from './messages.ts'
-import { entryBytes, RaftLog } from './raft-log.ts'
+import { askForLog, followerViews } from './followers.ts'
+import type { Received, VoterKey } from './messages.ts'
+import { changeVoters, propose } from './propose.ts'
+import { RaftLog } from './raft-log.ts'
 import { RaftState } from './raft-state.ts'
-import { replicate } from './replicate.ts'
-import { stepCandidate } from './step-candidate.ts'
-import { stepFollower } from './step-follower.ts'
-import { advanceCommit, stepLeader, tickLeader } from './step-leader.ts'
-import { stepSnapshot } from './step-snapshot.ts'
-import { becomeFollower, recordVote, startPreVote } from './transitions.ts'
+import { beginReadRound, replicate } from './replicate.ts'
+import { advanceCommit, confirmReads, tickLeader } from './step-leader.ts'
+import { stepMessage } from './step-message.ts'
+import { advanceTransfer, handOver, startTransfer } from './transfer.ts'
+import { recordVote, startPreVote } from './transitions.ts'
+import type * as types from './types.ts'
 import type { Entry, HardState, PersistToken, ProposeResult, Ready, Role, Snapshot } from './types.ts'
-import { answerPreVote, answerVote } from './vote.ts'
-
-type AnyButCampaign = Exclude<Message, MessageOf<'pre-vote' | 'vote'>>
+import type { VoterSet } from './voter-history.ts'
 
 export interface RaftNodeOptions {
   readonly id: number
-  /** Who votes, without duplicates, at least one. A node that is not among them follows and never campaigns. */
-  readonly voters: readonly number[]
+  /** Of the disk behind this node. */
+  readonly directoryId: string
+  /**
+   * With whom the cluster began, without duplicates, at least one. The log tells how they changed. A node that is not among
+   * them, or whose disk is not, follows and never campaigns.
+   */
+  readonly voters: readonly VoterKey[]
+  /** Nodes that may know more of the voters than this one, when all that it knows of are gone. Default none. */
+  readonly contacts?: readonly number[]
   /** As recovered; term 0 and no vote for a new node. */
   readonly hardState: HardState
   /** The recovered newest snapshot, whose state has been taken over; null or absent when there is none. */
@@ -33,30 +40,35 @@ export interface RaftNodeOptions {
   readonly nowMs: number
 }
 
+export interface VoterProposal {
+  readonly change: types.VoterChange
+  /** What the entry says to the state machine. */
+  readonly data: Uint8Array
+}
+
 /**
  * One node of a Raft cluster. After each call of any method that takes `nowMs`, call ready() until it returns null and
  * carry out what it says. `nowMs` is monotonic time in milliseconds; a value lower than an earlier one counts as that.
  */
 export class RaftNode {
   readonly #raft: RaftState
+  #lastRead = 0
 
   /**
    * @throws RangeError when a setting is out of range; AssertionError when the recovered state contradicts itself, as
    *   when the log is newer than the stored term because the vote was lost.
    */
   constructor(options: RaftNodeOptions) {
-    const { voters, hardState } = options
+    const { hardState } = options
     validate(options.config)
-    assert(voters.length > 0, 'raft: there must be at least one voter')
-    assert(new Set(voters).size === voters.length, `raft: voters must differ, got ${voters.join(', ')}`)
     const log = new RaftLog(options.entries, options.snapshot ?? null)
     assert(
       log.last.term <= hardState.term,
       `raft: the log ends in term ${log.last.term} but the stored term is ${hardState.term}: was the vote lost?`,
     )
-    this.#raft = new RaftState({ ...options, log })
-    // Nobody else can lead, so there is nobody to wait for.
-    if (voters.length === 1) this.#raft.electionDueMs = options.nowMs
+    this.#raft = new RaftState({ ...options, contacts: options.contacts ?? [], log })
+    // Nobody else can lead, so there is nobody to wait for; and who does not vote asks for the log at once.
+    if (this.#raft.voters.length === 1 || !this.#raft.isVoter) this.#raft.electionDueMs = options.nowMs
   }
 
   get role(): Role {
@@ -102,23 +114,36 @@ export class RaftNode {
     return roleState.role === 'leader' && log.appliedIndex >= roleState.startIndex
   }
 
+  /** Who votes by the log of this node, committed or not, and which entry made it so. */
+  get voterSet(): VoterSet {
+    return this.#raft.voterSet
+  }
+
+  get isVoter(): boolean {
+    return this.#raft.isVoter
+  }
+
+  /** To whom this leader is moving its leadership; null when it is not. */
+  get transferringTo(): number | null {
+    const { roleState } = this.#raft
+    return roleState.role === 'leader' ? (roleState.transfer?.to ?? null) : null
+  }
+
+  /** Whom this node sends its log; nobody unless it leads. */
+  get followers(): readonly types.FollowerView[] {
+    return this.role === 'leader' ? followerViews(this.#raft) : []
+  }
+
   /**
    * Takes in a message that raftMessageSchema decoded and whose sender is authenticated. Late, repeated and reordered
    * ones do no harm; one that is addressed to another node is ignored.
    * @throws AssertionError when the sender contradicts what is committed here or leads a term that has another leader:
    *   going on would destroy data. The state must not be used further.
    */
-  step(message: Message, nowMs: number): void {
+  step(message: Received, nowMs: number): void {
     const raft = this.#at(nowMs)
     if (message.to !== raft.id || message.from === raft.id) return
-    // Campaigns have rules of their own for terms.
-    if (message.type === 'pre-vote') answerPreVote(raft, message)
-    else if (message.type === 'vote') answerVote(raft, message)
-    else {
-      if (message.term > raft.term) this.#followTermOf(message)
-      if (message.term < raft.term) this.#stepOutdated(message)
-      else this.#stepCurrent(message)
-    }
+    stepMessage(raft, message)
   }
 
   /**
@@ -131,6 +156,7 @@ export class RaftNode {
       tickLeader(raft)
     } else if (raft.nowMs >= raft.electionDueMs && raft.hardStateIsDurable) {
       // Before the disk answered, no request could leave, and a slow disk would outlive every candidacy.
+      if (!raft.isVoter) askForLog(raft)
       if (raft.mayCampaign) {
         startPreVote(raft)
       } else {
@@ -147,18 +173,35 @@ export class RaftNode {
    * @throws AssertionError when it is longer
    */
   propose(data: Uint8Array, nowMs: number): ProposeResult {
-    const { roleState, log, config, term, leader } = this.#at(nowMs)
-    assert(
-      data.length <= config.entryMaxBytes,
-      `raft: an entry has at most ${config.entryMaxBytes} bytes, got ${data.length}`,
-    )
-    if (roleState.role !== 'leader') return { kind: 'not-leader', leader }
-    const entry: Entry = { index: log.last.index + 1, term, data }
-    const uncommittedBytes = roleState.uncommittedBytes + entryBytes(entry)
-    if (uncommittedBytes > config.uncommittedMaxBytes) return { kind: 'overloaded' }
-    roleState.uncommittedBytes = uncommittedBytes
-    log.append(entry)
-    return { kind: 'accepted', index: entry.index, term }
+    return propose(this.#at(nowMs), { data })
+  }
+
+  /**
+   * Appends an entry that makes one node a voter or takes its vote, if this node leads and that is safe now; it counts from
+   * then on, and is done once it is committed (see propose). A leader that takes its own vote leads until that.
+   * @throws AssertionError when the data is too long
+   */
+  changeVoters(proposal: VoterProposal, nowMs: number): types.ChangeResult {
+    return changeVoters(this.#at(nowMs), proposal)
+  }
+
+  /**
+   * Lets another voter lead, as soon as it holds the whole log; nothing can be proposed meanwhile. After an election timeout
+   * in vain this node leads as before.
+   */
+  transferLeadership(to: number, nowMs: number): types.TransferResult {
+    return startTransfer(this.#at(nowMs), to)
+  }
+
+  /** Asks for a read of the newest state: answer it once its number comes in `reads`. */
+  readIndex(nowMs: number): types.ReadResult {
+    const raft = this.#at(nowMs)
+    if (raft.roleState.role !== 'leader') return { kind: 'not-leader', leader: raft.leader }
+    const { reads } = raft.roleState
+    if (reads.isFull) return { kind: 'overloaded' }
+    this.#lastRead += 1
+    reads.add(this.#lastRead)
+    return { kind: 'accepted', read: this.#lastRead }
   }
 
   /**
@@ -171,10 +214,10 @@ export class RaftNode {
       raft.roleState.followers.get(peer)?.linkClosed()
     } else if (raft.leader === peer) {
       raft.leader = null
-      if (!raft.mayCampaign) return
       // By then the lease of a dead leader has run out everywhere, and the usual timers do.
       raft.hintUntilMs = raft.nowMs + raft.config.electionTimeoutMs
-      startPreVote(raft)
+      if (raft.mayCampaign) startPreVote(raft)
+      else raft.retrySoonIfHinted()
     }
   }
 
@@ -186,33 +229,44 @@ export class RaftNode {
   linkOpened(peer: number, nowMs: number): void {
     const raft = this.#at(nowMs)
     const { role } = raft.roleState
-    if (!raft.isVoter || raft.leader !== null || !raft.peers.includes(peer)) return
+    if (raft.leader !== null) return
+    // Who does not vote asks for the log: this may be the leader.
+    if (!raft.isVoter) raft.electionDueMs = raft.nowMs
+    if (!raft.isVoter || !raft.peers.includes(peer)) return
     if (role !== 'follower' && role !== 'pre-candidate') return
     raft.hintUntilMs = raft.nowMs + raft.config.electionTimeoutMs
     raft.retrySoonIfHinted()
   }
 
   /**
-   * A leader steps down, for a clean shutdown or because its own disk is stuck; it waits a full election timeout
-   * before it campaigns again. Does nothing in other roles.
+   * A leader steps down, for a clean shutdown or because its own disk is stuck, and asks the voter that holds most to take
+   * its place; it waits a full election timeout before it campaigns again. Does nothing in other roles.
    */
   resign(nowMs: number): void {
-    const raft = this.#at(nowMs)
-    if (this.role === 'leader') becomeFollower(raft, { term: raft.term, leader: null })
+    this.#at(nowMs)
+    this.#whileLeading(handOver)
   }
 
   /** Hands over what is to be done since the last call, or null. What it returns once, it does not return again. */
   ready(): Ready | null {
     const raft = this.#raft
-    if (this.role === 'leader') replicate(raft)
+    this.#whileLeading((leading) => {
+      replicate(leading)
+      advanceTransfer(leading)
+      beginReadRound(leading)
+      confirmReads(leading)
+    })
     const hardState = raft.takeHardState()
     const snapshot = raft.log.takeUnwrittenSnapshot()
     const entries = raft.log.takeUnwritten()
     const { messages, messagesAfterPersist } = raft.takeMessages()
     const restored = raft.log.takeRestored()
     const committed = raft.log.takeCommitted()
+    const { roleState } = raft
+    const reads = roleState.role === 'leader' ? roleState.reads.take(raft.log.appliedIndex) : []
     const persists = hardState !== null || snapshot !== null || entries.length > 0
-    const works = messages.length + messagesAfterPersist.length + committed.length > 0 || restored !== null
+    const works =
+      messages.length + messagesAfterPersist.length + committed.length + reads.length > 0 || restored !== null
     if (!persists && !works) return null
     const persistToken = persists ? this.#persistToken() : null
     return {
@@ -223,6 +277,7 @@ export class RaftNode {
       messagesAfterPersist,
       restored,
       committed,
+      reads,
       persistToken,
     }
   }
@@ -263,48 +318,8 @@ export class RaftNode {
     return this.#raft
   }
 
-  #followTermOf(message: Message): void {
-    becomeFollower(this.#raft, { term: message.term, leader: isOfLeader(message) ? message.from : null })
-  }
-
-  #stepOutdated(message: AnyButCampaign): void {
-    const raft = this.#raft
-    if (isOfLeader(message)) {
-      // It leads an older term, and its followers would refuse this node's candidacy for as long as they hear it. The
-      // answer makes it step down; silence would lock this node out for ever.
-      raft.send({ type: 'heartbeat-response', from: raft.id, to: message.from, term: raft.term })
-    } else if (message.type === 'pre-vote-response') {
-      // A node that is behind in its term answers this node's question all the same; campaignTerm tells which.
-      stepCandidate(raft, message)
-    }
-  }
-
-  #stepCurrent(message: AnyButCampaign): void {
-    const raft = this.#raft
-    switch (message.type) {
-      case 'append':
-      case 'heartbeat':
-      case 'snapshot':
-        assert(
-          this.role !== 'leader',
-          `raft: node ${message.from} leads term ${message.term}, as this one does`,
-        )
-        if (this.role !== 'follower') becomeFollower(raft, { term: raft.term, leader: message.from })
-        if (message.type === 'snapshot') stepSnapshot(raft, message)
-        else stepFollower(raft, message)
-        break
-      case 'pre-vote-response':
-      case 'vote-response':
-        stepCandidate(raft, message)
-        break
-      case 'append-response':
-      case 'heartbeat-response':
-      case 'snapshot-response':
-        if (this.role === 'leader') stepLeader(raft, message)
-        break
-      default:
-        unreachable(message)
-    }
+  #whileLeading(act: (raft: RaftState) => void): void {
+    if (this.role === 'leader') act(this.#raft)
   }
 
   /** Covers the whole log, not only the entries just handed over: see persisted(). */
@@ -312,9 +327,4 @@ export class RaftNode {
     const { term, votedFor, log } = this.#raft
     return { term, votedFor, lastIndex: log.last.index, lastTerm: log.last.term }
   }
-}
-
-/** Whether only the leader of its term sends such messages. */
-function isOfLeader({ type }: Message): boolean {
-  return type === 'append' || type === 'heartbeat' || type === 'snapshot'
 }

@@ -3,20 +3,42 @@
 import { assert } from '../base/assert.ts'
 import type { Random } from '../base/random.ts'
 import type { RaftConfig } from './config.ts'
-import type { Message } from './messages.ts'
+import type { Message, ReceivedOf, VoterKey } from './messages.ts'
 import type { Progress } from './progress.ts'
 import type { RaftLog } from './raft-log.ts'
+import type { ReadQueue } from './read-queue.ts'
 import type { HardState } from './types.ts'
+import { type VoterSet, voterSetOf } from './voter-history.ts'
 
 export interface Leadership {
   readonly role: 'leader'
-  /** One for each other voter. */
-  readonly followers: ReadonlyMap<number, Progress>
+  /** By node id: one for each other voter, and one for each node without a vote that asked for the log. */
+  readonly followers: Map<number, Progress>
   /** The empty entry of this term: once it is committed, everything before it is. */
   readonly startIndex: number
   heartbeatDueMs: number
   /** Bytes of the entries above the commit index. */
   uncommittedBytes: number
+  readonly catchUp: CatchUp
+  /** Leadership is moving to another voter; nothing is proposed meanwhile. */
+  transfer: Transfer | null
+  readonly reads: ReadQueue
+}
+
+/** How much a node must hold before it may vote: all that was in the log one to two election timeouts ago. */
+export interface CatchUp {
+  index: number
+  nextIndex: number
+  /** When nextIndex takes the place of index. */
+  dueMs: number
+}
+
+export interface Transfer {
+  readonly to: number
+  /** When it is given up. */
+  readonly dueMs: number
+  /** Whether the other one has been asked to campaign. */
+  asked: boolean
 }
 
 export type RoleState =
@@ -37,7 +59,9 @@ export interface IncomingSnapshot {
 
 export interface RaftStateOptions {
   readonly id: number
-  readonly voters: readonly number[]
+  readonly directoryId: string
+  readonly voters: readonly VoterKey[]
+  readonly contacts: readonly number[]
   readonly hardState: HardState
   readonly log: RaftLog
   readonly config: RaftConfig
@@ -47,8 +71,11 @@ export interface RaftStateOptions {
 
 export class RaftState {
   readonly id: number
-  /** The one place that says who votes. */
-  readonly voters: readonly number[]
+  readonly directoryId: string
+  /** Whom a node without a vote asks for the log, beside the voters that it knows of. */
+  readonly contacts: readonly number[]
+  /** Those with whom the cluster began. */
+  readonly #firstVoters: VoterSet
   readonly config: RaftConfig
   readonly log: RaftLog
   readonly #random: Random
@@ -77,7 +104,9 @@ export class RaftState {
 
   constructor(options: RaftStateOptions) {
     this.id = options.id
-    this.voters = options.voters
+    this.directoryId = options.directoryId
+    this.contacts = options.contacts
+    this.#firstVoters = voterSetOf(0, options.voters)
     this.config = options.config
     this.log = options.log
     this.#random = options.random
@@ -90,16 +119,41 @@ export class RaftState {
     this.resetElectionTimer()
   }
 
+  /** The one place that says who votes. It goes by the log as it is, committed or not (RAFT-22). */
+  get voterSet(): VoterSet {
+    return this.log.voterSet ?? this.#firstVoters
+  }
+
+  /** The node ids of those who vote. */
+  get voters(): readonly number[] {
+    return this.voterSet.ids
+  }
+
   get isVoter(): boolean {
-    return this.voters.includes(this.id)
+    return isAmong(this.voterSet, this)
+  }
+
+  /**
+   * Whether this node loses its vote by an entry that is not known to be committed. It may hold what the others need to go
+   * on, such as this entry alone, so it still campaigns; its own vote does not count (RAFT-25).
+   */
+  get isLeaving(): boolean {
+    if (this.isVoter || this.voterSet.index <= this.log.commitIndex) return false
+    return isAmong(this.log.previousVoterSet ?? this.#firstVoters, this)
+  }
+
+  /** Whether the sender of a message is a voter: the node, with the disk that was given the vote (RAFT-23). */
+  isFromVoter(message: ReceivedOf<'vote-response' | 'pre-vote-response'>): boolean {
+    return isAmong(this.voterSet, { id: message.from, directoryId: message.directoryId ?? null })
   }
 
   /**
    * Whether this node may ask for votes. Not while a snapshot is being installed: its log then begins behind what its
-   * disk holds (RAFT-18).
+   * disk holds (RAFT-18). A change of the voters that is not committed holds nobody back, since it counts already: the
+   * only ones who can commit it may be those who know it.
    */
   get mayCampaign(): boolean {
-    return this.isVoter && !this.log.isInstalling
+    return (this.isVoter || this.isLeaving) && !this.log.isInstalling
   }
 
   /** The other voters. */
@@ -176,4 +230,13 @@ export class RaftState {
     this.#writtenHardState = { term, votedFor }
     return this.#writtenHardState
   }
+}
+
+/** @param directory null when only the node is known */
+function isAmong(
+  { voters }: VoterSet,
+  node: { readonly id: number; readonly directoryId: string | null },
+): boolean {
+  const voter = voters.find(({ id }) => id === node.id)
+  return voter !== undefined && (node.directoryId === null || voter.directoryId === node.directoryId)
 }

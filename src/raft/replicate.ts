@@ -32,12 +32,22 @@ export function sendPositionCheck(raft: RaftState, peer: number): void {
   else sendAppend(raft, { peer, bytesMax: 0 })
 }
 
+/** Asks whether this node still leads, if reads wait for that and nobody is asked yet. */
+export function beginReadRound(raft: RaftState): void {
+  const { reads, startIndex } = raft.leadership
+  if (!reads.wantsRound || raft.log.commitIndex < startIndex) return
+  reads.begin(raft.log.commitIndex)
+  sendHeartbeats(raft)
+}
+
 /** The commit index they carry is what the follower is known to hold, for its own log may differ beyond. */
 export function sendHeartbeats(raft: RaftState): void {
-  const { id: from, term, log } = raft
-  for (const [to, progress] of raft.leadership.followers) {
+  const { id: from, term, log, leadership } = raft
+  for (const [to, progress] of leadership.followers) {
     const commitIndex = Math.min(progress.matchIndex, log.commitIndex)
-    raft.send({ type: 'heartbeat', from, to, term, commitIndex })
+    const { round } = leadership.reads
+    const toDirectoryId = progress.directoryId
+    raft.send({ type: 'heartbeat', from, to, term, commitIndex, round, toDirectoryId })
   }
 }
 
@@ -50,10 +60,10 @@ function sendPart(raft: RaftState, to: number): void {
   const { id: from, term, config, nowMs } = raft
   const progress = raft.leadership.followers.get(to)!
   const { snapshot, position } = progress.transfer
-  const { index: snapshotIndex, term: snapshotTerm, data } = snapshot
+  const { index: snapshotIndex, term: snapshotTerm, data, voters = null } = snapshot
   const part = data.subarray(position, position + config.snapshotChunkBytes)
   const envelope = { type: 'snapshot', from, to, term } as const
-  raft.send({ ...envelope, snapshotIndex, snapshotTerm, sizeBytes: data.length, position, part })
+  raft.send({ ...envelope, snapshotIndex, snapshotTerm, sizeBytes: data.length, position, part, voters })
   progress.partSent(nowMs)
 }
 

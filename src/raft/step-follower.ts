@@ -36,6 +36,9 @@ function onAppend(raft: RaftState, message: MessageOf<'append'>): void {
 }
 
 function onHeartbeat(raft: RaftState, message: MessageOf<'heartbeat'>): void {
-  raft.log.commitTo(message.commitIndex)
-  raft.send({ type: 'heartbeat-response', from: raft.id, to: message.from, term: raft.term })
+  const { toDirectoryId } = message
+  // What another disk of this node held says nothing of this one; the answer tells the leader (RAFT-27).
+  if (toDirectoryId === null || toDirectoryId === raft.directoryId) raft.log.commitTo(message.commitIndex)
+  const { id: from, term } = raft
+  raft.send({ type: 'heartbeat-response', from, to: message.from, term, round: message.round })
 }

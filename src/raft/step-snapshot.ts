@@ -28,7 +28,8 @@ export function stepSnapshot(raft: RaftState, message: MessageOf<'snapshot'>): v
   })
   if (incoming.position < incoming.sizeBytes) return
   raft.incoming = null
-  log.restore({ ...id, data: concatBytes(incoming.parts) })
+  const { voters } = message
+  log.restore({ ...id, data: concatBytes(incoming.parts), ...(voters === null ? {} : { voters }) })
   acknowledge(raft, { leader: message.from, index: id.index })
 }
 

@@ -1,8 +1,9 @@
 // How a node changes its role: follower -> pre-candidate -> candidate -> leader, and back to follower from each.
 import { assert } from '../base/assert.ts'
-import { Progress } from './progress.ts'
+import { firstFollowers } from './followers.ts'
 import { voteOutcome } from './quorum.ts'
 import type { RaftState } from './raft-state.ts'
+import { ReadQueue } from './read-queue.ts'
 
 /** Follows in this or a higher term. The leader is null when the term alone is known. */
 export function becomeFollower(raft: RaftState, next: { term: number; leader: number | null }): void {
@@ -40,14 +41,17 @@ export function startPreVote(raft: RaftState): void {
   recordVote(raft, { voter: from, granted: true })
 }
 
-function startElection(raft: RaftState): void {
+/** @param forced whether the leader asked for it: those who hear the leader vote all the same */
+export function startElection(raft: RaftState, forced: boolean): void {
+  assert(raft.mayCampaign, 'raft: only a voter whose log is on its disk campaigns')
   raft.term += 1
+  raft.leader = null
   raft.votedFor = raft.id
   raft.roleState = { role: 'candidate', votes: new Map() }
   raft.resetElectionTimer()
   const { id: from, term, log } = raft
   const last = { lastIndex: log.last.index, lastTerm: log.last.term }
-  for (const to of raft.peers) raft.send({ type: 'vote', from, to, term, ...last })
+  for (const to of raft.peers) raft.send({ type: 'vote', from, to, term, ...last, forced })
   // The own vote is not counted here but when it is durable: see RaftNode.persisted.
 }
 
@@ -62,7 +66,7 @@ export function recordVote(raft: RaftState, vote: { voter: number; granted: bool
   const outcome = voteOutcome(raft.voters, roleState.votes)
   if (outcome === 'won') {
     if (roleState.role === 'candidate') becomeLeader(raft)
-    else startElection(raft)
+    else startElection(raft, false)
     return
   }
   if (outcome === 'lost') becomeFollower(raft, { term: raft.term, leader: null })
@@ -72,14 +76,7 @@ export function recordVote(raft: RaftState, vote: { voter: number; granted: bool
 function becomeLeader(raft: RaftState): void {
   const { log, config, nowMs } = raft
   const startIndex = log.last.index + 1
-  const followers = new Map<number, Progress>()
-  for (const peer of raft.peers) {
-    // Guesses that the follower holds what this log held; a refusal corrects it.
-    followers.set(
-      peer,
-      new Progress({ nextIndex: startIndex, inflightAppendsMax: config.inflightAppendsMax, nowMs }),
-    )
-  }
+  const followers = firstFollowers(raft, startIndex)
   log.append({ index: startIndex, term: raft.term, data: null })
   raft.roleState = {
     role: 'leader',
@@ -87,6 +84,9 @@ function becomeLeader(raft: RaftState): void {
     startIndex,
     heartbeatDueMs: nowMs + config.heartbeatIntervalMs,
     uncommittedBytes: log.bytesBetween(log.commitIndex, startIndex),
+    catchUp: { index: startIndex, nextIndex: startIndex, dueMs: nowMs + config.electionTimeoutMs },
+    transfer: null,
+    reads: new ReadQueue(),
   }
   raft.leader = raft.id
   raft.hintUntilMs = Number.NEGATIVE_INFINITY

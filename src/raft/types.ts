@@ -1,12 +1,7 @@
 // What crosses the border between the core and its shell.
-import type { Infer } from '../schema/schema.ts'
-import type { entrySchema, Message } from './messages.ts'
+import type { Entry, Message, VoterKey } from './messages.ts'
 
-/**
- * An entry of the log: `index` from 1 without gaps, `term` of the leader that appended it, `data` as proposed, or null
- * for the empty entry every new leader appends.
- */
-export type Entry = Infer<typeof entrySchema>
+export type { Entry, VoterKey } from './messages.ts'
 
 /** What a node must never forget: the newest term it saw and whom it voted for in it. A new node starts with 0, null. */
 export interface HardState {
@@ -22,6 +17,8 @@ export interface Snapshot {
   readonly index: number
   readonly term: number
   readonly data: Uint8Array
+  /** Who votes after that entry. Absent: those with whom the cluster began, since nobody has changed it. */
+  readonly voters?: readonly VoterKey[]
 }
 
 /** Names what was handed over to be made durable. Opaque to the shell, which gives it back through persisted(). */
@@ -56,17 +53,81 @@ export interface Ready {
   readonly restored: Snapshot | null
   /** To be applied in this order. Durable here and committed; each entry comes once per process run. */
   readonly committed: readonly Entry[]
+  /**
+   * Reads that were asked for by readIndex() and may be answered from the state after `committed`: this node led after
+   * they were asked for. Those of a leadership that ended never come.
+   */
+  readonly reads: readonly number[]
   /** To be given to persisted() once hardState and entries are durable; null when there is nothing to persist. */
   readonly persistToken: PersistToken | null
 }
 
 export type Role = 'follower' | 'pre-candidate' | 'candidate' | 'leader'
 
+export interface NotLeader {
+  readonly kind: 'not-leader'
+  /** Where to try instead, null when unknown. */
+  readonly leader: number | null
+}
+
 /**
  * The answer to a proposal. Accepted is not committed: the entry at `index` may still be replaced by one of another
- * term. `leader` is where to try instead, null when unknown. Overloaded means that too many bytes are uncommitted.
+ * term. Overloaded means that too many bytes are uncommitted, transferring that leadership is just moving to `to`.
  */
 export type ProposeResult =
   | { readonly kind: 'accepted'; readonly index: number; readonly term: number }
-  | { readonly kind: 'not-leader'; readonly leader: number | null }
+  | NotLeader
   | { readonly kind: 'overloaded' }
+  | { readonly kind: 'transferring'; readonly to: number }
+
+/** One voter more or one less. Another disk in the place of a lost one is two changes. */
+export interface VoterChange {
+  readonly kind: 'add' | 'remove'
+  readonly voter: VoterKey
+}
+
+/** Why a change of the voters cannot be made, or not yet. */
+export type ChangeRefusal =
+  /** No entry of this leader's term is committed yet (RAFT-20). Passes by itself. */
+  | 'term-not-committed'
+  /** The change before is not committed yet (RAFT-21). Passes by itself. */
+  | 'change-pending'
+  /** The node votes already, with that directory. */
+  | 'already-voter'
+  /** The node votes, with another directory: that one is to be removed first. */
+  | 'other-directory'
+  /** No voter has that node id and directory id. */
+  | 'unknown-voter'
+  | 'last-voter'
+  | 'too-many-voters'
+  /** The node has not asked for the log, or lacks too much of it (RAFT-24). */
+  | 'not-caught-up'
+  /** Fewer voters than a majority of those that would be left have answered lately. */
+  | 'quorum-at-risk'
+
+export type ChangeResult = ProposeResult | { readonly kind: 'refused'; readonly reason: ChangeRefusal }
+
+/** The answer to the wish that another node leads. Started is not done: see RaftNode.transferLeadership. */
+export type TransferResult =
+  | { readonly kind: 'started' }
+  | NotLeader
+  | { readonly kind: 'refused'; readonly reason: 'unknown-voter' | 'is-leader' | 'transferring' }
+
+/** Accepted: the read comes back in `reads`, unless this node stops to lead. Overloaded: too many wait. */
+export type ReadResult =
+  | { readonly kind: 'accepted'; readonly read: number }
+  | NotLeader
+  | { readonly kind: 'overloaded' }
+
+/** What a leader knows of one that gets its log. */
+export interface FollowerView {
+  readonly id: number
+  readonly directoryId: string
+  readonly isVoter: boolean
+  /** Up to here its durable log is known to agree. */
+  readonly matchIndex: number
+  /** When it last answered, on the clock of the core. */
+  readonly heardAtMs: number
+  /** For one that does not vote: whether it may be made a voter. */
+  readonly isCaughtUp: boolean
+}

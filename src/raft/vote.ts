@@ -1,12 +1,15 @@
 // Answers to those who campaign, in any role: learners answer too, since they may be voters by a change they have not
 // seen yet.
-import type { MessageOf } from './messages.ts'
+import { admit } from './followers.ts'
+import type { MessageOf, ReceivedOf } from './messages.ts'
 import type { RaftState } from './raft-state.ts'
 import { becomeFollower } from './transitions.ts'
 
 /** Would this node vote for the sender? Changes neither term nor vote nor timer. Every request is answered. */
-export function answerPreVote(raft: RaftState, message: MessageOf<'pre-vote'>): void {
+export function answerPreVote(raft: RaftState, message: ReceivedOf<'pre-vote'>): void {
   const { from, campaignTerm } = message
+  // A node whose vote was taken while it could not be reached: the log will tell it, else it would campaign for ever.
+  if (raft.roleState.role === 'leader') admit(raft, message)
   clearLeaseOf(raft, { candidate: from, term: campaignTerm })
   const granted =
     campaignTerm > raft.term &&
@@ -17,13 +20,13 @@ export function answerPreVote(raft: RaftState, message: MessageOf<'pre-vote'>): 
 
 /**
  * Votes at most once per term. While a leader is alive, requests of higher terms are dropped: they come from nodes
- * that cannot hear it, and following them would depose it for nothing.
+ * that cannot hear it, and following them would depose it for nothing. Unless it wants to be deposed.
  */
 export function answerVote(raft: RaftState, message: MessageOf<'vote'>): void {
   const { from, term } = message
   clearLeaseOf(raft, { candidate: from, term })
   if (term > raft.term) {
-    if (holdsLease(raft)) return
+    if (holdsLease(raft) && !message.forced) return
     becomeFollower(raft, { term, leader: null })
   }
   const granted =

@@ -86,7 +86,7 @@ describe('SEC-33: a peer speaks for itself only', () => {
     expect(await codeOf(second.heartbeat())).toBe('BROKER_ID_NOT_REGISTERED')
   })
 
-  const vote = { type: 'vote', to: 1, term: 1_000, lastIndex: 1_000, lastTerm: 1_000 } as const
+  const vote = { type: 'vote', to: 1, term: 1_000, lastIndex: 1_000, lastTerm: 1_000, forced: false } as const
   it.each<[string, number, Message]>([
     ['a voter that names another voter as the sender', 2, { ...vote, from: 3 }],
     ['a node that is no voter and names one', 11, { ...vote, from: 2 }],
@@ -104,7 +104,7 @@ describe('SEC-33: a peer speaks for itself only', () => {
   it('the same from the voter itself is taken', async () => {
     const cluster = await cluster3()
     const { connection, term } = await speakTo(cluster, 2)
-    const response: Message = { type: 'heartbeat-response', from: 2, to: 1, term: 1_000 }
+    const response: Message = { type: 'heartbeat-response', from: 2, to: 1, term: 1_000, round: 0 }
     connection.notify(raftMessage, { message: raftMessageSchema.encode(response) })
     await cluster.pass(500)
     expect(await term()).toBeGreaterThanOrEqual(1_000)

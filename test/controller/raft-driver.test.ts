@@ -11,6 +11,7 @@ import { RaftNode } from '../../src/raft/raft-node.ts'
 import type { Entry, HardState, Snapshot } from '../../src/raft/types.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { MemoryProcess } from '../../src/testing/memory-process.ts'
+import { voterKeysOf } from '../raft/lone-node.ts'
 import { StallingClock } from './stalling-clock.ts'
 
 type Persisted = Parameters<RaftStore['persist']>[0]
@@ -78,7 +79,8 @@ function driverOf(options: DriverFixtureOptions & { readonly clock?: Clock }): F
   const restored: Snapshot[] = []
   const node = new RaftNode({
     id: 1,
-    voters: options.voters,
+    directoryId: '1',
+    voters: voterKeysOf(options.voters),
     hardState: options.hardState ?? { term: 0, votedFor: null },
     entries: options.entries ?? [],
     config: RAFT_DEFAULTS,
@@ -112,7 +114,7 @@ function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text)
 }
 
-const VOTE: Message = { type: 'vote', from: 2, to: 1, term: 5, lastIndex: 0, lastTerm: 0 }
+const VOTE: Message = { type: 'vote', from: 2, to: 1, term: 5, lastIndex: 0, lastTerm: 0, forced: false }
 
 describe('the Raft driver', () => {
   it('RAFT-01: a granted vote is sent only once term and vote are durable', async () => {
@@ -226,7 +228,7 @@ describe('the Raft driver', () => {
     driver.step({ type: 'pre-vote-response', from: 2, to: 1, term: 0, campaignTerm: 1, granted: true })
     await setImmediate()
     expect(store.begun.at(-1)).toMatchObject({ hardState: { term: 1, votedFor: 1 } })
-    driver.step({ type: 'heartbeat', from: 3, to: 1, term: 2, commitIndex: 0 })
+    driver.step({ type: 'heartbeat', from: 3, to: 1, term: 2, commitIndex: 0, round: 0, toDirectoryId: null })
     await store.finish()
     expect(node.role).toBe('follower')
     expect(driver.term).toBe(2)
@@ -373,7 +375,15 @@ describe('the Raft driver', () => {
   it('after a stall it reads its sockets before it misses the leader', async () => {
     const clock = new StallingClock()
     const { driver, node, store, sent } = driverOf({ voters: [1, 2, 3], clock })
-    const heartbeat: Message = { type: 'heartbeat', from: 2, to: 1, term: 1, commitIndex: 0 }
+    const heartbeat: Message = {
+      type: 'heartbeat',
+      from: 2,
+      to: 1,
+      term: 1,
+      commitIndex: 0,
+      round: 0,
+      toDirectoryId: null,
+    }
     driver.start()
     driver.step(heartbeat)
     await setImmediate()

@@ -41,7 +41,7 @@ class FakeConnection {
 }
 
 function heartbeat(to: NodeId, commitIndex: number): Message {
-  return { type: 'heartbeat', from: 1, to, term: 1, commitIndex }
+  return { type: 'heartbeat', from: 1, to, term: 1, commitIndex, round: 0, toDirectoryId: null }
 }
 
 function peersOf(peers: readonly NodeId[]) {

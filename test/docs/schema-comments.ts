@@ -33,7 +33,7 @@ interface SourceField extends SchemaSource {
 
 /** The one struct whose fields need no rows of their own. */
 const ERROR_OR_NONE = 'errorOrNoneSchema'
-const PASS_THROUGH: ReadonlySet<string> = new Set(['nullable', 'withFallback'])
+const PASS_THROUGH: ReadonlySet<string> = new Set(['nullable', 'withFallback', 'absentWhereNull'])
 const WITH_FIELDS: ReadonlySet<string> = new Set(['struct', 'union'])
 
 export class SchemaComments {

@@ -167,7 +167,15 @@ describe('cluster', () => {
       cluster.load(3, { terms: [1, 1], hardState: { term: 1, votedFor: null } })
       const spam = (): void => {
         const { term } = cluster.raft(2)
-        const vote = { type: 'vote', from: 2, to: 3, term: term + 1, lastIndex: 1, lastTerm: 1 } as const
+        const vote = {
+          type: 'vote',
+          from: 2,
+          to: 3,
+          term: term + 1,
+          lastIndex: 1,
+          lastTerm: 1,
+          forced: false,
+        } as const
         cluster.inFlight.push(vote)
       }
       for (let i = 0; i < 300; i++) {

@@ -4,10 +4,12 @@
 import { assert } from '../../src/base/assert.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { RAFT_DEFAULTS, type RaftConfig } from '../../src/raft/config.ts'
-import type { Message } from '../../src/raft/messages.ts'
+import type { Message, Received, VoterKey } from '../../src/raft/messages.ts'
 import { RaftNode } from '../../src/raft/raft-node.ts'
+import type * as types from '../../src/raft/types.ts'
 import type { Entry, HardState, ProposeResult, Ready, Snapshot } from '../../src/raft/types.ts'
 import { Invariants, type NodeDisk, type NodeView } from './invariants.ts'
+import { voterKeysOf } from './lone-node.ts'
 import { showEntries, showEntry, showHardState, showMessage, showSnapshot, stateOf, toData } from './show.ts'
 
 export interface ClusterOptions {
@@ -24,6 +26,8 @@ export interface ClusterOptions {
  * back, but the invariants go on to count who holds what.
  */
 export interface Disk {
+  /** Called as its node, and 2b, 2c where the disk of node 2 was replaced. */
+  readonly directoryId: string
   hardState: HardState
   snapshot: Snapshot | null
   entries: Entry[]
@@ -36,9 +40,12 @@ interface RunningNode extends NodeView {
   readonly applied: Entry[]
   /** Own snapshots that are being written. */
   readonly snapshots: Snapshot[]
+  /** Reads that wait: by number, how much was committed anywhere when it was asked for. */
+  readonly reads: Map<number, number>
   /** As last handed out. */
   hardState: HardState
   roleShown: string
+  led: boolean
 }
 
 /** What survives of the writes under way when a node crashes: so many whole ones, and of the next so many entries. */
@@ -52,11 +59,13 @@ export interface CrashOptions {
 export class Cluster {
   readonly config: RaftConfig
   readonly voters: readonly number[]
+  /** Of all nodes, with a vote or without. */
   readonly ids: readonly number[]
   readonly invariants: Invariants
   /** In the order they were sent. */
-  readonly inFlight: Message[] = []
+  readonly inFlight: Received[] = []
   readonly #disks = new Map<number, Disk>()
+  readonly #lostDisks: NodeDisk[] = []
   readonly #running = new Map<number, RunningNode>()
   readonly #cuts = new Set<string>()
   readonly #trace: NonNullable<ClusterOptions['trace']>
@@ -68,11 +77,11 @@ export class Cluster {
     this.config = { ...RAFT_DEFAULTS, ...options.config }
     this.voters = options.voters
     this.ids = [...options.voters, ...(options.learners ?? [])]
-    this.invariants = new Invariants(options.voters)
+    this.invariants = new Invariants(voterKeysOf(options.voters))
     this.#seed = options.seed ?? 1
     this.#trace = options.trace ?? (() => {})
     for (const id of this.ids) {
-      this.#disks.set(id, { hardState: { term: 0, votedFor: null }, snapshot: null, entries: [] })
+      this.#disks.set(id, newDisk(String(id)))
       this.restart(id)
     }
   }
@@ -116,7 +125,7 @@ export class Cluster {
       disk.terms?.map((term, i) => ({ index: i + 1, term, data: toData(`${i + 1}/${term}`) })) ?? kept.entries
     const hardState = disk.hardState ?? { term: entries.at(-1)?.term ?? 0, votedFor: null }
     this.#running.delete(id)
-    this.#disks.set(id, { hardState, snapshot: null, entries })
+    this.#disks.set(id, { ...kept, hardState, snapshot: null, entries })
     this.restart(id)
   }
 
@@ -131,7 +140,9 @@ export class Cluster {
     }
     const raft = new RaftNode({
       id,
-      voters: this.voters,
+      directoryId: disk.directoryId,
+      voters: voterKeysOf(this.voters),
+      contacts: this.ids,
       hardState: disk.hardState,
       snapshot,
       entries: disk.entries.slice(snapshot?.index ?? 0),
@@ -147,8 +158,10 @@ export class Cluster {
       writes: [],
       applied: snapshot === null ? [] : this.#covered(snapshot),
       snapshots: [],
+      reads: new Map(),
       hardState: disk.hardState,
       roleShown: `${raft.role} of term ${raft.term}`,
+      led: false,
     }
     this.#running.set(id, node)
     if (snapshot !== null) this.invariants.restored(node, snapshot)
@@ -184,12 +197,70 @@ export class Cluster {
     return result!
   }
 
+  /** Makes a node a voter, with the disk it has, or takes the vote of a node, or of another disk that it had. */
+  changeVoters(id: number, kind: 'add' | 'remove', disk: string): types.ChangeResult {
+    let result: types.ChangeResult | null = null
+    const voter: VoterKey = { id: Number.parseInt(disk, 10), directoryId: disk }
+    this.#act(id, (raft) => {
+      result = raft.changeVoters({ change: { kind, voter }, data: toData(`${kind} ${disk}`) }, this.nowMs)
+    })
+    return result!
+  }
+
+  transferLeadership(id: number, to: number): types.TransferResult {
+    let result: types.TransferResult | null = null
+    this.#act(id, (raft) => {
+      result = raft.transferLeadership(to, this.nowMs)
+    })
+    return result!
+  }
+
+  readIndex(id: number): types.ReadResult {
+    let result: types.ReadResult | null = null
+    this.#act(id, (raft) => {
+      result = raft.readIndex(this.nowMs)
+      if (result.kind === 'accepted') {
+        this.#node(id).reads.set(result.read, this.invariants.committed.length)
+      }
+    })
+    return result!
+  }
+
+  /** A node that is down comes back with an empty disk. */
+  replaceDisk(id: number): void {
+    assert(!this.isUp(id), `node ${id} is up`)
+    const lost = this.#disks.get(id)!
+    this.#lostDisks.push({ id, disk: lost })
+    const letter = String.fromCharCode(
+      'a'.charCodeAt(0) + this.#lostDisks.filter((other) => other.id === id).length,
+    )
+    this.#disks.set(id, newDisk(`${id}${letter}`))
+    this.#trace(`${id} loses its disk ${lost.directoryId}`, 'detail')
+  }
+
+  isLost(directoryId: string): boolean {
+    return this.#lostDisks.some(({ disk }) => disk.directoryId === directoryId)
+  }
+
+  /** Who votes by what is committed, and by every change behind that which any log still holds. */
+  possibleVoters(): readonly (readonly VoterKey[])[] {
+    const { committed, committedVoters } = this.invariants
+    const logs = [
+      ...this.#disks.values(),
+      ...[...this.#running.values()].map(({ log }) => ({ entries: log })),
+    ]
+    const pending = logs.flatMap(({ entries }) => entries.slice(committed.length))
+    return [committedVoters, ...pending.flatMap(({ voters }) => (voters === undefined ? [] : [voters]))]
+  }
+
   /** Begins to write a snapshot of what the node has applied; does nothing when there is nothing new. */
   takeSnapshot(id: number): void {
     const { applied, raft, snapshots } = this.#node(id)
     const last = applied.at(-1)
     if (last === undefined || last.index <= (snapshots.at(-1)?.index ?? raft.snapshotIndex)) return
-    snapshots.push({ index: last.index, term: last.term, data: stateOf(applied) })
+    const voters = applied.findLast((entry) => entry.voters !== undefined)?.voters
+    const snapshot = { index: last.index, term: last.term, data: stateOf(applied) }
+    snapshots.push(voters === undefined ? snapshot : { ...snapshot, voters })
   }
 
   snapshotsUnderWay(id: number): number {
@@ -217,14 +288,14 @@ export class Cluster {
   }
 
   /** Hands the message to its node, if that is up and reachable. It stays in flight: see take(). */
-  deliver(message: Message): void {
+  deliver(message: Received): void {
     const lost = !this.isUp(message.to) || this.#cuts.has(`${message.from}>${message.to}`)
     this.#trace(`${lost ? 'lost: ' : ''}${showMessage(message)}`, 'detail')
     if (!lost) this.#act(message.to, (raft) => raft.step(message, this.nowMs))
   }
 
   /** Removes the message at this place from those in flight. */
-  take(place: number): Message {
+  take(place: number): Received {
     return this.inFlight.splice(place, 1)[0]!
   }
 
@@ -321,6 +392,7 @@ export class Cluster {
 
   #act(id: number, action: (raft: RaftNode) => void): void {
     const node = this.#node(id)
+    node.led = node.raft.role === 'leader'
     action(node.raft)
     this.#showRole(node)
     for (let ready = node.raft.ready(); ready !== null; ready = node.raft.ready()) this.#carryOut(node, ready)
@@ -354,6 +426,11 @@ export class Cluster {
       this.invariants.entriesApplied(node, ready.committed)
       node.applied.push(...ready.committed)
     }
+    for (const read of ready.reads) {
+      this.#trace(`${node.id} answers read ${read} at index ${node.applied.length}`, 'fact')
+      this.invariants.readAnswered(node, node.reads.get(read)!)
+      node.reads.delete(read)
+    }
     this.#releaseIdle(node)
   }
 
@@ -368,7 +445,7 @@ export class Cluster {
     for (const message of messages) {
       this.invariants.messageSent(node.disk, message)
       this.#trace(`  ${showMessage(message)}`, 'detail')
-      this.inFlight.push(message)
+      this.inFlight.push({ ...message, directoryId: node.disk.directoryId })
     }
   }
 
@@ -399,8 +476,12 @@ export class Cluster {
 
   /** Of all nodes: what a stopped one has on disk counts as held. */
   get #disksOfAll(): readonly NodeDisk[] {
-    return this.ids.map((id) => ({ id, disk: this.#disks.get(id)! }))
+    return [...this.#lostDisks, ...this.ids.map((id) => ({ id, disk: this.#disks.get(id)! }))]
   }
+}
+
+function newDisk(directoryId: string): Disk {
+  return { directoryId, hardState: { term: 0, votedFor: null }, snapshot: null, entries: [] }
 }
 
 function showWrite(ready: Ready): string {

@@ -2,16 +2,20 @@
 // crashes, so that a node which forgets is caught by what others, or its earlier runs, did.
 import { assert } from '../../src/base/assert.ts'
 import { equalBytes } from '../../src/base/bytes.ts'
-import type { Message } from '../../src/raft/messages.ts'
+import type { Message, VoterKey } from '../../src/raft/messages.ts'
 import { majority } from '../../src/raft/quorum.ts'
 import type { RaftNode } from '../../src/raft/raft-node.ts'
 import type { Entry, HardState, Ready, Snapshot } from '../../src/raft/types.ts'
-import { showEntry, showHardState, showMessage, showSnapshot, stateOf } from './show.ts'
+import { showEntry, showHardState, showMessage, showSnapshot, showVoters, stateOf } from './show.ts'
 
 /** What survives of a node. */
 export interface NodeDisk {
   readonly id: number
-  readonly disk: { readonly hardState: HardState; readonly entries: readonly Entry[] }
+  readonly disk: {
+    readonly directoryId: string
+    readonly hardState: HardState
+    readonly entries: readonly Entry[]
+  }
 }
 
 /** What the invariants see of a running node. */
@@ -19,12 +23,15 @@ export interface NodeView extends NodeDisk {
   readonly raft: RaftNode
   /** The log in memory, put together from the Readys. */
   readonly log: readonly Entry[]
+  /** Whether it led before the event: a leader that is no voter any more commits and goes at once. */
+  readonly led: boolean
 }
 
 export class Invariants {
-  readonly #voters: readonly number[]
+  /** With whom the cluster began. */
+  readonly #voters: readonly VoterKey[]
   readonly #leaders = new Map<number, number>()
-  /** By node and term: whom it voted for, in any of its runs. */
+  /** By disk and term: whom it voted for, in any of its runs. */
   readonly #votes = new Map<string, number>()
   /** By index and term: the one entry that may have this name, and the term of the entry before it. */
   readonly #entries = new Map<string, { readonly entry: Entry; readonly previousTerm: number }>()
@@ -33,13 +40,18 @@ export class Invariants {
   readonly #commitIndexes = new WeakMap<RaftNode, number>()
   readonly #appliedIndexes = new WeakMap<RaftNode, number>()
 
-  constructor(voters: readonly number[]) {
+  constructor(voters: readonly VoterKey[]) {
     this.#voters = voters
   }
 
   /** What was committed, in order. */
   get committed(): readonly Entry[] {
     return this.#committed.map(({ entry }) => entry)
+  }
+
+  /** Who votes by everything that is committed. */
+  get committedVoters(): readonly VoterKey[] {
+    return this.#votersOf(this.committed)
   }
 
   /** Before the Ready's entries are added to the view's log. */
@@ -65,6 +77,7 @@ export class Invariants {
   /** After every event, for every running node. */
   nodeMoved(node: NodeView, disks: readonly NodeDisk[]): void {
     if (node.raft.role === 'leader') this.#checkLeader(node)
+    this.#checkVoters(node)
     this.#checkCommit(node, disks)
     const { firstIndex, snapshotIndex } = node.raft
     assert(
@@ -123,7 +136,7 @@ export class Invariants {
     const vote = voteIn(message)
     if (vote !== null) {
       assert(hardState.term > message.term || hardState.votedFor === vote, says)
-      const key = `${message.from} in term ${message.term}`
+      const key = `${message.from} with disk ${disk.directoryId} in term ${message.term}`
       const earlier = this.#votes.get(key) ?? vote
       assert(earlier === vote, `node ${key} votes for ${earlier} and for ${vote}`)
       this.#votes.set(key, vote)
@@ -190,19 +203,57 @@ export class Invariants {
     }
   }
 
+  #votersOf(log: readonly Entry[]): readonly VoterKey[] {
+    return log.findLast(({ voters }) => voters !== undefined)?.voters ?? this.#voters
+  }
+
+  /** RAFT-22: whose votes count follows from the log alone, from the newest change in it. */
+  #checkVoters(node: NodeView): void {
+    const expected = showVoters(this.#votersOf(node.log))
+    const actual = showVoters(node.raft.voterSet.voters)
+    assert(actual === expected, `node ${node.id} counts the votes of ${actual}, its log says ${expected}`)
+  }
+
+  /** A read is answered from the state at the node: it has everything that was committed anywhere when it was asked for. */
+  readAnswered(node: NodeView, committedBefore: number): void {
+    const applied = this.#appliedIndexes.get(node.raft) ?? 0
+    assert(
+      applied >= committedBefore,
+      `RAFT-31: node ${node.id} answers a read from index ${applied}, but ${committedBefore} was committed before it came`,
+    )
+  }
+
   /** Only a leader is first to commit, only when a majority and itself hold the entry durably. */
   #commitFirst(node: NodeView, commit: { entry: Entry; disks: readonly NodeDisk[] }): void {
     const { entry, disks } = commit
-    assert(node.raft.role === 'leader', `node ${node.id} commits ${showEntry(entry)} before any leader`)
-    const holders = disks.filter((other) => {
-      const stored = other.disk.entries[entry.index - 1]
-      return this.#voters.includes(other.id) && stored !== undefined && sameEntry(stored, entry)
-    })
     assert(
-      holders.length >= majority(this.#voters.length) && holders.some(({ id }) => id === node.id),
+      node.raft.role === 'leader' || node.led,
+      `node ${node.id} commits ${showEntry(entry)} before any leader`,
+    )
+    const voters = this.#votersOf(node.log)
+    const all = disks.filter((other) => {
+      const stored = other.disk.entries[entry.index - 1]
+      return stored !== undefined && sameEntry(stored, entry)
+    })
+    const holders = all.filter((other) =>
+      voters.some(({ directoryId }) => directoryId === other.disk.directoryId),
+    )
+    assert(
+      holders.length >= majority(voters.length) && all.some(({ disk }) => disk === node.disk),
       `leader ${node.id} commits ${showEntry(entry)}, which is durable on [${holders.map(({ id }) => id).join(', ')}] only`,
     )
+    if (entry.voters !== undefined) this.#checkOneChanged(this.committedVoters, entry.voters)
     this.#committed.push({ entry, term: node.raft.term })
+  }
+
+  /** Any majority before and any after share a node only if they differ in one voter. */
+  #checkOneChanged(before: readonly VoterKey[], after: readonly VoterKey[]): void {
+    const disksBefore = before.map(({ directoryId }) => directoryId)
+    const disksAfter = after.map(({ directoryId }) => directoryId)
+    const changed =
+      disksBefore.filter((disk) => !disksAfter.includes(disk)).length +
+      disksAfter.filter((disk) => !disksBefore.includes(disk)).length
+    assert(changed === 1, `the voters go from ${showVoters(before)} to ${showVoters(after)}`)
   }
 
   #checkCommitted(node: NodeView, entry: Entry): void {
@@ -221,6 +272,7 @@ function voteIn(message: Message): number | null {
 
 export function sameEntry(a: Entry, b: Entry): boolean {
   if (a.index !== b.index || a.term !== b.term) return false
+  if (showVoters(a.voters ?? []) !== showVoters(b.voters ?? [])) return false
   if (a.data === null || b.data === null) return a.data === b.data
   return equalBytes(a.data, b.data)
 }

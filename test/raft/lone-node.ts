@@ -1,9 +1,9 @@
 // One core without a cluster: a test speaks for all the others, and for the disk.
 import { seededRandom } from '../../src/base/random.ts'
 import { RAFT_DEFAULTS, type RaftConfig } from '../../src/raft/config.ts'
-import type { Message, MessageOf } from '../../src/raft/messages.ts'
+import type { Message, MessageOf, Received, VoterKey } from '../../src/raft/messages.ts'
 import { RaftNode } from '../../src/raft/raft-node.ts'
-import type { Entry, HardState, PersistToken, Ready } from '../../src/raft/types.ts'
+import type { Entry, HardState, PersistToken, Ready, VoterChange } from '../../src/raft/types.ts'
 import { toData } from './show.ts'
 
 export interface LoneNodeOptions {
@@ -14,6 +14,12 @@ export interface LoneNodeOptions {
   readonly hardState?: HardState
   readonly config?: Partial<RaftConfig>
   readonly seed?: number
+  readonly contacts?: readonly number[]
+}
+
+/** Everybody with the first disk, which is called as the node. */
+export function voterKeysOf(ids: readonly number[]): VoterKey[] {
+  return ids.map((id) => ({ id, directoryId: String(id) }))
 }
 
 export function entriesOf(terms: readonly number[], firstIndex = 1): Entry[] {
@@ -28,6 +34,8 @@ export class LoneNode {
   /** Sent so far, with those that waited for the disk once it answered. */
   sent: Message[] = []
   applied: Entry[] = []
+  /** Reads that may be answered. */
+  reads: number[] = []
   /** Not durable yet. */
   readonly writes: Ready[] = []
 
@@ -36,7 +44,9 @@ export class LoneNode {
     const entries = entriesOf(options.terms ?? [])
     this.raft = new RaftNode({
       id: this.id,
-      voters: options.voters ?? [1, 2, 3],
+      directoryId: String(this.id),
+      voters: voterKeysOf(options.voters ?? [1, 2, 3]),
+      contacts: options.contacts ?? [],
       hardState: options.hardState ?? { term: entries.at(-1)?.term ?? 0, votedFor: null },
       entries,
       config: { ...RAFT_DEFAULTS, ...options.config },
@@ -45,7 +55,7 @@ export class LoneNode {
     })
   }
 
-  step(message: Message): void {
+  step(message: Received): void {
     this.raft.step(message, this.nowMs)
     this.#drain()
   }
@@ -81,6 +91,24 @@ export class LoneNode {
 
   propose(text: string): ReturnType<RaftNode['propose']> {
     const result = this.raft.propose(toData(text), this.nowMs)
+    this.#drain()
+    return result
+  }
+
+  changeVoters(change: VoterChange): ReturnType<RaftNode['changeVoters']> {
+    const result = this.raft.changeVoters({ change, data: toData('voters') }, this.nowMs)
+    this.#drain()
+    return result
+  }
+
+  readIndex(): ReturnType<RaftNode['readIndex']> {
+    const result = this.raft.readIndex(this.nowMs)
+    this.#drain()
+    return result
+  }
+
+  transferLeadership(to: number): ReturnType<RaftNode['transferLeadership']> {
+    const result = this.raft.transferLeadership(to, this.nowMs)
     this.#drain()
     return result
   }
@@ -132,6 +160,7 @@ export class LoneNode {
     for (let ready = this.raft.ready(); ready !== null; ready = this.raft.ready()) {
       this.sent.push(...ready.messages)
       this.applied.push(...ready.committed)
+      this.reads.push(...ready.reads)
       if (this.writes.length === 0 && ready.persistToken === null)
         this.sent.push(...ready.messagesAfterPersist)
       else this.writes.push(ready)

@@ -14,13 +14,13 @@ const append = { type: 'append', ...envelope, prevIndex: 3, prevTerm: 5, commitI
 const EXAMPLES: readonly Message[] = [
   { type: 'pre-vote', ...envelope, campaignTerm: 8, lastIndex: 3, lastTerm: 5 },
   { type: 'pre-vote-response', ...envelope, campaignTerm: 8, granted: true },
-  { type: 'vote', ...envelope, lastIndex: 3, lastTerm: 5 },
+  { type: 'vote', ...envelope, lastIndex: 3, lastTerm: 5, forced: false },
   { type: 'vote-response', ...envelope, granted: false },
   { ...append, entries: [...entriesOf([5, 7], 4), { index: 6, term: 7, data: null }] },
   { type: 'append-response', ...envelope, index: 6, conflict: null },
   { type: 'append-response', ...envelope, index: 6, conflict: { index: 4, term: 2 } },
-  { type: 'heartbeat', ...envelope, commitIndex: 2 },
-  { type: 'heartbeat-response', ...envelope },
+  { type: 'heartbeat', ...envelope, commitIndex: 2, round: 0, toDirectoryId: null },
+  { type: 'heartbeat-response', ...envelope, round: 3 },
   {
     type: 'snapshot',
     ...envelope,
@@ -29,8 +29,15 @@ const EXAMPLES: readonly Message[] = [
     sizeBytes: 10,
     position: 8,
     part: new Uint8Array(2),
+    voters: null,
   },
   { type: 'snapshot-response', ...envelope, snapshotIndex: 9, position: 10 },
+  {
+    ...append,
+    entries: [{ index: 4, term: 7, data: new Uint8Array(1), voters: [{ id: 2, directoryId: '2b' }] }],
+  },
+  { type: 'join', ...envelope },
+  { type: 'timeout-now', ...envelope },
 ]
 
 function decode(wire: unknown): Message {
@@ -65,7 +72,11 @@ describe('raftMessageSchema', () => {
   })
 
   it('term 0 of a leader or candidate -> refused', () => {
-    for (const message of [append, { type: 'heartbeat' }, { type: 'vote', lastIndex: 0, lastTerm: 0 }]) {
+    for (const message of [
+      append,
+      { type: 'heartbeat' },
+      { type: 'vote', lastIndex: 0, lastTerm: 0, forced: false },
+    ]) {
       const wire = raftMessageSchema.encode({ ...EXAMPLES[4], ...message, term: 0 } as Message)
       expect(() => decode(wire)).toThrow('term: must be an integer from 1')
     }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { Progress } from '../../src/raft/progress.ts'
 
 function progressAt(nextIndex: number): Progress {
-  return new Progress({ nextIndex, inflightAppendsMax: 2, nowMs: 0 })
+  return new Progress({ directoryId: '2', nextIndex, inflightAppendsMax: 2, nowMs: 0 })
 }
 
 function replicating(matchIndex: number): Progress {

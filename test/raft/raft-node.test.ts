@@ -2,12 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../src/base/random.ts'
 import { RAFT_DEFAULTS } from '../../src/raft/config.ts'
 import { RaftNode, type RaftNodeOptions } from '../../src/raft/raft-node.ts'
-import { entriesOf, LoneNode } from './lone-node.ts'
+import { entriesOf, LoneNode, voterKeysOf } from './lone-node.ts'
 
 function options(changes: Partial<RaftNodeOptions>): RaftNodeOptions {
   return {
     id: 1,
-    voters: [1, 2, 3],
+    directoryId: '1',
+    voters: voterKeysOf([1, 2, 3]),
     hardState: { term: 0, votedFor: null },
     entries: [],
     config: RAFT_DEFAULTS,
@@ -34,7 +35,9 @@ describe('constructor', () => {
 
   it('no voters, voters twice, settings out of range -> refused', () => {
     expect(() => new RaftNode(options({ voters: [] }))).toThrow('at least one voter')
-    expect(() => new RaftNode(options({ voters: [1, 2, 1] }))).toThrow('voters must differ, got 1, 2, 1')
+    expect(() => new RaftNode(options({ voters: voterKeysOf([1, 2, 1]) }))).toThrow(
+      'voters must differ, got 1, 2, 1',
+    )
     const config = { ...RAFT_DEFAULTS, tickMs: 0 }
     expect(() => new RaftNode(options({ config }))).toThrow('raft setting tickMs is 0')
   })
@@ -49,13 +52,14 @@ describe('constructor', () => {
 
 describe('ready', () => {
   it('effects -> are handed over once', () => {
-    const raft = new RaftNode(options({ voters: [1] }))
+    const raft = new RaftNode(options({ voters: voterKeysOf([1]) }))
     raft.tick(0)
     expect(raft.ready()).toEqual({
       hardState: { term: 1, votedFor: 1 },
       entries: [],
       messages: [],
       messagesAfterPersist: [],
+      reads: [],
       snapshot: null,
       restored: null,
       committed: [],
@@ -75,8 +79,8 @@ describe('ready', () => {
 describe('step', () => {
   it('a message to another node, or from itself -> ignored', () => {
     const node = new LoneNode()
-    node.step({ type: 'heartbeat', from: 2, to: 3, term: 9, commitIndex: 0 })
-    node.step({ type: 'heartbeat', from: 1, to: 1, term: 9, commitIndex: 0 })
+    node.step({ type: 'heartbeat', from: 2, to: 3, term: 9, commitIndex: 0, round: 0, toDirectoryId: null })
+    node.step({ type: 'heartbeat', from: 1, to: 1, term: 9, commitIndex: 0, round: 0, toDirectoryId: null })
     expect(node.raft.term).toBe(0)
   })
 
@@ -89,7 +93,7 @@ describe('step', () => {
   it('a higher term in any answer -> a leader steps down', () => {
     const node = new LoneNode()
     node.lead()
-    node.step({ type: 'heartbeat-response', from: 2, to: 1, term: 6 })
+    node.step({ type: 'heartbeat-response', from: 2, to: 1, term: 6, round: 0 })
     expect(node.raft).toMatchObject({ role: 'follower', term: 6, leader: null })
   })
 })
@@ -199,7 +203,7 @@ describe('candidacy', () => {
     expect(node.raft.leader).toBe(2)
     for (let i = 0; i < 100; i++) node.tick(1_000)
     expect(node.raft).toMatchObject({ role: 'follower', leader: null, term: 3 })
-    expect(node.takeSent()).toEqual([])
+    expect(node.takeSent().every(({ type }) => type === 'join')).toBe(true)
   })
 
   it('a learner whose link to the leader closes -> forgets it at once', () => {
@@ -237,7 +241,7 @@ describe('election timer', () => {
       node.tick(1)
       if (node.raft.role === 'pre-candidate') campaignedMs = node.nowMs
       const { term } = node.raft
-      node.step({ type: 'vote', from: 3, to: 1, term: term + 1, lastIndex: 1, lastTerm: 1 })
+      node.step({ type: 'vote', from: 3, to: 1, term: term + 1, lastIndex: 1, lastTerm: 1, forced: false })
       node.step({ type: 'pre-vote', from: 3, to: 1, term, campaignTerm: term + 9, lastIndex: 1, lastTerm: 1 })
       node.append({ from: 2, term: 1 })
       node.persist()
@@ -252,9 +256,11 @@ describe('election timer', () => {
   ])('RAFT-19: %s -> starts it again', (_, type) => {
     const node = new LoneNode()
     node.tick(990)
-    if (type === 'vote') node.step({ type: 'vote', from: 2, to: 1, term: 1, lastIndex: 0, lastTerm: 0 })
+    if (type === 'vote')
+      node.step({ type: 'vote', from: 2, to: 1, term: 1, lastIndex: 0, lastTerm: 0, forced: false })
     else if (type === 'append') node.append({ from: 2, term: 1 })
-    else node.step({ type: 'heartbeat', from: 2, to: 1, term: 1, commitIndex: 0 })
+    else
+      node.step({ type: 'heartbeat', from: 2, to: 1, term: 1, commitIndex: 0, round: 0, toDirectoryId: null })
     node.persist()
     expect(timeToCampaign(node)).toBeGreaterThanOrEqual(1_000)
   })
@@ -265,7 +271,10 @@ describe('election timer', () => {
       node.append({ from: 2, term: 1 })
       node.persist()
       node.tick(500)
-      node.raft.step({ type: 'heartbeat', from: 2, to: 1, term: 1, commitIndex: 0 }, 100)
+      node.raft.step(
+        { type: 'heartbeat', from: 2, to: 1, term: 1, commitIndex: 0, round: 0, toDirectoryId: null },
+        100,
+      )
       expect(timeToCampaign(node)).toBeGreaterThanOrEqual(1_000)
     }
   })
@@ -335,13 +344,13 @@ describe('linkClosed', () => {
   it('a higher term ends the hinted candidacy -> a new one after 50 to 100 ms', () => {
     const node = follower()
     node.linkClosed(2)
-    node.step({ type: 'vote', from: 3, to: 1, term: 4, lastIndex: 0, lastTerm: 0 })
+    node.step({ type: 'vote', from: 3, to: 1, term: 4, lastIndex: 0, lastTerm: 0, forced: false })
     node.persist()
     expect(timeToCampaign(node)).toBeGreaterThanOrEqual(1_000)
     const behind = new LoneNode({ terms: [3], hardState: { term: 3, votedFor: 2 } })
     behind.append({ from: 2, term: 3, prevIndex: 1, prevTerm: 3 })
     behind.linkClosed(2)
-    behind.step({ type: 'vote', from: 3, to: 1, term: 4, lastIndex: 0, lastTerm: 0 })
+    behind.step({ type: 'vote', from: 3, to: 1, term: 4, lastIndex: 0, lastTerm: 0, forced: false })
     behind.persist()
     expect(timeToCampaign(behind)).toBeLessThanOrEqual(100)
   })
@@ -363,7 +372,7 @@ describe('linkClosed', () => {
     node.answer('vote-response', { from: 3, term: 4, granted: true })
     node.persist()
     expect(node.raft.role).toBe('leader')
-    node.step({ type: 'heartbeat-response', from: 3, to: 1, term: 6 })
+    node.step({ type: 'heartbeat-response', from: 3, to: 1, term: 6, round: 0 })
     node.persist()
     expect(timeToCampaign(node)).toBeGreaterThanOrEqual(1_000)
   })

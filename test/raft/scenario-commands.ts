@@ -2,10 +2,10 @@
 // while. Nodes are numbers, entries are index/term.
 import { assert } from '../../src/base/assert.ts'
 import type { RaftConfig } from '../../src/raft/config.ts'
-import type { Message } from '../../src/raft/messages.ts'
+import type { Received } from '../../src/raft/messages.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import { Cluster } from './cluster.ts'
-import { showEntries, showMessage, toData } from './show.ts'
+import { showEntries, showMessage, showVoters, toData } from './show.ts'
 
 type Command = (scenario: Scenario, args: Args) => void
 
@@ -37,8 +37,35 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   /** elect 1: campaign, then settle; only facts are printed. */
   elect: (scenario, { words }) => scenario.factsOnly(() => scenario.cluster.elect(Number(words[0]))),
   propose: (scenario, { words }) => {
-    const result = scenario.cluster.propose(Number(words[0]), words[1]!)
-    if (result.kind !== 'accepted') scenario.print(JSON.stringify(result))
+    scenario.printUnless('accepted', scenario.cluster.propose(Number(words[0]), words[1]!))
+  },
+  /** add 1 4 / remove 1 2b: the node makes a disk a voter, or takes its vote. */
+  add: (scenario, { words }) => {
+    scenario.printUnless('accepted', scenario.cluster.changeVoters(Number(words[0]), 'add', words[1]!))
+  },
+  remove: (scenario, { words }) => {
+    scenario.printUnless('accepted', scenario.cluster.changeVoters(Number(words[0]), 'remove', words[1]!))
+  },
+  /** transfer 1 2: node 1 lets node 2 lead. */
+  transfer: (scenario, { words }) => {
+    const [from, to] = words.map(Number)
+    scenario.printUnless('started', scenario.cluster.transferLeadership(from!, to!))
+  },
+  /** read 1: asks the node for a read of the newest state. */
+  read: (scenario, { words }) => {
+    scenario.printUnless('accepted', scenario.cluster.readIndex(Number(words[0])))
+  },
+  /** replace-disk 2: a node that is down has an empty disk now. */
+  'replace-disk': ({ cluster }, { words }) => cluster.replaceDisk(Number(words[0])),
+  /** voters [1 ...]: who votes, by the log of the node. */
+  voters: (scenario, { words }) => {
+    const { cluster } = scenario
+    for (const id of words.length === 0
+      ? cluster.ids.filter((node) => cluster.isUp(node))
+      : words.map(Number)) {
+      const { voterSet } = cluster.raft(id)
+      scenario.print(`${id} ${showVoters(voterSet.voters)} since ${voterSet.index}`)
+    }
   },
   /** deliver [from=1] [to=2] [type=vote] [count=1]: messages in flight, oldest first. */
   deliver: (scenario, args) => {
@@ -85,6 +112,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       sizeBytes: data.length,
       position: 0,
       part: data,
+      voters: cluster.disk(of!).snapshot!.voters ?? null,
     })
   },
   /** persist 1 [2 ...] [count=1]: writes under way become durable; count limits how many of each node. */
@@ -196,6 +224,10 @@ export class Scenario {
     return this.#output.length === 0 ? ['ok'] : this.#output
   }
 
+  printUnless(expected: string, result: { readonly kind: string }): void {
+    if (result.kind !== expected) this.print(JSON.stringify(result))
+  }
+
   print(line: string): void {
     this.#output.push(line)
   }
@@ -221,7 +253,7 @@ export class Scenario {
   }
 
   /** Removes those that match from the messages in flight. */
-  takeMessages({ named }: Args): Message[] {
+  takeMessages({ named }: Args): Received[] {
     const { inFlight } = this.cluster
     const wanted = inFlight
       .filter(

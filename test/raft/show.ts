@@ -1,6 +1,6 @@
 // How traces and scenarios write messages and entries. An entry is index/term and its data: 3/2 "x", 4/2 empty.
 import { unreachable } from '../../src/base/assert.ts'
-import type { Message } from '../../src/raft/messages.ts'
+import type { Message, VoterKey } from '../../src/raft/messages.ts'
 import type { Entry, HardState, Snapshot } from '../../src/raft/types.ts'
 
 const encoder = new TextEncoder()
@@ -15,7 +15,13 @@ export function showData(data: Uint8Array | null): string {
 }
 
 export function showEntry(entry: Entry): string {
-  return `${entry.index}/${entry.term} ${showData(entry.data)}`
+  const voters = entry.voters === undefined ? '' : ` voters=${showVoters(entry.voters)}`
+  return `${entry.index}/${entry.term} ${showData(entry.data)}${voters}`
+}
+
+/** By their disks: 2 is the first one of node 2, 2b the second. */
+export function showVoters(voters: readonly VoterKey[]): string {
+  return voters.map(({ directoryId }) => directoryId).join(',')
 }
 
 export function showEntries(entries: readonly Entry[]): string {
@@ -39,6 +45,10 @@ export function showMessage(message: Message): string {
   return `${message.from}->${message.to} ${message.type} term=${message.term}${showBody(message)}`
 }
 
+function showRound(round: number): string {
+  return round === 0 ? '' : ` round=${round}`
+}
+
 function showBody(message: Message): string {
   switch (message.type) {
     case 'pre-vote':
@@ -46,7 +56,7 @@ function showBody(message: Message): string {
     case 'pre-vote-response':
       return ` campaign=${message.campaignTerm} ${message.granted ? 'granted' : 'refused'}`
     case 'vote':
-      return ` last=${message.lastIndex}/${message.lastTerm}`
+      return ` last=${message.lastIndex}/${message.lastTerm}${message.forced ? ' forced' : ''}`
     case 'vote-response':
       return message.granted ? ' granted' : ' refused'
     case 'append':
@@ -56,8 +66,11 @@ function showBody(message: Message): string {
         ? ` index=${message.index}`
         : ` refused=${message.index} conflict=${message.conflict.index}/${message.conflict.term}`
     case 'heartbeat':
-      return ` commit=${message.commitIndex}`
+      return ` commit=${message.commitIndex}${showRound(message.round)}`
     case 'heartbeat-response':
+      return showRound(message.round)
+    case 'join':
+    case 'timeout-now':
       return ''
     case 'snapshot':
       return ` up-to=${message.snapshotIndex}/${message.snapshotTerm} bytes=${message.position}..${message.position + message.part.length} of ${message.sizeBytes}`

@@ -3,11 +3,17 @@ import { type Coverage, NO_COVERAGE, simulate } from './simulation.ts'
 
 const RUNS = 100
 const STEPS = 6_000
+/** With changes of the voters: longer, since a node has to catch up before it is given a vote. */
+const CHANGE_RUNS = 50
+const CHANGE_STEPS = 12_000
 
-function runMany(voters: number): Coverage {
+function runMany(voters: number, spares?: number): Coverage {
   const total = { ...NO_COVERAGE }
-  for (let i = 0; i < RUNS; i++) {
-    const coverage = simulate({ seed: voters * 10_000 + i, voters, steps: STEPS })
+  for (let i = 0; i < (spares === undefined ? RUNS : CHANGE_RUNS); i++) {
+    const seed = (voters + 10 * (spares ?? 0)) * 10_000 + i
+    const coverage = simulate(
+      spares === undefined ? { seed, voters, steps: STEPS } : { seed, voters, spares, steps: CHANGE_STEPS },
+    )
     for (const mark of Object.keys(total) as (keyof Coverage)[]) total[mark] += coverage[mark]
   }
   return total
@@ -19,7 +25,10 @@ describe('simulation', () => {
   if (replaySeed !== undefined) {
     it(`seed ${replaySeed}: replayed -> holds`, () => {
       const voters = Number(process.env['RAFT_VOTERS'] ?? 3)
-      expect(simulate({ seed: Number(replaySeed), voters, steps: STEPS }).elections).toBeGreaterThan(0)
+      const spares = process.env['RAFT_SPARES']
+      const options = { seed: Number(replaySeed), voters, steps: spares === undefined ? STEPS : CHANGE_STEPS }
+      const coverage = simulate(spares === undefined ? options : { ...options, spares: Number(spares) })
+      expect(coverage.elections).toBeGreaterThan(0)
     })
     return
   }
@@ -43,6 +52,22 @@ describe('simulation', () => {
       expect(coverage.lateWrites).toBeGreaterThan(RUNS)
       expect(coverage.snapshots).toBeGreaterThan(5 * RUNS)
       expect(coverage.installs).toBeGreaterThan(RUNS / 2)
+    },
+  )
+
+  it.each([
+    [1, 2],
+    [3, 2],
+    [4, 1],
+  ])(
+    'RAFT-20 to RAFT-26, RAFT-31: %i voters and %i more nodes, voters come and go -> every invariant holds',
+    (voters, spares) => {
+      const coverage = runMany(voters, spares)
+      expect(coverage.voterChanges).toBeGreaterThan(CHANGE_RUNS)
+      expect(coverage.transfers).toBeGreaterThan(2 * CHANGE_RUNS)
+      expect(coverage.reads).toBeGreaterThan(10 * CHANGE_RUNS)
+      expect(coverage.lostDisks).toBeGreaterThan(CHANGE_RUNS / 10)
+      expect(coverage.installs).toBeGreaterThan(CHANGE_RUNS)
     },
   )
 

@@ -8,6 +8,8 @@ import { sameEntry } from './invariants.ts'
 export interface SimulationOptions {
   readonly seed: number
   readonly voters: number
+  /** Nodes that do not vote at first. With some, voters change, leadership is moved, reads are asked for, disks are lost. */
+  readonly spares?: number
   readonly steps: number
   /** Gets everything that happens. */
   readonly trace?: (line: string) => void
@@ -27,6 +29,12 @@ export interface Coverage {
   snapshots: number
   /** Snapshots of a leader that were installed. */
   installs: number
+  /** Changes of the voters that were committed. */
+  voterChanges: number
+  transfers: number
+  reads: number
+  /** Disks of voters that were replaced by empty ones. */
+  lostDisks: number
 }
 
 export const NO_COVERAGE: Coverage = {
@@ -38,6 +46,10 @@ export const NO_COVERAGE: Coverage = {
   lateWrites: 0,
   snapshots: 0,
   installs: 0,
+  voterChanges: 0,
+  transfers: 0,
+  reads: 0,
+  lostDisks: 0,
 }
 
 const CONFIG = {
@@ -65,7 +77,8 @@ export function simulate(options: SimulationOptions): Coverage {
       if (trace.length > 400) trace.splice(0, 200)
     }).run()
   } catch (error) {
-    const replay = `RAFT_SEED=${options.seed} RAFT_VOTERS=${options.voters} npx vitest run test/raft/simulation.test.ts`
+    const spares = options.spares === undefined ? '' : ` RAFT_SPARES=${options.spares}`
+    const replay = `RAFT_SEED=${options.seed} RAFT_VOTERS=${options.voters}${spares} npx vitest run test/raft/simulation.test.ts`
     const reason = error instanceof Error ? error.message : String(error)
     throw new Error(`${reason}\nreplay: ${replay}\n${trace.slice(-40).join('\n')}`, { cause: error })
   }
@@ -81,6 +94,10 @@ interface Rates {
   readonly closeLink: number
   readonly resign: number
   readonly snapshot: number
+  readonly change: number
+  readonly transfer: number
+  readonly read: number
+  readonly loseDisk: number
   readonly lossPercent: number
   readonly repeatPercent: number
   readonly reorderPercent: number
@@ -95,7 +112,7 @@ class Simulation {
   readonly #coverage: Coverage = { ...NO_COVERAGE }
 
   constructor(options: SimulationOptions, trace: (line: string) => void) {
-    const { seed, voters, steps } = options
+    const { seed, voters, steps, spares = 0 } = options
     this.#steps = steps
     this.#random = seededRandom(seed)
     const oneOf = (...values: readonly number[]): number => values[this.#random.below(values.length)]!
@@ -111,9 +128,14 @@ class Simulation {
       lossPercent: oneOf(0, 3, 15),
       repeatPercent: oneOf(0, 5, 20),
       reorderPercent: oneOf(0, 20, 80),
+      change: spares === 0 ? 0 : oneOf(6, 20, 60),
+      transfer: spares === 0 ? 0 : oneOf(0, 1, 4),
+      read: spares === 0 ? 0 : oneOf(1, 4),
+      loseDisk: spares === 0 ? 0 : oneOf(0, 1, 4),
     }
     this.#cluster = new Cluster({
       voters: Array.from({ length: voters }, (_, i) => i + 1),
+      learners: Array.from({ length: spares }, (_, i) => voters + i + 1),
       config: CONFIG,
       seed,
       trace: (line) => {
@@ -126,7 +148,9 @@ class Simulation {
   run(): Coverage {
     for (let step = 0; step < this.#steps; step++) this.#step()
     this.#makePeace()
-    this.#coverage.committed = this.#cluster.invariants.committed.length
+    const { committed } = this.#cluster.invariants
+    this.#coverage.committed = committed.length
+    this.#coverage.voterChanges = committed.filter(({ voters }) => voters !== undefined).length
     return this.#coverage
   }
 
@@ -136,6 +160,8 @@ class Simulation {
     if (line.includes(' and keeps entries from')) this.#coverage.snapshots++
     if (line.includes('takes the state of')) this.#coverage.installs++
     if (line.includes('truncates')) this.#coverage.truncations++
+    if (line.includes('answers read')) this.#coverage.reads++
+    if (line.startsWith('  ') && line.includes('timeout-now')) this.#coverage.transfers++
     if (line.startsWith('  ') && line.includes('refused=')) this.#coverage.refusals++
   }
 
@@ -155,6 +181,10 @@ class Simulation {
       [rates.closeLink, () => this.#closeLink()],
       [rates.resign, () => this.#resign()],
       [rates.snapshot, () => this.#snapshot()],
+      [rates.change, () => this.#changeVoters()],
+      [rates.transfer, () => this.#transfer()],
+      [rates.read, () => this.#read()],
+      [rates.loseDisk, () => this.#loseDisk()],
     ]
     const total = weights.reduce((sum, [weight]) => sum + weight, 0)
     let drawn = (this.#random.u32() / 2 ** 32) * total
@@ -257,6 +287,62 @@ class Simulation {
   #resign(): void {
     const id = this.#cluster.leader
     if (id !== null) this.#cluster.resign(id)
+  }
+
+  /** Whoever believes to lead adds or removes somebody; most often what can succeed. */
+  #changeVoters(): void {
+    const cluster = this.#cluster
+    const leaders = this.#up().filter((id) => cluster.raft(id).role === 'leader')
+    const leader = this.#pick(leaders)
+    if (leader === undefined) return
+    const { voters } = cluster.raft(leader).voterSet
+    const voting = voters.map(({ directoryId }) => directoryId)
+    // A disk that is gone first: until it is replaced, no other may be lost.
+    const gone = voting.find((disk) => cluster.isLost(disk))
+    if (gone !== undefined && this.#chance(70)) cluster.changeVoters(leader, 'remove', gone)
+    else if (voting.length <= 3 || this.#chance(55)) {
+      // The leader may not know yet that a disk is gone; who adds it does.
+      const ready = cluster
+        .raft(leader)
+        .followers.filter(
+          ({ isCaughtUp, isVoter, directoryId }) => isCaughtUp && !isVoter && !cluster.isLost(directoryId),
+        )
+      const disks = (ready.length > 0 ? ready : cluster.ids.map((id) => cluster.disk(id))).map(
+        ({ directoryId }) => directoryId,
+      )
+      cluster.changeVoters(leader, 'add', this.#pick(disks)!)
+    } else cluster.changeVoters(leader, 'remove', this.#pick(voting)!)
+  }
+
+  #transfer(): void {
+    const { leader } = this.#cluster
+    const to = this.#pick(this.#cluster.ids)
+    if (leader !== null && to !== undefined) this.#cluster.transferLeadership(leader, to)
+  }
+
+  #read(): void {
+    const id = this.#chance(50) ? this.#cluster.leader : this.#pick(this.#up())
+    if (id != null) this.#cluster.readIndex(id)
+  }
+
+  /**
+   * A node loses its disk. Of the voters only one may have lost its own at a time, and only while at least two are left: more is
+   * beyond what a quorum can bear. Sets of voters that are under way count as well.
+   */
+  #loseDisk(): void {
+    const cluster = this.#cluster
+    const id = this.#pick(cluster.ids)!
+    const { directoryId } = cluster.disk(id)
+    const sets = cluster.possibleVoters()
+    const votes = sets.some((set) => set.some((voter) => voter.directoryId === directoryId))
+    const bearable = sets.every(
+      (set) => set.length >= 3 && !set.some((voter) => cluster.isLost(voter.directoryId)),
+    )
+    // One without a vote loses nothing but time, so that is done rarely.
+    if (votes ? !bearable : this.#chance(90)) return
+    if (cluster.isUp(id)) cluster.crash(id)
+    cluster.replaceDisk(id)
+    if (votes) this.#coverage.lostDisks++
   }
 
   /** All nodes up, all links whole: soon one leads, commits, and all hold the same. */

@@ -4,7 +4,16 @@ import type { MessageOf } from '../../src/raft/messages.ts'
 import { entriesOf, LoneNode } from './lone-node.ts'
 
 function heartbeat(fields: Partial<MessageOf<'heartbeat'>>): MessageOf<'heartbeat'> {
-  return { type: 'heartbeat', from: 2, to: 1, term: 3, commitIndex: 0, ...fields }
+  return {
+    type: 'heartbeat',
+    from: 2,
+    to: 1,
+    term: 3,
+    commitIndex: 0,
+    round: 0,
+    toDirectoryId: null,
+    ...fields,
+  }
 }
 
 /** A follower of node 2 in term 3 whose term is durable. */

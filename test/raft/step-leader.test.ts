@@ -26,7 +26,7 @@ function refuse(node: LoneNode, fields: { from: number; index: number; conflict:
 }
 
 function alive(node: LoneNode, from: number): void {
-  node.step({ type: 'heartbeat-response', from, to: 1, term: node.raft.term })
+  node.step({ type: 'heartbeat-response', from, to: 1, term: node.raft.term, round: 0 })
 }
 
 function appendsTo(to: number, messages: readonly Message[]): MessageOf<'append'>[] {
@@ -166,8 +166,8 @@ describe('heartbeats', () => {
     expect(node.takeSent()).toEqual([])
     node.tick(1)
     expect(node.takeSent()).toMatchObject([
-      { type: 'heartbeat', to: 2, commitIndex: 3 },
-      { type: 'heartbeat', to: 3, commitIndex: 0 },
+      { type: 'heartbeat', to: 2, commitIndex: 3, round: 0, toDirectoryId: '2' },
+      { type: 'heartbeat', to: 3, commitIndex: 0, round: 0, toDirectoryId: '3' },
     ])
   })
 

@@ -3,7 +3,7 @@ import type { MessageOf } from '../../src/raft/messages.ts'
 import { LoneNode, type LoneNodeOptions } from './lone-node.ts'
 
 function vote(fields: Partial<MessageOf<'vote'>>): MessageOf<'vote'> {
-  return { type: 'vote', from: 2, to: 1, term: 1, lastIndex: 0, lastTerm: 0, ...fields }
+  return { type: 'vote', from: 2, to: 1, term: 1, lastIndex: 0, lastTerm: 0, forced: false, ...fields }
 }
 
 function preVote(fields: Partial<MessageOf<'pre-vote'>>): MessageOf<'pre-vote'> {

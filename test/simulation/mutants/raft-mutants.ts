@@ -79,6 +79,23 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    id: 'M23',
+    name: 'a change of voters before an entry of the term is committed',
+    item: 'RAFT-20',
+    edit: {
+      file: 'src/raft/propose.ts',
+      text: "if (log.commitIndex < leadership.startIndex) return 'term-not-committed'",
+      replacement: "if (log.commitIndex < 0) return 'term-not-committed'",
+    },
+    killer: {
+      kind: 'tests',
+      files: ['test/raft/scenarios.test.ts'],
+      expected: /voters-change-of-two-leaders/,
+      reason:
+        'two leaders in a row must change the voters before they commit anything; the simulation of the core alone meets that in one of some hundred runs',
+    },
+  },
+  {
     id: 'M24',
     name: 'a write that ends in a later term still counts',
     item: 'RAFT-10',
@@ -106,5 +123,22 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
         'this.#making = this.#make({ ...state, image: { ...state.image, metadataOffset: state.image.metadataOffset - 1 } }).finally(',
     },
     killer: { kind: 'simulation', expected: /INV-(10|22)\b|contradicts/ },
+  },
+  {
+    id: 'M26',
+    name: 'a read without a round of the quorum',
+    item: 'RAFT-31',
+    edit: {
+      file: 'src/raft/step-leader.ts',
+      text: 'majorityValue(toldByVoters(raft, { own: reads.round, unheard: 0, by: ({ round }) => round }))',
+      replacement: 'reads.round',
+    },
+    killer: {
+      kind: 'tests',
+      files: ['test/raft/scenarios.test.ts'],
+      expected: /read-index/,
+      reason:
+        'only the description of the quorum is read in this way, and no client of the simulation asks for it',
+    },
   },
 ]

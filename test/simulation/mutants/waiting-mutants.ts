@@ -15,18 +15,6 @@ export const WAITING_MUTANTS: readonly WaitingMutant[] = [
     waitsFor: 'idempotent producers',
   },
   {
-    id: 'M23',
-    name: 'a change of voters before an entry of the term is committed',
-    item: 'RAFT-20',
-    waitsFor: 'changes of the voters',
-  },
-  {
-    id: 'M26',
-    name: 'a read without a round of the quorum',
-    item: 'RAFT-31',
-    waitsFor: 'reads at the controller that promise the newest state',
-  },
-  {
     id: 'M36',
     name: 'the position of the last record is committed instead of the next',
     item: 'TXN-12',
