@@ -3,7 +3,7 @@ import { Sleeper } from '../base/async/sleeper.ts'
 import type { Timer } from '../base/clock.ts'
 import type { ClusterImage } from '../metadata/cluster-image.ts'
 import { VltavaError } from '../model/errors.ts'
-import { partitionKey, type TopicId } from '../model/ids.ts'
+import { type MetadataOffset, partitionKey, type TopicId } from '../model/ids.ts'
 import type { Call, Router } from '../net/router.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import { clusterMetadata } from '../protocol/cluster-metadata.ts'
@@ -25,7 +25,7 @@ import { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerIdentity, BrokerSettings, ConnectPeer } from './broker-environment.ts'
 import { BrokerLifecycle } from './broker-lifecycle.ts'
 import { describeTopicConfigs } from './configs-flow.ts'
-import { ControllerLink, type ControllerLinkOptions } from './controller-link.ts'
+import { type ControllerAddress, ControllerLink, controllersKnown } from './controller-link.ts'
 import { DeleteRecordsFlow } from './delete-records-flow.ts'
 import { DescribeReplicasFlow } from './describe-replicas-flow.ts'
 import { FetchFlow } from './fetch-flow.ts'
@@ -38,6 +38,7 @@ import { MetadataFollower } from './metadata-follower.ts'
 import { MetadataHints } from './metadata-hints.ts'
 import { PartitionRegistry } from './partition-registry.ts'
 import { ProduceFlow } from './produce-flow.ts'
+import { QuorumAdminFlow } from './quorum-admin-flow.ts'
 import { ReplicaFetchFlow } from './replica-fetch-flow.ts'
 import { ReplicaFetchers } from './replica-fetchers.ts'
 import { ReplicaReadFlow } from './replica-read-flow.ts'
@@ -51,7 +52,8 @@ export interface BrokerNodeOptions {
   readonly settings: BrokerSettings
   readonly identity: BrokerIdentity
   readonly directory: LogDirectory
-  readonly voters: ControllerLinkOptions['voters']
+  /** The controllers this node was given. */
+  readonly voters: readonly Omit<ControllerAddress, 'isVoter'>[]
   readonly connectPeer: ConnectPeer
   /**
    * Whether this role notes in the directory which cluster it has joined. Where the node is a controller as well, that role
@@ -76,6 +78,8 @@ export class BrokerNode {
   readonly #hints = new MetadataHints()
   readonly #waiters: ImageWaiters
   readonly #topics: TopicAdminFlow
+  /** What a broker does with requests for the controller quorum. */
+  readonly quorum: QuorumAdminFlow
   /** Whether the run before had flushed every log when it ended. */
   readonly #wasClean: boolean
   readonly #running: Promise<void>[] = []
@@ -93,12 +97,18 @@ export class BrokerNode {
     this.#sleeper = new Sleeper(environment.clock)
     this.#proposerSleeper = new Sleeper(environment.clock)
     this.#waiters = new ImageWaiters(environment.clock)
-    this.#link = new ControllerLink({ environment, connectPeer, voters: options.voters })
-    this.#topics = new TopicAdminFlow({
+    this.#link = new ControllerLink({
+      environment,
+      connectPeer,
+      voters: () => controllersKnown(options.voters, this.#metadata.image),
+    })
+    const forwarding = {
       clock: environment.clock,
       link: this.#link,
-      whenApplied: (offset, timeoutMs) => this.#waiters.when(offset, timeoutMs),
-    })
+      whenApplied: (offset: MetadataOffset, timeoutMs: number) => this.#waiters.when(offset, timeoutMs),
+    }
+    this.#topics = new TopicAdminFlow(forwarding)
+    this.quorum = new QuorumAdminFlow(forwarding)
     const proposer = new IsrProposer({
       environment,
       link: this.#link,

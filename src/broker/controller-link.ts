@@ -1,4 +1,5 @@
 import { Sleeper } from '../base/async/sleeper.ts'
+import type { ClusterImage } from '../metadata/cluster-image.ts'
 import { toVltavaError, VltavaError } from '../model/errors.ts'
 import type { NodeId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
@@ -25,8 +26,34 @@ interface FoundController {
 export interface ControllerLinkOptions {
   readonly environment: BrokerEnvironment
   readonly connectPeer: ConnectPeer
-  /** The voters, this node first if it is one: its own answer costs no network. */
-  readonly voters: readonly { readonly nodeId: NodeId; readonly url: string | null }[]
+  /** Who may be the active controller, as far as known now; this node first if it may: its own answer costs no network. */
+  readonly voters: () => readonly ControllerAddress[]
+}
+
+export interface ControllerAddress {
+  readonly nodeId: NodeId
+  /** null where the configured address counts. */
+  readonly url: string | null
+  /** Whether it counts for a majority. */
+  readonly isVoter: boolean
+}
+
+/** The controllers this node was given, and the voters that its image knows beside them. */
+export function controllersKnown(
+  listed: readonly Omit<ControllerAddress, 'isVoter'>[],
+  image: ClusterImage,
+): readonly ControllerAddress[] {
+  const { voters, brokers } = image
+  const isVoter = (id: NodeId): boolean => voters.length === 0 || voters.some(({ nodeId }) => nodeId === id)
+  const added = voters.filter(({ nodeId }) => !listed.some((known) => known.nodeId === nodeId))
+  return [
+    ...listed.map(({ nodeId, url }) => ({ nodeId, url, isVoter: isVoter(nodeId) })),
+    ...added.map(({ nodeId, url }) => ({
+      nodeId,
+      url: url ?? brokers.get(nodeId)?.url ?? null,
+      isVoter: true,
+    })),
+  ]
 }
 
 /** Finds the active controller and sends requests to it, following it from node to node. */
@@ -85,7 +112,9 @@ export class ControllerLink {
       }
     }
     if (this.#sleeper.isStopped) throw new VltavaError('SHUTTING_DOWN', 'The broker is stopping.')
-    const voters = this.#voters.map((voter) => voter.nodeId).join(', ')
+    const voters = this.#voters()
+      .map((voter) => voter.nodeId)
+      .join(', ')
     throw new VltavaError(
       'REQUEST_TIMED_OUT',
       `No active controller was found within ${options.timeoutMs} ms (voters ${voters}); a majority of them must run.` +
@@ -141,24 +170,23 @@ export class ControllerLink {
     return new Promise((resolve, reject) => {
       let best: FoundController | null = null
       let answered = 0
-      let left = this.#voters.length
-      for (const voter of this.#voters) {
+      const voters = this.#voters()
+      const votersCount = voters.filter(({ isVoter }) => isVoter).length
+      let left = voters.length
+      for (const voter of voters) {
         this.#askOne(voter).then((answer) => {
           left--
-          if (answer !== null) answered++
+          if (answer !== null && voter.isVoter) answered++
           if (answer !== null && answer.controllerId !== null && (best === null || answer.term > best.term))
             best = { controllerId: answer.controllerId, term: answer.term }
-          if (left === 0 || (best !== null && 2 * answered > this.#voters.length)) resolve(best)
+          if (left === 0 || (best !== null && 2 * answered > votersCount)) resolve(best)
         }, reject)
       }
     })
   }
 
   /** null when it does not answer. */
-  async #askOne({
-    nodeId,
-    url,
-  }: ControllerLinkOptions['voters'][number]): Promise<FindControllerAnswer | null> {
+  async #askOne({ nodeId, url }: ControllerAddress): Promise<FindControllerAnswer | null> {
     try {
       const connection = await this.#connectPeer(nodeId, url)
       return (await connection.request(findController, {}, { timeoutMs: DISCOVERY_TIMEOUT_MS })).body
@@ -170,7 +198,7 @@ export class ControllerLink {
   /** Asks all voters at once, and takes the newest term's answer. */
   async #ask(): Promise<ActiveController | null> {
     const best = await this.#newestAnswer()
-    const voter = this.#voters.find(({ nodeId }) => nodeId === best?.controllerId)
+    const voter = this.#voters().find(({ nodeId }) => nodeId === best?.controllerId)
     if (best === null || voter === undefined) return null
     try {
       const connection = await this.#connectPeer(voter.nodeId, voter.url)

@@ -11,6 +11,7 @@ import { addExplainCommand } from './explain.ts'
 import { addLogCommands } from './log.ts'
 import { addPartitionCommands } from './partition.ts'
 import { addProduceCommand } from './produce.ts'
+import { addQuorumCommands } from './quorum.ts'
 import { addServeCommand } from './serve.ts'
 import { EXIT, processTerminal, type RunAction, say, type Terminal, UsageError } from './terminal.ts'
 import { addTopicCommands } from './topic.ts'
@@ -34,6 +35,7 @@ function buildProgram(terminal: Terminal, setExitCode: (code: number) => void): 
   addPartitionCommands(program, terminal, run)
   addConfigCommands(program, terminal, run)
   addExplainCommand(program, terminal, run)
+  addQuorumCommands(program, terminal, run)
   addProduceCommand(program, terminal, run)
   addConsumeCommand(program, terminal, run)
   addDemoCommand(program, terminal, run)

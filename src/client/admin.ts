@@ -46,6 +46,7 @@ import {
 } from './config-calls.ts'
 import type { BrokerAddress } from './connections.ts'
 import { deleteRecordsOf } from './delete-records.ts'
+import { QuorumAdmin } from './quorum-admin.ts'
 import {
   checkWantedReplicas,
   type OngoingReassignment,
@@ -135,9 +136,12 @@ export type { PartitionOffsets, ReplicaState }
  */
 export class Admin {
   readonly #context: ClientContext
+  /** Calls about the controllers. */
+  readonly quorum: QuorumAdmin
 
   constructor(context: ClientContext) {
     this.#context = context
+    this.quorum = new QuorumAdmin(context)
   }
 
   /**

@@ -39,6 +39,13 @@ export type { ConsumerHealth, PartitionHealth } from './consumer-health.ts'
 export type { ConsumerOptions, ConsumerProblem } from './consumer-options.ts'
 export type { Producer } from './producer.ts'
 export type { ProducerOptions } from './producer-options.ts'
+export type {
+  QuorumAdmin,
+  QuorumDescription,
+  QuorumMember,
+  TransferOptions,
+  VoterOptions,
+} from './quorum-admin.ts'
 export type { OngoingReassignment, ReassignmentStarted, WantedReplicas } from './reassign-calls.ts'
 export type { ConsumerRecord, OnSettled, ProducerHeader, ProducerRecord, Receipt } from './records.ts'
 export type { ReplicaRoleOptions } from './replica-role.ts'

@@ -14,6 +14,7 @@ const SAME_BROKER: ReadonlySet<ErrorName> = new Set<ErrorName>([
   'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
   'OFFSET_NOT_AVAILABLE',
   'SERVER_BUSY',
+  'VOTER_NOT_READY',
 ])
 
 /**

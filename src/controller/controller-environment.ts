@@ -52,8 +52,11 @@ export type ControllerDirectory = Pick<
   'path' | 'directoryId' | 'clusterId' | 'adoptClusterId' | 'openMetadataLog'
 >
 
-/** Opens, or returns the open, authenticated connection to another node. */
-export type ConnectPeer = (nodeId: NodeId) => Promise<Connection>
+/**
+ * Opens, or returns the open, authenticated connection to another node. The address counts where none is configured for that
+ * node.
+ */
+export type ConnectPeer = (nodeId: NodeId, url?: string | null) => Promise<Connection>
 
 /** Milliseconds a request of a broker waits for the commit of what it asked for, unless it brings its own time. */
 export const COMMAND_TIMEOUT_MS = 2_000

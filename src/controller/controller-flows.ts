@@ -40,12 +40,14 @@ import type { Snapshot } from '../raft/types.ts'
 import { SchemaError } from '../schema/schema.ts'
 import type { Controller, Decide } from './controller.ts'
 import type { RaftDriver } from './raft-driver.ts'
+import type { RaftPeers } from './raft-peers.ts'
+import { runOnce } from './run-once.ts'
 
 export interface ControllerFlowsOptions {
   readonly nodeId: NodeId
-  readonly voters: readonly NodeId[]
   readonly controller: Controller
   readonly driver: RaftDriver
+  readonly peers: RaftPeers
   readonly random: Random
   readonly log: Log
 }
@@ -233,12 +235,15 @@ export class ControllerFlows {
     return { body: { startOffset, endOffset, fromOffset, entries } }
   }
 
-  /** A Raft message is taken only from the voter that it names as its sender. */
+  /**
+   * A Raft message is taken only from the node that it names as its sender. Whether that one votes decides the consensus: it
+   * may do so by a change that this node has not seen (RAFT-26).
+   */
   raftMessage({ body, connection }: Call<typeof raftMessage>): null {
-    const { nodeId, voters, driver, log } = this.#options
+    const { nodeId, driver, peers, log } = this.#options
     const sender = identityOf(connection).nodeId
     const message = decodeMessage(body.message)
-    if (message.from !== sender || message.to !== nodeId || !voters.includes(sender)) {
+    if (message.from !== sender || message.to !== nodeId) {
       const { type, from, to } = message
       log.warn('raft-message-refused', { sender, type, from, to })
       throw new VltavaError(
@@ -246,22 +251,13 @@ export class ControllerFlows {
         `Node ${sender} sent a message from ${from} to ${to} to ${nodeId}.`,
       )
     }
-    driver.step(message)
+    if (body.url !== null) peers.told(sender, body.url)
+    driver.step({ ...message, directoryId: body.directoryId })
     return null
   }
 
-  /**
-   * Runs a command that must not be repeated blindly. An error travels as its code, and NOT_CONTROLLER says that nothing
-   * happened; when leadership was lost on the way, that is not known.
-   */
   async #runOnce<Response>(decide: Decide<Response>, timeoutMs: number): Promise<Response> {
-    try {
-      return await this.#options.controller.run(decide, timeoutMs)
-    } catch (thrown) {
-      if (!(thrown instanceof VltavaError) || thrown.code !== 'NOT_CONTROLLER' || thrown.definite)
-        throw thrown
-      throw new VltavaError('REQUEST_TIMED_OUT', thrown.message, { cause: thrown })
-    }
+    return await runOnce(this.#options.controller, { decide, timeoutMs })
   }
 }
 

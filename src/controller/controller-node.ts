@@ -1,5 +1,5 @@
-// The controller role of one node: reads what the directory holds, forms or finds the cluster, and runs as a voter from
-// then on. A directory that may not vote only tells others which cluster there is.
+// The controller role of one node: reads what the directory holds, forms or finds the cluster, and takes part in the quorum
+// from then on, with a vote or without. A directory that may have lost its votes only tells others which cluster there is.
 import { assert } from '../base/assert.ts'
 import { deferred } from '../base/async/deferred.ts'
 import { type ClusterImage, EMPTY_IMAGE } from '../metadata/cluster-image.ts'
@@ -31,8 +31,9 @@ import type {
 } from './controller-environment.ts'
 import type { ControllerFlows } from './controller-flows.ts'
 import { ClusterFormation } from './formation.ts'
-import { type Formation, type Membership, voterIdsOf } from './formation-file.ts'
+import type { Formation, Membership } from './formation-file.ts'
 import { HardStateFile } from './hard-state-file.ts'
+import type { QuorumFlows } from './quorum-flows.ts'
 import { RaftLogStore, type StoredLog, segmentBytesFor } from './raft-log-store.ts'
 import { SnapshotFiles } from './snapshot-files.ts'
 import { Voter } from './voter.ts'
@@ -43,6 +44,8 @@ export interface ControllerNodeOptions extends ControllerEnvironment {
   readonly incarnationId: IncarnationId
   /** The controllers of the cluster, this one included; alone it is a cluster of its own. */
   readonly voters: readonly { readonly nodeId: NodeId }[]
+  /** Where other nodes reach this one; null when they were all given its address. */
+  readonly url: string | null
   readonly directory: ControllerDirectory
   readonly connectPeer: ConnectPeer
   readonly settings: ControllerSettings
@@ -92,12 +95,14 @@ export class ControllerNode {
     return this.#voter !== null && this.#voter.controller.activeTerm !== null
   }
 
-  /** Whether this directory votes; null while that is not known. */
+  /** Whether this directory votes, as far as this node knows; null while it knows no cluster. */
   get isVoter(): boolean | null {
-    return this.#formation.membership?.isVoter ?? null
+    const { membership } = this.#formation
+    if (membership === null) return null
+    return membership.takesPart ? (this.#voter?.driver.isVoter ?? null) : false
   }
 
-  /** The voter at work; null while this node does not vote. For onlookers. */
+  /** The member of the quorum at work, with a vote or without; null while this node takes no part. For onlookers. */
   get voter(): Voter | null {
     return this.#voter
   }
@@ -116,7 +121,7 @@ export class ControllerNode {
   /**
    * Reads what the directory holds and starts; forming the cluster may go on long after it resolves (see `formed`).
    * @throws VltavaError STORAGE_ERROR when what is stored cannot be read, INCONSISTENT_CLUSTER_ID when it is of two
-   *   clusters, INVALID_CONFIG when a voter of the cluster is not listed.
+   *   clusters.
    */
   async start(): Promise<void> {
     const { fileSystem, directory, process } = this.#options
@@ -217,12 +222,21 @@ export class ControllerNode {
     return await this.#flows().createPartitions(call)
   }
 
+  /** @throws VltavaError NOT_CONTROLLER while this node takes no part in the quorum */
+  get quorum(): QuorumFlows {
+    return this.#member().quorum
+  }
+
   #flows(): ControllerFlows {
-    if (this.#voter !== null && !this.#stopped) return this.#voter.flows
+    return this.#member().flows
+  }
+
+  #member(): Voter {
+    if (this.#voter !== null && !this.#stopped) return this.#voter
     const why = this.#stopped
       ? 'is stopping'
       : this.isVoter === false
-        ? 'does not vote'
+        ? 'takes no part in the quorum'
         : 'does not belong to a cluster yet'
     throw new VltavaError('NOT_CONTROLLER', `Node ${this.#options.nodeId} ${why}.`)
   }
@@ -238,9 +252,8 @@ export class ControllerNode {
     if (membership !== null) await this.#enter(membership)
   }
 
-  async #enter({ formation, isVoter }: Membership): Promise<void> {
-    this.#checkVoters(formation)
-    if (isVoter) {
+  async #enter({ formation, takesPart }: Membership): Promise<void> {
+    if (takesPart) {
       const { directory, settings } = this.#options
       const snapshotFiles = new SnapshotFiles({ ...this.#options, path: metadataPathOf(directory) })
       const store = new RaftLogStore({
@@ -264,11 +277,14 @@ export class ControllerNode {
     readonly stored: StoredLog
     readonly snapshotFiles: SnapshotFiles
   }): Voter {
-    const { nodeId, incarnationId, settings, connectPeer } = this.#options
+    const { nodeId, incarnationId, settings, connectPeer, url, directory, voters } = this.#options
     const voter = new Voter({
       environment: this.#options,
       nodeId,
       incarnationId,
+      directoryId: directory.directoryId,
+      url,
+      listed: voters.map((listed) => listed.nodeId),
       settings,
       connectPeer,
       ...parts,
@@ -277,24 +293,6 @@ export class ControllerNode {
       for (const listener of [...this.#imageListeners]) listener(image)
     })
     return voter
-  }
-
-  /** The voters are fixed; what is listed only says where they are. */
-  #checkVoters(formation: Formation): void {
-    const listed = this.#options.voters.map(({ nodeId }) => nodeId)
-    const voters = voterIdsOf(formation)
-    const shown = `The cluster was formed with the voters ${voters.join(', ')}; listed are ${listed.join(', ')}.`
-    if (!voters.every((voter) => listed.includes(voter))) {
-      throw new VltavaError(
-        'INVALID_CONFIG',
-        `${shown} List all of them: changing the voters of a cluster is not available yet.`,
-      )
-    }
-    if (listed.length > voters.length) {
-      this.#options.log.warn('listed-voters-ignored', {
-        reason: `${shown} The others do not vote: changing the voters of a cluster is not available yet.`,
-      })
-    }
   }
 }
 

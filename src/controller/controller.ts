@@ -8,7 +8,7 @@ import { decideFenceBroker } from '../metadata/decide-fence-broker.ts'
 import { decideFormCluster, type Formation } from '../metadata/decide-form-cluster.ts'
 import type { Decision, DecisionContext } from '../metadata/decision.ts'
 import { applyBatch } from '../metadata/image-apply.ts'
-import { type MetadataRecord, metadataBatchSchema } from '../metadata/metadata-records.ts'
+import { metadataBatchSchema } from '../metadata/metadata-records.ts'
 import { SpeculativeImage } from '../metadata/speculative-image.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { MetadataOffset, NodeId } from '../model/ids.ts'
@@ -25,8 +25,10 @@ import { LeaderBalancer } from './leader-balancer.ts'
 import { decodeSnapshot } from './metadata-snapshot.ts'
 import { PendingCommands } from './pending-commands.ts'
 import type { RaftDriver } from './raft-driver.ts'
+import { refusalOf } from './refusals.ts'
 import type { LoadedSnapshot, SnapshotFiles } from './snapshot-files.ts'
 import { SnapshotMaker } from './snapshot-maker.ts'
+import { assertSameVoters } from './voter-keys.ts'
 
 export interface ControllerOptions {
   readonly environment: ControllerEnvironment
@@ -109,6 +111,7 @@ export class Controller {
     assert(this.#active === null, 'INV-21: the active controller loads a snapshot')
     const { environment } = this.#options
     this.#image = decodeSnapshot(snapshot, environment.cpu)
+    if (snapshot.voters !== undefined) assertSameVoters(this.#image, snapshot.voters)
     this.committedLog.restore(snapshot)
     this.#maker.restored()
     environment.log.info('metadata-snapshot-installed', { index: snapshot.index, term: snapshot.term })
@@ -121,6 +124,7 @@ export class Controller {
       const records = entry.data === null ? [] : decodeWire(metadataBatchSchema, entry.data)
       this.#image = applyBatch(this.#image, records, entry.index)
       this.committedLog.append(entry)
+      if (entry.voters !== undefined) assertSameVoters(this.#image, entry.voters)
     }
     this.#checkCluster()
     this.#maker.committed(entries, { image: this.#image, term: entries.at(-1)!.term })
@@ -158,7 +162,7 @@ export class Controller {
       outcome = thrown
     }
     const proposed = !(outcome instanceof VltavaError) && outcome.records.length > 0
-    if (proposed) this.#propose(active, (outcome as Decision<Response>).records)
+    if (proposed) this.#propose(active, outcome as Decision<Response>)
     const offset = speculative.image.metadataOffset
     const committed =
       offset <= this.#image.metadataOffset ? null : pending.wait({ offset, proposed, timeoutMs })
@@ -212,7 +216,7 @@ export class Controller {
     }
   }
 
-  #propose({ speculative, term }: ActiveTerm, records: readonly MetadataRecord[]): void {
+  #propose({ speculative, term }: ActiveTerm, { records, voterChange }: Decision<unknown>): void {
     const { entryMaxBytes } = this.#options
     const data = encodeWire(metadataBatchSchema, records)
     if (data.length > entryMaxBytes) {
@@ -223,17 +227,11 @@ export class Controller {
       )
     }
     const preview = speculative.preview(records)
-    const result = this.#driver().propose(data)
-    switch (result.kind) {
-      case 'accepted':
-        assertNext({ offset: speculative.nextOffset, term }, result)
-        speculative.accept(preview)
-        return
-      case 'not-leader':
-        throw this.notController()
-      case 'overloaded':
-        throw new VltavaError('SERVER_BUSY', 'Too many metadata changes wait for a majority of the voters.')
-    }
+    const result = this.#driver().propose(data, voterChange)
+    if (result.kind === 'not-leader') throw this.notController()
+    if (result.kind !== 'accepted') throw refusalOf(result)
+    assertNext({ offset: speculative.nextOffset, term }, result)
+    speculative.accept(preview)
   }
 
   #activate(term: number): void {

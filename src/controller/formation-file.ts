@@ -12,8 +12,13 @@ export type Formation = Infer<typeof formationSchema>
 /** How this node belongs to its cluster. */
 export interface Membership {
   readonly formation: Formation
-  /** False for a directory that is not one of the voters, or that lost what it voted: it must never vote (RAFT-23). */
+  /** Whether this directory is one of those with which the cluster was formed, and knows what it voted. */
   readonly isVoter: boolean
+  /**
+   * Whether it keeps the log and its votes: as one of these, or without a vote until it is given one. False for a directory
+   * that may have lost what it voted: it must never vote (RAFT-23).
+   */
+  readonly takesPart: boolean
 }
 
 export class FormationFile {
@@ -46,21 +51,23 @@ export class FormationFile {
   }
 
   /** Durable when it resolves. */
-  async write({ formation, isVoter }: Membership): Promise<void> {
+  async write({ formation, isVoter, takesPart }: Membership): Promise<void> {
     const { clusterId, voters } = formation
     const orderedVoters = voters.map(({ nodeId, directoryId }) => ({ nodeId, directoryId }))
-    await this.#file.write({ clusterId, voters: orderedVoters, isVoter })
+    await this.#file.write({ clusterId, voters: orderedVoters, isVoter, takesPart })
   }
 
   #parse(data: unknown): Membership {
-    const { clusterId, voters, isVoter } = (isObject(data) ? data : {}) as Partial<
-      Record<'clusterId' | 'voters' | 'isVoter', unknown>
+    const fields = (isObject(data) ? data : {}) as Partial<
+      Record<'clusterId' | 'voters' | 'isVoter' | 'takesPart', unknown>
     >
-    if (typeof isVoter !== 'boolean' || !Array.isArray(voters))
+    const { clusterId, voters, isVoter, takesPart = isVoter } = fields
+    if (typeof isVoter !== 'boolean' || typeof takesPart !== 'boolean' || !Array.isArray(voters))
       throw this.#refusal('does not hold a formation')
     const wireVoters = voters.map((voter: unknown) => (isObject(voter) ? Object.values(voter) : null))
     try {
-      return { formation: formationSchema.decode([clusterId, wireVoters], 'formation'), isVoter }
+      const formation = formationSchema.decode([clusterId, wireVoters], 'formation')
+      return { formation, isVoter, takesPart }
     } catch (error) {
       if (!(error instanceof SchemaError)) throw error
       throw this.#refusal(`does not hold a formation (${error.message})`)

@@ -1,7 +1,8 @@
 // The birth of a cluster, and how a node with an empty directory finds the one it belongs to. An empty directory never
 // votes: a cluster forms by itself only when all listed voters answer, all are empty and all were given the same list.
 // The voter with the lowest id then makes the cluster id; the others take it over from its answers. What fixes the
-// voters, their node and directory ids, is durable before anybody is told (RAFT-23).
+// voters, their node and directory ids, is durable before anybody is told (RAFT-23). A node with an empty directory that
+// finds a cluster takes part without a vote, until it is made a voter by a change of the voters.
 import { Sleeper } from '../base/async/sleeper.ts'
 import { toBase64Url } from '../base/bytes.ts'
 import { sameMembers } from '../metadata/partition-change.ts'
@@ -135,7 +136,7 @@ export class ClusterFormation {
     }
   }
 
-  /** The cluster exists: this directory is one of its voters, or it never votes. */
+  /** The cluster exists: this directory is one of its voters, or it is new, or it may have forgotten how it voted. */
   async #join(answers: readonly Answer[]): Promise<Membership | null> {
     const { nodeId, directory } = this.#options
     const formation = answers[0]!.formation!
@@ -152,9 +153,11 @@ export class ClusterFormation {
     const isListed = formation.voters.some(
       (voter) => voter.nodeId === nodeId && voter.directoryId === directory.directoryId,
     )
-    // A directory that has a cluster id took part already; without the formation its votes are lost, too.
-    const membership = { formation, isVoter: isListed && directory.clusterId === null }
-    if (!membership.isVoter) this.#warnThatItDoesNotVote(isListed)
+    // A directory that has a cluster id took part already, perhaps as a voter that was added later; without the formation its
+    // votes are lost, too.
+    const takesPart = directory.clusterId === null
+    const membership = { formation, isVoter: isListed && takesPart, takesPart }
+    if (!membership.isVoter) this.#warnThatItDoesNotVote(membership)
     return await this.#settle(membership)
   }
 
@@ -193,13 +196,13 @@ export class ClusterFormation {
       clusterId: toBase64Url(clusterId),
       voters: voters.map((voter) => ({ nodeId: voter, directoryId: directories.get(voter)! })),
     }
-    return await this.#settle({ formation, isVoter: true })
+    return await this.#settle({ formation, isVoter: true, takesPart: true })
   }
 
   async #settle(membership: Membership): Promise<Membership> {
     // In this order: whoever finds a formation without a stored vote, or a cluster id without a formation, knows that
     // the other was there and is lost.
-    if (membership.isVoter) await this.#options.prepareToVote()
+    if (membership.takesPart) await this.#options.prepareToVote()
     await this.#file.write(membership)
     await this.#adopt(membership)
     const { clusterId, voters } = membership.formation
@@ -217,14 +220,16 @@ export class ClusterFormation {
     this.#membership = membership
   }
 
-  #warnThatItDoesNotVote(isListed: boolean): void {
-    const { environment, directory } = this.#options
+  #warnThatItDoesNotVote({ takesPart }: Membership): void {
+    const { environment, directory, nodeId } = this.#options
     environment.log.warn('not-a-voter', {
       directoryId: directory.directoryId,
-      reason: isListed
-        ? 'this directory is a voter of the cluster but lost its metadata, so it must not vote again'
-        : 'this directory is not one of the voters with which the cluster was formed',
-      detail: 'It serves as a broker only; changing the voters of a cluster is not available yet.',
+      reason: takesPart
+        ? 'this directory is not one of the voters with which the cluster was formed'
+        : 'this directory belongs to the cluster but has no metadata; it may have voted and forgotten it',
+      detail: takesPart
+        ? `It follows the quorum without a vote. To give it one: vltava quorum add-voter ${nodeId}.`
+        : 'It serves as a broker only. A controller that lost its metadata needs an empty data directory to come back.',
     })
   }
 

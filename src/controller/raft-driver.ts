@@ -5,10 +5,22 @@ import { Sleeper } from '../base/async/sleeper.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Process } from '../base/process.ts'
-import type { Message } from '../raft/messages.ts'
+import { VltavaError } from '../model/errors.ts'
+import type { Message, Received } from '../raft/messages.ts'
 import type { RaftNode } from '../raft/raft-node.ts'
-import type { Entry, HardState, ProposeResult, Ready, Snapshot } from '../raft/types.ts'
+import type {
+  ChangeResult,
+  Entry,
+  FollowerView,
+  HardState,
+  Ready,
+  Snapshot,
+  TransferResult,
+  VoterChange,
+} from '../raft/types.ts'
+import type { VoterSet } from '../raft/voter-history.ts'
 import { isPassingFailure } from '../storage/storage-failure.ts'
+import { PendingReads } from './pending-reads.ts'
 
 /** Before a write is tried again that found no room on the disk, or no free descriptor. */
 const WRITE_RETRY_MS = 500
@@ -50,6 +62,13 @@ export interface RaftDriverOptions {
   readonly onProgress: () => void
 }
 
+/** A change of the voters in the words of everybody but the consensus. */
+export interface NamedVoterChange {
+  readonly kind: VoterChange['kind']
+  readonly nodeId: number
+  readonly directoryId: string
+}
+
 export class RaftDriver {
   readonly #options: RaftDriverOptions
   readonly #node: RaftNode
@@ -59,6 +78,7 @@ export class RaftDriver {
   #compacts = false
   #writing: Promise<void> | null = null
   readonly #sleeper: Sleeper
+  readonly #reads: PendingReads
   /** Whether the last write failed; it is tried again. */
   #isStuck = false
   #writingSinceMs = 0
@@ -70,6 +90,7 @@ export class RaftDriver {
     this.#options = options
     this.#node = options.node
     this.#sleeper = new Sleeper(options.clock)
+    this.#reads = new PendingReads(options.clock)
   }
 
   get term(): number {
@@ -99,11 +120,30 @@ export class RaftDriver {
     return this.#node.leaderReady
   }
 
+  /** Who votes, by the log of this node. */
+  get voterSet(): VoterSet {
+    return this.#node.voterSet
+  }
+
+  get isVoter(): boolean {
+    return this.#node.isVoter
+  }
+
+  /** To whom this leader is moving its leadership; null when it is not. */
+  get transferringTo(): number | null {
+    return this.#node.transferringTo
+  }
+
+  /** Whom this node sends its log; nobody unless it leads. */
+  get followers(): readonly FollowerView[] {
+    return this.#node.followers
+  }
+
   start(): void {
     this.#tick()
   }
 
-  step(message: Message): void {
+  step(message: Received): void {
     this.#act(() => this.#node.step(message, this.#nowMs()))
   }
 
@@ -118,10 +158,36 @@ export class RaftDriver {
   /**
    * Appends to the log when this node leads. Nothing is sent, written or handed out before `flush`, so that the caller
    * can take note of an accepted entry first.
+   * @param voterChange what the entry does to the voters of the quorum; absent: nothing
    */
-  propose(data: Uint8Array): ProposeResult {
+  propose(data: Uint8Array, voterChange?: NamedVoterChange): ChangeResult {
     if (this.#stopped) return { kind: 'not-leader', leader: null }
-    return this.#node.propose(data, this.#nowMs())
+    if (voterChange === undefined) return this.#node.propose(data, this.#nowMs())
+    const { kind, nodeId: id, directoryId } = voterChange
+    const change: VoterChange = { kind, voter: { id, directoryId } }
+    return this.#node.changeVoters({ change, data }, this.#nowMs())
+  }
+
+  /** Begins to move leadership to another voter. It is done when `leader` says so, and given up after an election timeout. */
+  transferLeadership(to: number): TransferResult {
+    if (this.#stopped) return { kind: 'not-leader', leader: null }
+    const result = this.#node.transferLeadership(to, this.#nowMs())
+    this.flush()
+    return result
+  }
+
+  /**
+   * Resolves when what was handed out is as new as anything that was committed anywhere when this was called.
+   * @throws VltavaError NOT_CONTROLLER, REQUEST_TIMED_OUT, SERVER_BUSY
+   */
+  async confirmNewest(timeoutMs: number): Promise<void> {
+    if (this.#stopped) throw new VltavaError('NOT_CONTROLLER', 'This node is stopping.')
+    const result = this.#node.readIndex(this.#nowMs())
+    if (result.kind === 'not-leader') throw new VltavaError('NOT_CONTROLLER')
+    if (result.kind === 'overloaded') throw new VltavaError('SERVER_BUSY', 'Too many reads wait already.')
+    const confirmed = this.#reads.wait(result.read, timeoutMs)
+    this.flush()
+    await confirmed
   }
 
   /**
@@ -147,13 +213,17 @@ export class RaftDriver {
     } finally {
       this.#flushing = false
     }
+    if (this.#node.role !== 'leader') this.#reads.failAll()
     if (!this.#stopped) this.#options.onProgress()
   }
 
-  /** Gives up leadership, ends after the write under way, and hands out nothing more. */
+  /**
+   * Gives up leadership to the voter that holds most, ends after the write under way, and hands out nothing more.
+   */
   async stop(): Promise<void> {
     this.#act(() => this.#node.resign(this.#nowMs()))
     this.#stopped = true
+    this.#reads.failAll()
     this.#timer?.cancel()
     this.#sleeper.stop()
     await this.#writing
@@ -202,6 +272,7 @@ export class RaftDriver {
     }
     if (ready.restored !== null) this.#options.onRestored(ready.restored)
     if (ready.committed.length > 0) this.#options.onCommitted(ready.committed)
+    this.#reads.confirmed(ready.reads)
   }
 
   /** Writes until nothing is left; all that came in meanwhile makes up the next write. */
@@ -280,6 +351,7 @@ export class RaftDriver {
 
   #fail(reason: string, error: unknown): void {
     this.#stopped = true
+    this.#reads.failAll()
     this.#timer?.cancel()
     this.#options.process.fail(reason, error)
   }

@@ -1,17 +1,20 @@
 // The durable Raft log. It is a log of record batches like any other and shares recovery and checksums with them: entry
 // i is the one record of the batch at offset i - 1, with the term as its leader epoch and the entry's data as its value
-// (null for the empty entry of a new leader). Its beginning is dropped once two snapshots stand for it. One batch per entry, not per write: a log can only be cut between
+// (null for the empty entry of a new leader). An entry that changes the voters has them as its key. Its beginning is dropped once two snapshots stand for it. One batch per entry, not per write: a log can only be cut between
 // batches, and cutting off more than the conflicting entries would, until they are written again, lose acknowledged
 // ones.
 import { assert } from '../base/assert.ts'
 import { concatBytes } from '../base/bytes.ts'
 import { VltavaError } from '../model/errors.ts'
 import { BATCH_ABSOLUTE_MAX_BYTES } from '../model/limits.ts'
+import { decodeWire, encodeWire } from '../protocol/codec.ts'
+import { VOTERS_ABSOLUTE_MAX, voterKeySchema } from '../raft/messages.ts'
 import type { Entry, HardState, Snapshot } from '../raft/types.ts'
 import { BatchBuilder } from '../record/batch-builder.ts'
 import { leaderEpochOf } from '../record/batch-format.ts'
 import { forEachBatch, readRecords } from '../record/batch-reader.ts'
 import { validateBatch } from '../record/batch-validation.ts'
+import { list } from '../schema/schema.ts'
 import { LOG_SETTINGS_DEFAULT, type LogSettings } from '../storage/log-settings.ts'
 import type { PartitionLog } from '../storage/partition-log.ts'
 import type { ControllerDirectory, ControllerEnvironment } from './controller-environment.ts'
@@ -32,6 +35,9 @@ const METADATA_LOG_SETTINGS: LogSettings = {
 const SEGMENT_BYTES_MIN = 1024
 const READ_BYTES = 1024 * 1024
 const BATCH_HEADER_BYTES = 128
+const VOTER_BYTES = 32
+
+const voterKeysSchema = list(voterKeySchema, VOTERS_ABSOLUTE_MAX)
 
 export interface StoredLog {
   readonly hardState: HardState
@@ -123,14 +129,15 @@ export class RaftLogStore implements RaftStore {
     return this.#log
   }
 
-  #batchOf({ index, term, data }: Entry): Uint8Array {
+  #batchOf({ index, term, data, voters }: Entry): Uint8Array {
     const { cpu, clock } = this.#options.environment
     const builder = new BatchBuilder({
       cpu,
       maxBytes: BATCH_ABSOLUTE_MAX_BYTES,
-      expectedBytes: (data?.length ?? 0) + BATCH_HEADER_BYTES,
+      expectedBytes: (data?.length ?? 0) + (voters?.length ?? 0) * VOTER_BYTES + BATCH_HEADER_BYTES,
     })
-    builder.tryAppend({ key: null, value: data, timestampMs: Math.max(0, clock.wallMs()) })
+    const key = voters === undefined ? null : encodeWire(voterKeysSchema, voters)
+    builder.tryAppend({ key, value: data, timestampMs: Math.max(0, clock.wallMs()) })
     return builder.build({ baseOffset: index - 1, leaderEpoch: term })
   }
 
@@ -156,11 +163,12 @@ export class RaftLogStore implements RaftStore {
     })
     const batch = bytes.subarray(position, position + sizeBytes)
     const records = readRecords(batch, { cpu })
-    const { offset, value } = records[0]!
+    const { offset, key, value } = records[0]!
     if (records.length !== 1) {
       throw new VltavaError('CORRUPT_MESSAGE', `The metadata log has ${records.length} records in one batch.`)
     }
-    return { index: offset + 1, term: leaderEpochOf(batch, 0), data: value }
+    const entry = { index: offset + 1, term: leaderEpochOf(batch, 0), data: value }
+    return key === null ? entry : { ...entry, voters: decodeWire(voterKeysSchema, key) }
   }
 }
 

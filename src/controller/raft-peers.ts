@@ -1,9 +1,10 @@
-// The outgoing links to the other voters. Raft tolerates loss, so a message that cannot go out soon is dropped.
+// The outgoing links to the other voters, and to whoever else is sent something, such as nodes that ask for the log. Raft
+// tolerates loss, so a message that cannot go out soon is dropped.
 import type { Clock, Timer } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import { toVltavaError } from '../model/errors.ts'
-import type { IncarnationId, NodeId } from '../model/ids.ts'
+import type { DirectoryId, IncarnationId, NodeId } from '../model/ids.ts'
 import { backoffMs } from '../net/backoff.ts'
 import type { Connection } from '../net/connection.ts'
 import { raftMessage } from '../protocol/quorum.ts'
@@ -14,6 +15,10 @@ import type { ConnectPeer } from './controller-environment.ts'
 const QUEUED_MAX = 32
 /** Bytes a link may have waiting before messages are dropped; the leader then notices and sends again. */
 const BUFFERED_MAX_BYTES = 16 * 1024 * 1024
+/** Links at once, and addresses that others told. Voters, and nodes that ask for the log, are far fewer. */
+const LINKS_MAX = 64
+/** What a node says that the receiver may not have heard of. */
+const INTRODUCTIONS: ReadonlySet<Message['type']> = new Set(['join', 'pre-vote', 'vote'])
 
 interface Link {
   readonly nodeId: NodeId
@@ -25,7 +30,13 @@ interface Link {
 }
 
 export interface RaftPeersOptions {
+  /** Whom to keep a link to from the start; see `follow`. */
   readonly peers: readonly NodeId[]
+  /** Of this node, for what it sends. */
+  readonly directoryId: DirectoryId
+  readonly url: string | null
+  /** Where the metadata say that a node is reached; null when they do not. */
+  readonly urlOf: (nodeId: NodeId) => string | null
   readonly connectPeer: ConnectPeer
   readonly clock: Clock
   readonly random: Random
@@ -36,16 +47,40 @@ export interface RaftPeersOptions {
 
 export class RaftPeers {
   readonly #options: RaftPeersOptions
-  readonly #links: ReadonlyMap<NodeId, Link>
+  readonly #links = new Map<NodeId, Link>()
+  /** To whom there always is a link, or an attempt to make one. */
+  #followed: ReadonlySet<NodeId>
+  /** What nodes said of themselves. */
+  readonly #toldUrls = new Map<NodeId, string>()
+  #started = false
   #stopped = false
 
   constructor(options: RaftPeersOptions) {
     this.#options = options
-    this.#links = new Map(options.peers.map((nodeId) => [nodeId, newLink(nodeId)]))
+    this.#followed = new Set(options.peers)
   }
 
   start(): void {
-    for (const link of this.#links.values()) this.#connect(link)
+    this.#started = true
+    this.follow([...this.#followed])
+  }
+
+  /** Keeps a link to these from now on; others end by themselves when they close. */
+  follow(nodeIds: readonly NodeId[]): void {
+    this.#followed = new Set(nodeIds)
+    if (!this.#started || this.#stopped) return
+    for (const nodeId of this.#followed) if (!this.#links.has(nodeId)) this.#open(nodeId)
+  }
+
+  /** A node says where it is reached. */
+  told(nodeId: NodeId, url: string): void {
+    if (!this.#toldUrls.has(nodeId) && this.#toldUrls.size >= LINKS_MAX) return
+    this.#toldUrls.set(nodeId, url)
+  }
+
+  /** Where a node is reached, by its own last word or the metadata; null when only its configured address may be known. */
+  urlOf(nodeId: NodeId): string | null {
+    return this.#toldUrls.get(nodeId) ?? this.#options.urlOf(nodeId)
   }
 
   /** Ends the attempts to connect. The connections belong to whoever opened them and stay. */
@@ -58,8 +93,9 @@ export class RaftPeers {
   }
 
   send(message: Message): void {
-    const link = this.#links.get(message.to)
-    if (link === undefined || this.#stopped) return
+    if (this.#stopped) return
+    const link = this.#links.get(message.to) ?? this.#open(message.to)
+    if (link === null) return
     if (link.connection !== null) {
       this.#transmit(link.connection, message)
       return
@@ -68,7 +104,7 @@ export class RaftPeers {
     link.queued.push(message)
   }
 
-  /** Whether this node's own link to that run of that node closed or was refused; false for nodes that do not vote. */
+  /** Whether this node's own link to that run of that node closed or was refused; false where there is no link. */
   isDown(nodeId: NodeId, incarnationId: IncarnationId): boolean {
     const link = this.#links.get(nodeId)
     if (link === undefined) return false
@@ -77,8 +113,16 @@ export class RaftPeers {
     return incarnation !== undefined && incarnation !== incarnationId
   }
 
+  #open(nodeId: NodeId): Link | null {
+    if (this.#links.size >= LINKS_MAX) return null
+    const link = newLink(nodeId)
+    this.#links.set(nodeId, link)
+    this.#connect(link)
+    return link
+  }
+
   #connect(link: Link): void {
-    this.#options.connectPeer(link.nodeId).then(
+    this.#options.connectPeer(link.nodeId, this.urlOf(link.nodeId)).then(
       (connection) => this.#opened(link, connection),
       (thrown: unknown) => {
         const { code, message } = toVltavaError(thrown)
@@ -112,13 +156,22 @@ export class RaftPeers {
     link.failedAttempts++
     const { clock, random } = this.#options
     const delayMs = backoffMs({ attempt: link.failedAttempts, random })
-    link.timer = clock.setTimer(delayMs, () => this.#connect(link))
+    link.timer = clock.setTimer(delayMs, () => {
+      // Nobody waits for the others.
+      if (this.#followed.has(link.nodeId) || link.queued.length > 0) this.#connect(link)
+      else this.#links.delete(link.nodeId)
+    })
   }
 
   #transmit(connection: Connection, message: Message): void {
     if (connection.bufferedBytes > BUFFERED_MAX_BYTES) return
     try {
-      connection.notify(raftMessage, { message: raftMessageSchema.encode(message) })
+      const { directoryId, url } = this.#options
+      connection.notify(raftMessage, {
+        message: raftMessageSchema.encode(message),
+        directoryId,
+        url: INTRODUCTIONS.has(message.type) ? url : null,
+      })
     } catch (thrown) {
       const { code, message: reason } = toVltavaError(thrown)
       this.#options.log.warn('raft-message-not-sent', { nodeId: message.to, code, reason })

@@ -18,6 +18,8 @@ import type { DroppedTail } from './dropped-tails.ts'
 export interface VoterImage {
   readonly nodeId: NodeId
   readonly directoryId: DirectoryId
+  /** Where it says that it is reached; null for the first voters, whose addresses every node was given. */
+  readonly url: string | null
 }
 
 export interface BrokerImage {

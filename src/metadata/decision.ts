@@ -1,6 +1,6 @@
 // What every decision of the controller has in common: what it looks at, and what it gives back. A decision changes
 // nothing; its records do, once they are committed.
-import type { MetadataOffset, NodeId } from '../model/ids.ts'
+import type { DirectoryId, MetadataOffset, NodeId } from '../model/ids.ts'
 import type { ClusterImage } from './cluster-image.ts'
 import type { Cause, MetadataRecord } from './metadata-records.ts'
 
@@ -20,6 +20,15 @@ export interface Decision<Response> {
   readonly records: readonly MetadataRecord[]
   /** Holds once the records are committed. */
   readonly response: Response
+  /** Set where the records change who votes: the quorum has to agree that this is safe now. */
+  readonly voterChange?: VoterChange
+}
+
+/** One voter of the controller quorum more or less. */
+export interface VoterChange {
+  readonly kind: 'add' | 'remove'
+  readonly nodeId: NodeId
+  readonly directoryId: DirectoryId
 }
 
 const DETAIL_MAX_CHARACTERS = 300

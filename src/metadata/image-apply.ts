@@ -42,6 +42,10 @@ export function applyRecord(draft: ImageDraft, record: MetadataRecord, metadataO
       assert(draft.clusterId === null, 'a cluster is formed once')
       draft.form({ clusterId: record.clusterId, voters: record.voters })
       return
+    case 'voters-changed':
+      assert(draft.clusterId !== null, 'the voters change before the cluster is formed')
+      draft.setVoters(record.voters)
+      return
     case 'broker-registered':
       applyRegistration(draft, record, metadataOffset)
       return

@@ -32,6 +32,10 @@ export class ImageDraft {
     this.#header.voters = header.voters
   }
 
+  setVoters(voters: ClusterImage['voters']): void {
+    this.#header.voters = voters
+  }
+
   broker(brokerId: NodeId): BrokerImage | undefined {
     return (this.#brokers ?? this.#base.brokers).get(brokerId)
   }

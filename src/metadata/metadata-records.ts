@@ -79,11 +79,21 @@ const reassignment = struct({
   target: replicas,
 })
 
+const voters = list(
+  struct({
+    nodeId: nodeIdSchema,
+    directoryId: directoryIdSchema,
+    /** Where the voter says that it is reached; null for those with whom the cluster was formed. */
+    url: withFallback(nullable(text(500)), null),
+  }),
+  VOTERS_MAX,
+)
+
 export const metadataRecordSchema = union({
   /** The first record of a cluster. */
   'cluster-formed': struct({
     clusterId: clusterIdSchema,
-    voters: list(struct({ nodeId: nodeIdSchema, directoryId: directoryIdSchema }), VOTERS_MAX),
+    voters,
   }),
   /** A new run of a broker. Its epoch is the metadata offset of this record's batch. It starts fenced. */
   'broker-registered': struct({
@@ -150,6 +160,12 @@ export const metadataRecordSchema = union({
   'topic-configs-changed': struct({
     topicId: topicIdSchema,
     configs: list(struct({ name: text(200), value: text(1_000) }), 100),
+    cause: causeSchema,
+  }),
+  /** One voter of the controller quorum more or less. The Raft entry that holds this record names the same voters. */
+  'voters-changed': struct({
+    /** From now on. */
+    voters,
     cause: causeSchema,
   }),
 })

@@ -33,7 +33,11 @@ type FieldsOf<T> = { readonly [Field in keyof T]-?: Schema<T[Field]> }
 
 const replicas = list(nodeIdSchema, REPLICAS_MAX)
 
-const voterFields: FieldsOf<VoterImage> = { nodeId: nodeIdSchema, directoryId: directoryIdSchema }
+const voterFields: FieldsOf<VoterImage> = {
+  nodeId: nodeIdSchema,
+  directoryId: directoryIdSchema,
+  url: withFallback(nullable(text(500)), null),
+}
 
 const brokerFields: FieldsOf<BrokerImage> = {
   brokerId: nodeIdSchema,

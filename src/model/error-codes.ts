@@ -120,6 +120,8 @@ export const ERRORS = {
     'A replica of the proposed in-sync set is fenced, unknown or restarted.',
   ),
   NEW_LEADER_ELECTED: row(108, true, true, 'The change made another broker the leader.'),
+  DUPLICATE_VOTER: row(126, false, true, 'The node is a voter of the controller quorum already.'),
+  VOTER_NOT_FOUND: row(127, false, true, 'No voter of the controller quorum has this node and directory id.'),
   // Ours.
   PROTOCOL_VIOLATION: row(1000, false, true, 'The bytes received are not a valid message.'),
   AUTHENTICATION_FAILED: row(1001, false, true, 'The proof of the cluster secret is wrong.'),
@@ -127,6 +129,13 @@ export const ERRORS = {
   BROKER_FENCED: row(1003, true, true, 'The broker is starting or fenced and serves nothing yet.'),
   SHUTTING_DOWN: row(1004, true, true, 'The node is stopping.'),
   DISK_FULL: row(1005, true, true, 'The disk of this broker is too full to take records.'),
+  VOTER_NOT_READY: row(
+    1006,
+    true,
+    true,
+    'The node does not follow the controller quorum closely enough to vote.',
+  ),
+  QUORUM_AT_RISK: row(1007, false, true, 'Too few of the voters that would be left answer.'),
   // Made by the client itself; they never travel.
   CONNECTION_FAILED: row(1100, true, true, 'No connection could be made.'),
   CONNECTION_LOST: row(1101, true, false, 'The connection broke while the request was under way.'),

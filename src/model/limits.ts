@@ -62,6 +62,8 @@ export const METADATA_SNAPSHOT_MAX_BYTES = 512 * 1024 * 1024
 export const REPLICAS_MAX = 64
 /** Voters of the controller quorum. */
 export const VOTERS_MAX = 9
+/** Members of the controller quorum in one answer: voters, disks of voters that were replaced, and followers without a vote. */
+export const QUORUM_MEMBERS_MAX = 64
 /** Nodes of one cluster. */
 export const NODES_MAX = 1_000
 /** Logs in one heartbeat whose end was cut off at the start of a broker: after a power loss all of them can be. */

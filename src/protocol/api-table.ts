@@ -13,6 +13,7 @@ import { listOffsets } from './list-offsets.ts'
 import { readMetadataLog } from './metadata-log.ts'
 import { produce } from './produce.ts'
 import { findController, quorumProbe, raftMessage } from './quorum.ts'
+import { addVoter, describeQuorum, removeVoter, transferController } from './quorum-admin.ts'
 import { alterPartitionReassignments, listPartitionReassignments } from './reassign.ts'
 import { flushedNote, highWatermarkNote, replicaFetch } from './replica-fetch.ts'
 import { replicaRead } from './replica-read.ts'
@@ -51,6 +52,10 @@ export const APIS: readonly AnyApi[] = [
   findController,
   raftMessage,
   replicaRead,
+  describeQuorum,
+  addVoter,
+  removeVoter,
+  transferController,
 ]
 
 export const API_BY_KEY: ReadonlyMap<number, AnyApi> = new Map(APIS.map((api) => [api.key, api]))

@@ -1,6 +1,6 @@
 import { clusterIdSchema, directoryIdSchema, nodeIdSchema } from '../model/id-schemas.ts'
 import { VOTERS_MAX } from '../model/limits.ts'
-import { integer, list, nullable, struct, wire } from '../schema/schema.ts'
+import { integer, list, nullable, struct, text, wire, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 
 /** What fixes a cluster for ever: its id and its first voters, each bound to a data directory (RAFT-23). */
@@ -40,7 +40,13 @@ export const raftMessage = defineApi({
   servedBy: 'controller',
   oneWay: true,
   doc: 'Carries one Raft message. The sender must be the node that the connection proved.',
-  request: struct({ message: wire() }),
+  request: struct({
+    message: wire(),
+    /** Of the sender: a vote or an acknowledgement counts for a node with this disk only. */
+    directoryId: withFallback(nullable(directoryIdSchema), null),
+    /** Where the sender says that it is reached, in messages of nodes that the receiver may not know; else null. */
+    url: withFallback(nullable(text(500)), null),
+  }),
   response: struct({}),
   errors: [],
 })

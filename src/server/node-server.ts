@@ -13,6 +13,7 @@ import type { Channel, Listener } from '../net/transport.ts'
 import { alterConfigs } from '../protocol/configs.ts'
 import { electLeaders } from '../protocol/elect-leaders.ts'
 import { readMetadataLog } from '../protocol/metadata-log.ts'
+import { addVoter, describeQuorum, removeVoter, transferController } from '../protocol/quorum-admin.ts'
 import { alterPartitionReassignments, listPartitionReassignments } from '../protocol/reassign.ts'
 import { changeReplicaRole } from '../protocol/replica-role.ts'
 import { createPartitions, createTopic, deleteTopic } from '../protocol/topics.ts'
@@ -258,6 +259,7 @@ function makeRoles(from: {
         nodeId,
         incarnationId: identity.incarnationId,
         voters,
+        url: identity.url,
         directory,
         connectPeer,
         settings: controllerSettingsOf(config),
@@ -302,4 +304,8 @@ function addHandlers(router: Router, { broker, controller }: Roles): void {
   )
   router.handle(electLeaders, (call) => roleFor(call.connection).electLeaders(call))
   router.handle(readMetadataLog, (call) => roleFor(call.connection).readMetadataLog(call))
+  router.handle(describeQuorum, (call) => roleFor(call.connection).quorum.describe(call))
+  router.handle(addVoter, (call) => roleFor(call.connection).quorum.addVoter(call))
+  router.handle(removeVoter, (call) => roleFor(call.connection).quorum.removeVoter(call))
+  router.handle(transferController, (call) => roleFor(call.connection).quorum.transfer(call))
 }

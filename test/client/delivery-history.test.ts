@@ -76,6 +76,7 @@ describe('retry action', () => {
         'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
         'OFFSET_NOT_AVAILABLE',
         'SERVER_BUSY',
+        'VOTER_NOT_READY',
       ],
       refresh: NAMES.filter(
         (name) =>
@@ -85,6 +86,7 @@ describe('retry action', () => {
             'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
             'OFFSET_NOT_AVAILABLE',
             'SERVER_BUSY',
+            'VOTER_NOT_READY',
           ].includes(name),
       ),
       fail: NAMES.filter((name) => !ERRORS[name].retriable),

@@ -4,7 +4,11 @@ import { setImmediate } from 'node:timers/promises'
 import { assert } from '../../src/base/assert.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import { seededRandom } from '../../src/base/random.ts'
-import { CONTROLLER_DEFAULTS, type ControllerSettings } from '../../src/controller/controller-environment.ts'
+import {
+  CONTROLLER_DEFAULTS,
+  type ConnectPeer,
+  type ControllerSettings,
+} from '../../src/controller/controller-environment.ts'
 import { ControllerNode } from '../../src/controller/controller-node.ts'
 import { VltavaError } from '../../src/model/errors.ts'
 import type { IncarnationId, NodeId } from '../../src/model/ids.ts'
@@ -16,6 +20,7 @@ import { Router } from '../../src/net/router.ts'
 import type { Listener } from '../../src/net/transport.ts'
 import { createNodeCpu } from '../../src/platform/node/node-cpu.ts'
 import { createNodeMac } from '../../src/platform/node/node-mac.ts'
+import { addVoter, describeQuorum, removeVoter, transferController } from '../../src/protocol/quorum-admin.ts'
 import { createTopic, deleteTopic } from '../../src/protocol/topics.ts'
 import { LOG_DIRECTORY_SETTINGS_DEFAULT, LogDirectory } from '../../src/storage/log-directory.ts'
 import { MemoryFileSystem, type MemoryFileSystemOptions } from '../../src/storage/memory-file-system.ts'
@@ -139,11 +144,19 @@ export class ControllerCluster {
       nodeId,
       incarnationId,
       voters: (options.voters ?? this.ids).map((id) => ({ nodeId: id })),
+      url: urlOf(nodeId),
       directory,
       settings: this.#settings,
-      connectPeer: this.#connector({ nodeId, incarnationId, router, clock, directory, log, life }),
+      connectPeer: this.#connector({
+        ...{ nodeId, incarnationId, router, clock, directory, log, life },
+        listed: options.voters ?? this.ids,
+      }),
     })
     node.addHandlers(router)
+    router.handle(describeQuorum, (call) => node.quorum.describe(call))
+    router.handle(addVoter, (call) => node.quorum.addVoter(call))
+    router.handle(removeVoter, (call) => node.quorum.removeVoter(call))
+    router.handle(transferController, (call) => node.quorum.transfer(call))
     router.handle(createTopic, (call) => node.createTopic(call))
     router.handle(deleteTopic, (call) => node.deleteTopic(call))
     const running = { node, process, incarnationId, directory, listener, life }
@@ -298,17 +311,22 @@ export class ControllerCluster {
       .listen({ host: `node-${nodeId}`, port: 1, onChannel })
   }
 
-  /** One shared connection to each other node, as a server has. */
-  #connector(parts: Parts & { readonly life: { isAlive: boolean } }): (to: NodeId) => Promise<Connection> {
-    const { nodeId, incarnationId, router, clock, directory, log, life } = parts
+  /** One shared connection to each other node, as a server has. Addresses come from the list, else from who connects. */
+  #connector(
+    parts: Parts & { readonly life: { isAlive: boolean }; readonly listed: readonly NodeId[] },
+  ): ConnectPeer {
+    const { nodeId, incarnationId, router, clock, directory, log, life, listed } = parts
     const open = new Map<NodeId, Connection>()
-    return async (to) => {
+    return async (to, url) => {
       if (!life.isAlive) return await new Promise<never>(() => {})
       const known = open.get(to)
       if (known?.isOpen === true) return known
+      const address = listed.includes(to) ? urlOf(to) : (url ?? null)
+      if (address === null)
+        throw new VltavaError('CONNECTION_FAILED', `The address of node ${to} is not known.`)
       const { connection } = await openConnection({
         transport: this.network.endpoint(`node-${nodeId}`),
-        url: urlOf(to),
+        url: address,
         router,
         clock,
         log,

@@ -115,6 +115,19 @@ describe('the durable Raft log', () => {
     }
   })
 
+  it('an entry that changes the voters -> is found with them, and with its records', async () => {
+    const disk = new MemoryFileSystem()
+    const voters = [
+      { id: 1, directoryId: 'first-disk' },
+      { id: 7, directoryId: 'second-disk' },
+    ]
+    const entries = [entry(1, 1, null), { ...entry(2, 1), voters }, entry(3, 1)]
+    const { store } = await opened(disk)
+    await persist(store, { hardState: { term: 1, votedFor: 1 }, entries })
+    const { stored } = await opened(disk.afterPowerLoss())
+    expect(stored.entries).toEqual(entries)
+  })
+
   it('entries of several terms in one write', async () => {
     const disk = new MemoryFileSystem()
     const { store } = await opened(disk)

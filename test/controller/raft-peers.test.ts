@@ -44,16 +44,21 @@ function heartbeat(to: NodeId, commitIndex: number): Message {
   return { type: 'heartbeat', from: 1, to, term: 1, commitIndex, round: 0, toDirectoryId: null }
 }
 
-function peersOf(peers: readonly NodeId[]) {
+function peersOf(peers: readonly NodeId[], knownUrls: ReadonlyMap<NodeId, string> = new Map()) {
   const clock = new ManualClock()
   const log = new RecordingLog()
   const attempts: NodeId[] = []
+  const urls: (string | null)[] = []
   const closed: NodeId[] = []
   const reachable = new Map<NodeId, FakeConnection>()
   const links = new RaftPeers({
     peers,
-    connectPeer: async (nodeId) => {
+    directoryId: 'directory-1',
+    url: 'ws://node-1:1',
+    urlOf: (nodeId) => knownUrls.get(nodeId) ?? null,
+    connectPeer: async (nodeId, url) => {
       attempts.push(nodeId)
+      urls.push(url ?? null)
       const connection = reachable.get(nodeId)
       if (connection === undefined) throw new VltavaError('CONNECTION_FAILED')
       return connection as unknown as Connection
@@ -70,7 +75,7 @@ function peersOf(peers: readonly NodeId[]) {
       await setImmediate()
     }
   }
-  return { links, clock, log, attempts, closed, reachable, pass }
+  return { links, clock, log, attempts, urls, closed, reachable, pass }
 }
 
 describe('the links to the other voters', () => {
@@ -83,9 +88,44 @@ describe('the links to the other voters', () => {
     await setImmediate()
     links.send(heartbeat(2, 7))
     links.send(heartbeat(9, 7))
-    expect(attempts).toEqual([2, 3])
+    // Node 9 is none of those that a link is kept to, but it is sent something.
+    expect(attempts).toEqual([2, 3, 9])
     expect(two.sent).toEqual([heartbeat(2, 7)])
     expect(three.sent).toEqual([])
+  })
+
+  it('a node that is sent something once -> its link ends with the connection; a voter keeps it', async () => {
+    const { links, attempts, reachable, pass } = peersOf([2])
+    const nine = new FakeConnection(9)
+    reachable.set(2, new FakeConnection(2)).set(9, nine)
+    links.start()
+    links.send(heartbeat(9, 7))
+    await setImmediate()
+    expect(nine.sent).toEqual([heartbeat(9, 7)])
+    nine.close()
+    await pass(5_000)
+    expect(attempts).toEqual([2, 9])
+    reachable.set(9, new FakeConnection(9))
+    links.follow([2, 9])
+    await pass(100)
+    expect(attempts).toEqual([2, 9, 9])
+  })
+
+  it('a node says where it is reached -> that is where it is called, before what the metadata say', async () => {
+    const { links, urls } = peersOf([], new Map([[9, 'ws://by-metadata:1']]))
+    links.start()
+    expect(links.urlOf(9)).toBe('ws://by-metadata:1')
+    links.send(heartbeat(9, 1))
+    links.told(8, 'ws://by-itself:1')
+    links.send(heartbeat(8, 1))
+    expect(urls).toEqual(['ws://by-metadata:1', 'ws://by-itself:1'])
+  })
+
+  it('more nodes than there may be links to -> those beyond get nothing', async () => {
+    const { links, attempts } = peersOf([])
+    links.start()
+    for (let nodeId = 1; nodeId <= 100; nodeId++) links.send(heartbeat(nodeId, 1))
+    expect(attempts).toHaveLength(64)
   })
 
   it('a voter that is not reachable is tried again, ever less often', async () => {

@@ -86,7 +86,7 @@ describe('apply a batch', () => {
   })
 
   it('the formation fixes cluster id and voters', () => {
-    const voters = [{ nodeId: 1, directoryId: directory(1) }]
+    const voters = [{ nodeId: 1, directoryId: directory(1), url: null }]
     const image = apply(EMPTY_IMAGE, [{ type: 'cluster-formed', clusterId: id128('cluster'), voters }])
     expect(image).toMatchObject({ clusterId: id128('cluster'), voters })
   })

@@ -52,7 +52,7 @@ describe('an image as a snapshot', () => {
   })
 
   it('the cluster id and the voters -> kept', () => {
-    const voters = [{ nodeId: 1, directoryId: id128('disk') }]
+    const voters = [{ nodeId: 1, directoryId: id128('disk'), url: 'ws://controller-1:1' }]
     const image = applyBatch(
       EMPTY_IMAGE,
       [{ type: 'cluster-formed', clusterId: id128('cluster'), voters }],
