@@ -113,7 +113,8 @@ export class ControllerLink {
     }
     if (this.#sleeper.isStopped) throw new VltavaError('SHUTTING_DOWN', 'The broker is stopping.')
     const voters = this.#voters()
-      .map((voter) => voter.nodeId)
+      .filter(({ isVoter }) => isVoter)
+      .map(({ nodeId }) => nodeId)
       .join(', ')
     throw new VltavaError(
       'REQUEST_TIMED_OUT',

@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { controllersKnown } from '../../src/broker/controller-link.ts'
+import type { BrokerEnvironment } from '../../src/broker/broker-environment.ts'
+import { ControllerLink, controllersKnown } from '../../src/broker/controller-link.ts'
 import { EMPTY_IMAGE } from '../../src/metadata/cluster-image.ts'
+import { VltavaError } from '../../src/model/errors.ts'
+import { describeQuorum } from '../../src/protocol/quorum-admin.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { id128, registered } from '../metadata/cluster-fixture.ts'
 
 const voter = (nodeId: number, url: string | null = null) => ({
@@ -28,5 +32,19 @@ describe('whom a broker asks for the active controller', () => {
       { nodeId: 3, url: 'ws://three:1', isVoter: true },
       { nodeId: 4, url: image.brokers.get(4)!.url, isVoter: true },
     ])
+  })
+
+  it('nobody leads -> who must run are the voters, not all that were asked', async () => {
+    const clock = new ManualClock()
+    const link = new ControllerLink({
+      environment: { clock } as unknown as BrokerEnvironment,
+      connectPeer: () => Promise.reject(new VltavaError('CONNECTION_FAILED')),
+      voters: () => controllersKnown(listed, { ...EMPTY_IMAGE, voters: [voter(2), voter(3)] }),
+    })
+    const text = 'No active controller was found within 0 ms (voters 2, 3); a majority of them must run.'
+    await expect(link.request(describeQuorum, { timeoutMs: 0 }, { timeoutMs: 0 })).rejects.toMatchObject({
+      code: 'REQUEST_TIMED_OUT',
+      message: expect.stringContaining(text),
+    })
   })
 })
