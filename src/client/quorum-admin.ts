@@ -101,7 +101,8 @@ export class QuorumAdmin {
 
   /**
    * Makes another voter the active controller. Where it does not take over within an election timeout, the present one goes on.
-   * @throws VltavaError VOTER_NOT_FOUND, ELECTION_NOT_NEEDED, REQUEST_TIMED_OUT, INVALID_ARGUMENT
+   * @throws VltavaError VOTER_NOT_FOUND, VOTER_NOT_READY when it has not answered lately or lacks too much all the time,
+   *   ELECTION_NOT_NEEDED, REQUEST_TIMED_OUT, INVALID_ARGUMENT
    */
   async transferController(options: TransferOptions): Promise<void> {
     const { nodeId, ...rest } = options

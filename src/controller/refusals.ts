@@ -61,5 +61,10 @@ export function transferRefusalOf(
       return new VltavaError('ELECTION_NOT_NEEDED', `Node ${nodeId} leads the controller quorum already.`)
     case 'transferring':
       return new VltavaError('SERVER_BUSY', 'Leadership of the quorum is moving to another node; try again.')
+    case 'not-caught-up':
+      return new VltavaError(
+        'VOTER_NOT_READY',
+        `Node ${nodeId} has not answered lately, or lacks too much of the metadata log. See with "vltava quorum describe" how far it is.`,
+      )
   }
 }

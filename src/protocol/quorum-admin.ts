@@ -117,5 +117,12 @@ export const transferController = defineApi({
     controllerId: nodeIdSchema,
     term,
   }),
-  errors: ['VOTER_NOT_FOUND', 'ELECTION_NOT_NEEDED', 'SERVER_BUSY', 'NOT_CONTROLLER', 'REQUEST_TIMED_OUT'],
+  errors: [
+    'VOTER_NOT_FOUND',
+    'VOTER_NOT_READY',
+    'ELECTION_NOT_NEEDED',
+    'SERVER_BUSY',
+    'NOT_CONTROLLER',
+    'REQUEST_TIMED_OUT',
+  ],
 })

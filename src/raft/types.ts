@@ -107,11 +107,19 @@ export type ChangeRefusal =
 
 export type ChangeResult = ProposeResult | { readonly kind: 'refused'; readonly reason: ChangeRefusal }
 
+export type TransferRefusal =
+  | 'unknown-voter'
+  | 'is-leader'
+  /** To the same or another one; that one first. */
+  | 'transferring'
+  /** It has not answered lately, or lacks too much. */
+  | 'not-caught-up'
+
 /** The answer to the wish that another node leads. Started is not done: see RaftNode.transferLeadership. */
 export type TransferResult =
   | { readonly kind: 'started' }
   | NotLeader
-  | { readonly kind: 'refused'; readonly reason: 'unknown-voter' | 'is-leader' | 'transferring' }
+  | { readonly kind: 'refused'; readonly reason: TransferRefusal }
 
 /** Accepted: the read comes back in `reads`, unless this node stops to lead. Overloaded: too many wait. */
 export type ReadResult =

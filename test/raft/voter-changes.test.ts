@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { RAFT_DEFAULTS } from '../../src/raft/config.ts'
 import { LEARNERS_MAX } from '../../src/raft/followers.ts'
 import { VOTERS_ABSOLUTE_MAX } from '../../src/raft/messages.ts'
 import { RaftLog } from '../../src/raft/raft-log.ts'
@@ -169,6 +170,23 @@ describe('changeVoters', () => {
     expect(node.propose('x')).toEqual({ kind: 'transferring', to: 2 })
     const change = { kind: 'remove', voter: { id: 3, directoryId: '3' } } as const
     expect(node.changeVoters(change)).toEqual({ kind: 'transferring', to: 2 })
+  })
+})
+
+describe('a transfer of leadership', () => {
+  it('RAFT-16: to a voter that has not answered for an election timeout -> refused, and proposals go on', () => {
+    const node = leading()
+    node.tick(RAFT_DEFAULTS.electionTimeoutMs)
+    acknowledge(node, 2)
+    expect(node.transferLeadership(3)).toEqual({ kind: 'refused', reason: 'not-caught-up' })
+    expect(node.propose('x').kind).toBe('accepted')
+    expect(node.transferLeadership(2)).toEqual({ kind: 'started' })
+  })
+
+  it('RAFT-16: to a voter whose disk was replaced -> refused: the new one has no vote', () => {
+    const node = leading()
+    join(node, 3, '3b')
+    expect(node.transferLeadership(3)).toEqual({ kind: 'refused', reason: 'not-caught-up' })
   })
 })
 
