@@ -3,13 +3,13 @@ import type { Offset } from '../model/ids.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import type { describeReplicas } from '../protocol/describe-replicas.ts'
 import type { ReplicaDescription } from '../replication/leader-messages.ts'
-import { SegmentReplacedError } from '../storage/segment.ts'
+import { SegmentRetiredError } from '../storage/segment-retired-error.ts'
 import type { LeaderRole } from './leader-role.ts'
 
 /** As describe-replicas tells it. */
 export type ReplicaLag = ResponseOf<typeof describeReplicas>['partitions'][number]['replicas'][number]
 
-/** Segments may be replaced by compaction while their sizes are looked at; then it is done again, so often. */
+/** Segments may leave the log while their sizes are looked at; then it is done again, so often. */
 const ATTEMPTS = 3
 
 /** All replicas, the leader first, without what only the files tell. */
@@ -59,7 +59,7 @@ async function bytesFrom(role: LeaderRole, offset: Offset): Promise<number> {
     try {
       return await role.options.log.retained.bytesFrom(offset)
     } catch (error) {
-      if (!(error instanceof SegmentReplacedError) || attempt === ATTEMPTS) throw error
+      if (!(error instanceof SegmentRetiredError) || attempt === ATTEMPTS) throw error
     }
   }
 }

@@ -5,6 +5,7 @@ import { AssertionError } from '../base/assert.ts'
 import type { Timer } from '../base/clock.ts'
 import { ClockTrust } from '../log/clock-trust.ts'
 import { isExpired, planRetention, type RetentionTime } from '../log/retention-plan.ts'
+import { SegmentRetiredError } from '../storage/segment-retired-error.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
 import type { Partition } from './partition.ts'
 
@@ -100,6 +101,8 @@ export class RetentionCheck {
       await work()
     } catch (error) {
       if (error instanceof AssertionError) throw error
+      // Others took segments away meanwhile, or closed the log. What is left is looked at in the next round.
+      if (error instanceof SegmentRetiredError) return
       const { topicId, partition: index } = partition.options
       this.#options.environment.log.warn('retention-failed', { topicId, partition: index, error })
     }

@@ -25,6 +25,7 @@ import type { LogWriter } from './log-writer.ts'
 import { RELATIVE_OFFSET_MAX } from './offset-index.ts'
 import type { Segment, SegmentContext } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
+import { SegmentRetiredError } from './segment-retired-error.ts'
 import { SegmentRewrite } from './segment-rewrite.ts'
 import type { StorageFailure } from './storage-failure.ts'
 
@@ -116,11 +117,16 @@ export class LogCompaction {
     for (const segment of segments.all.slice(0, -1)) {
       if (segment.endOffset > at.highWatermark || !segments.active.isActive) break
       if (health.isDamagedIn(segment)) break
-      sealed.push(this.#known.get(segment) ?? (await this.#look(segment)))
+      const known = this.#known.get(segment) ?? (await this.#look(segment))
+      // It has left the log just now. What is left can wait until somebody looks again.
+      if (known === null) break
+      sealed.push(known)
     }
+    // While others were looked at, some may have gone.
+    const present = new Set(segments.all)
     return planCompaction({
       ...at,
-      segments: sealed,
+      segments: sealed.filter(({ segment }) => present.has(segment)),
       cleanedBelow: marks.cleanedBelow,
       settings: writer.settings,
     })
@@ -142,8 +148,9 @@ export class LogCompaction {
     } catch (error) {
       // A segment that was taken away under the walk reads as an error of the file.
       const isGone = plan?.segments.some(({ segment }) => !this.#isThere(segment)) ?? false
-      if (error instanceof AbandonedError || run.isStopped() || (isGone && !this.#options.failure.isTripped))
+      if (error instanceof AbandonedError || error instanceof SegmentRetiredError || run.isStopped())
         return null
+      if (isGone && !this.#options.failure.isTripped) return null
       if (error instanceof CorruptLogError) await this.#noteDamage(error)
       throw error
     } finally {
@@ -261,8 +268,21 @@ export class LogCompaction {
     }
   }
 
-  async #look(segment: Segment): Promise<SealedSegment> {
-    const found = await segment.use(async (open) => {
+  /** @returns null where the segment is not in the log any more. */
+  async #look(segment: Segment): Promise<SealedSegment | null> {
+    try {
+      const { baseOffset, endOffset } = segment
+      const looked = { ...(await this.#measure(segment)), baseOffset, endOffset, segment }
+      this.#known.set(segment, looked)
+      return looked
+    } catch (error) {
+      if (error instanceof SegmentRetiredError) return null
+      throw error
+    }
+  }
+
+  #measure(segment: Segment): Promise<Omit<SealedSegment, 'baseOffset' | 'endOffset' | 'segment'>> {
+    return segment.use(async (open) => {
       let firstTimestampMs = -1
       await scanBatches({
         handle: open.handle,
@@ -277,10 +297,6 @@ export class LogCompaction {
       })
       return { firstTimestampMs, maxTimestampMs: open.maxTimestampMs, sizeBytes: open.sizeBytes }
     })
-    const { baseOffset, endOffset } = segment
-    const looked = { ...found, baseOffset, endOffset, segment }
-    this.#known.set(segment, looked)
-    return looked
   }
 }
 

@@ -13,6 +13,7 @@ import type { ReadRange } from './hot-tail.ts'
 import { readFromSegment } from './log-reader.ts'
 import type { Segment } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
+import { SegmentRetiredError } from './segment-retired-error.ts'
 
 /** Reads that find damage are made again once it is known; each attempt can uncover one more place. */
 const READ_ATTEMPTS_MAX = 3
@@ -214,7 +215,8 @@ export class LogHealth {
       let from: ScanPoint = { position: 0, offset: segment.baseOffset, leaderEpoch: -1 }
       const generation = this.#generation
       while (generation === this.#generation && !this.#isClosed) {
-        const step = await verifyStep(segment, { from, soundness: this.#soundness() })
+        const step = await unlessRetired(verifyStep(segment, { from, soundness: this.#soundness() }))
+        if (step === null) break
         await pace(step.end.position - from.position)
         if (step.isSound && step.isLast) break
         if (!step.isSound) {
@@ -234,7 +236,8 @@ export class LogHealth {
 
   async #check(segment: Segment): Promise<boolean> {
     const generation = this.#generation
-    const all = await findDamage(segment, this.#soundness())
+    const all = await unlessRetired(findDamage(segment, this.#soundness()))
+    if (all === null) return false
     if (generation !== this.#generation || this.#cuts > 0 || this.#isClosed) return false
     // Removed before the check began, or not even in the log yet.
     if (!this.#options.segments.all.includes(segment)) return false
@@ -310,6 +313,16 @@ export async function findDamage(segment: Segment, soundness: Soundness): Promis
     }),
   )
   return damages.map((damage) => rangeOf(segment, damage))
+}
+
+/** @returns null where the segment has left the log: what is wrong with it is nobody's any more. */
+async function unlessRetired<T>(look: Promise<T>): Promise<T | null> {
+  try {
+    return await look
+  } catch (error) {
+    if (error instanceof SegmentRetiredError) return null
+    throw error
+  }
 }
 
 /** Bytes that the scrub verifies before it looks up. */

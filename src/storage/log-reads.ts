@@ -1,16 +1,19 @@
 // Reads of one log: from memory where it has what is asked for, else from the files, again where these changed meanwhile.
 import { VltavaError } from '../model/errors.ts'
-import type { Offset } from '../model/ids.ts'
+import type { Offset, PartitionIndex, TopicId } from '../model/ids.ts'
 import type { HotTail, ReadRange } from './hot-tail.ts'
 import type { LogHealth } from './log-health.ts'
 import type { LogTrim } from './log-trim.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { Segment } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
+import { SegmentRetiredError } from './segment-retired-error.ts'
 import { storageError } from './storage-failure.ts'
 import { findTimestamp, type TimestampAndOffset, type TimestampSearch } from './timestamp-lookup.ts'
 
 export interface LogReadsOptions {
+  readonly topicId: TopicId
+  readonly partition: PartitionIndex
   readonly segments: SegmentList
   readonly tail: HotTail
   readonly writer: LogWriter
@@ -67,8 +70,19 @@ export class LogReads {
         const found = await read(Math.min(endOffset, this.#options.writer.endOffset))
         if (changes === this.#changes) return found
       } catch (error) {
-        if (changes === this.#changes) throw storageError(error)
+        if (changes !== this.#changes) continue
+        // Whatever else retires a segment is counted before.
+        throw error instanceof SegmentRetiredError ? logClosedError(this.#options) : storageError(error)
       }
     }
   }
+}
+
+/** What is answered once a log was closed: its topic was deleted, the replica moved away, or the broker stops. */
+export function logClosedError(log: {
+  readonly topicId: TopicId
+  readonly partition: PartitionIndex
+}): VltavaError {
+  const message = `The log of partition ${log.partition} of topic ${log.topicId} is closed on this broker.`
+  return new VltavaError('NOT_LEADER_OR_FOLLOWER', message, { definite: true })
 }

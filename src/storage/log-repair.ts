@@ -1,6 +1,7 @@
 // Puts sound batches from another replica in the place of damaged ones. Where they are as long as what is damaged, which is
 // what every flipped bit leaves behind, they are written over it: a crash half way leaves damage, which it was before. Else
 // a sealed segment is written anew beside the old one and takes its place by a rename.
+import { AssertionError } from '../base/assert.ts'
 import type { Cpu } from '../base/cpu.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { Offset } from '../model/ids.ts'
@@ -71,6 +72,16 @@ export class LogRepair {
    * @throws VltavaError CORRUPT_MESSAGE when the source has something else there, STORAGE_ERROR, and what the source throws.
    */
   async repair(range: DamagedRange, source: RepairSource): Promise<boolean> {
+    try {
+      return await this.#repair(range, source)
+    } catch (error) {
+      // It may leave the log in the middle of that, and the damage with it.
+      if (error instanceof AssertionError || this.#options.health.isDamaged(range)) throw error
+      return true
+    }
+  }
+
+  async #repair(range: DamagedRange, source: RepairSource): Promise<boolean> {
     const segment = this.#options.segments.floor(range.offset)
     if (segment === undefined || !this.#options.health.isDamaged(range)) return true
     const plan = { range, source, beginOffset: await this.#beginOffset(range, source) }

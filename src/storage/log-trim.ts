@@ -124,9 +124,11 @@ export class LogTrim {
     const { segments, segmentContext, onRemoved } = this.#options
     onRemoved()
     try {
+      await segment.retire()
       await segmentContext.fileSystem.rename(segment.files.log, segment.files.log + DELETED_SUFFIX)
       return segment
     } catch (error) {
+      segment.reinstate()
       segments.unshift(segment)
       throw error
     }

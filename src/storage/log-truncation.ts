@@ -3,6 +3,7 @@
 // (so that what is left is always the beginning of the log), then the end of the segment, then the epochs (recovery
 // drops those beyond the end of the log), and last the mark below which an empty log may have gaps no more.
 import { assert } from '../base/assert.ts'
+import { deferred } from '../base/async/deferred.ts'
 import type { Offset } from '../model/ids.ts'
 import { scanBatches } from './batch-scan.ts'
 import type { CompactionState } from './compaction-state.ts'
@@ -89,18 +90,23 @@ export async function truncateFully(
   lowerEnd(log, startOffset)
   log.tail.truncate(0)
   log.flusher.lower(0)
+  const old = [...segments.all]
+  const inPlace = deferred<void>()
+  // Whoever reads now finds the log as it will be, and waits until it is so.
+  const segment = new Segment(segmentContext, { baseOffset: startOffset, endOffset: startOffset })
+  segment.holdUntil(inPlace.promise)
+  segments.replaceAll(segment)
   try {
     await log.trim.restartAt(startOffset)
-    await removeFromEnd(log, segments.first)
-    await segments.first.remove()
-    const segment = new Segment(segmentContext, { baseOffset: startOffset, endOffset: startOffset })
+    while (old.length > 0) await old.pop()!.remove()
     await segment.activate({ emptied: true })
-    segments.replaceAll(segment)
     await log.epochs.truncateFromEnd(0)
   } catch (error) {
     failure.trip(error)
+    await Promise.allSettled(old.map((one) => one.close()))
     throw error
   } finally {
+    inPlace.resolve()
     isCut()
   }
   log.flusher.reset(startOffset)

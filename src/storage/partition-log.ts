@@ -2,7 +2,6 @@
 // writer (appends, rolls), the flusher (fsync), the hot tail and the segments (reads), truncation, the epochs.
 import { assert } from '../base/assert.ts'
 import type { EpochView } from '../log/epoch-history.ts'
-import { VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, Offset, PartitionIndex, TopicId } from '../model/ids.ts'
 import type { Append, Appended } from './append-queue.ts'
 import { checkContinues, stampBatches } from './batch-checks.ts'
@@ -11,7 +10,7 @@ import { HotTail, type ReadRange } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
 import { LogCompaction } from './log-compaction.ts'
 import { LogHealth } from './log-health.ts'
-import { LogReads } from './log-reads.ts'
+import { LogReads, logClosedError } from './log-reads.ts'
 import { LogRepair } from './log-repair.ts'
 import type { LogSettings } from './log-settings.ts'
 import { LogTrim } from './log-trim.ts'
@@ -77,7 +76,7 @@ export class PartitionLog {
     this.#trim = trim
     this.#writer = writer
     this.health = health
-    this.#reads = new LogReads({ ...parts, writer, trim, health })
+    this.#reads = new LogReads({ ...options, ...parts, writer, trim, health })
     this.repair = new LogRepair({ ...options.health, ...parts, writer, health })
     this.#truncated = { ...parts, writer, trim, health, lowerRecoveryPoint }
     this.compaction = new LogCompaction({
@@ -191,7 +190,8 @@ export class PartitionLog {
    * Reads whole batches: the first contains `offset`, none reaches beyond `endOffset`. The views must not be changed.
    * @param range `endOffset` at most the log end offset.
    * @returns batches at once when they are in memory; else a promise, which rejects with CORRUPT_MESSAGE where the files
-   *   are damaged and STORAGE_ERROR where they cannot be read. Empty when there is none that may be returned.
+   *   are damaged, STORAGE_ERROR where they cannot be read and NOT_LEADER_OR_FOLLOWER where the log was closed. Empty when
+   *   there is none that may be returned.
    * @throws VltavaError OFFSET_OUT_OF_RANGE below the log start or above the log end.
    */
   read(range: ReadRange): Uint8Array[] | Promise<Uint8Array[]> {
@@ -288,6 +288,8 @@ export class PartitionLog {
         await this.#flusher.hold()
         this.#unsubscribe()
         await this.health.close()
+        // Of all at first: who reads on from one to the next must not open what was closed.
+        await Promise.all(this.#segments.all.map((segment) => segment.retire()))
         for (const segment of this.#segments.all) await segment.close()
       }
     })
@@ -296,10 +298,7 @@ export class PartitionLog {
   #checkAppend(batches: Uint8Array): void {
     assert(batches.length > 0, 'an append has at least one batch')
     assert(!this.#isTruncating, 'an append during a truncation')
-    if (this.#isClosed) {
-      const message = `The log of partition ${this.partition} of topic ${this.topicId} is closed on this broker.`
-      throw new VltavaError('NOT_LEADER_OR_FOLLOWER', message, { definite: true })
-    }
+    if (this.#isClosed) throw logClosedError(this)
     this.#writer.checkRoom(batches.length)
   }
 

@@ -83,8 +83,10 @@ export class SegmentRewrite {
     segment.holdUntil(inPlace.promise)
     onReplace()
     segments.replace(old, segment)
-    for (const one of old) one.retire()
+    const retired = old.map((one) => one.retire())
     try {
+      // Who is just opening an old one must not find the new file, nor write an index for it.
+      await Promise.all(retired)
       const replaced = old.slice(1).map(({ baseOffset }) => baseOffset)
       this.#deleted = await finishSwap(fileSystem, { directory, range, replaced })
       await this.#target!.sealIndexes(range.endOffset).catch((error: unknown) => {

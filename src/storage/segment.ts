@@ -13,6 +13,7 @@ import type { GuardedFileSystem } from './guarded-file-system.ts'
 import { OpenSegment } from './open-segment.ts'
 import type { Cached, SegmentCache } from './segment-cache.ts'
 import { type SegmentFiles, segmentFiles } from './segment-files.ts'
+import { SegmentRetiredError } from './segment-retired-error.ts'
 
 /** What all segments of a log share. */
 export interface SegmentContext {
@@ -23,11 +24,6 @@ export interface SegmentContext {
   readonly log: Log
   readonly indexIntervalBytes: number
   readonly gaps: GapRule
-}
-
-/** The read has to be made again, with the segments that there are now. */
-export class SegmentReplacedError extends Error {
-  override readonly name = 'SegmentReplacedError'
 }
 
 export class Segment implements Cached {
@@ -43,7 +39,7 @@ export class Segment implements Cached {
   #unused: Deferred<void> | null = null
   /** While it lasts, reads wait. */
   #activation: Promise<unknown> | null = null
-  #isReplaced = false
+  #isRetired = false
 
   constructor(context: SegmentContext, offsets: { readonly baseOffset: Offset; readonly endOffset: Offset }) {
     this.#context = context
@@ -65,23 +61,31 @@ export class Segment implements Cached {
    * @param emptied whether to drop what a failed or cut-off attempt may have left under this name.
    */
   activate({ emptied }: { readonly emptied: boolean }): Promise<OpenSegment> {
-    const activation = this.#activate(emptied).finally(() => {
-      this.#activation = null
-    })
-    this.#activation = activation
-    return activation
+    return this.#hold(this.#activate(emptied))
   }
 
   /** Reads wait until the files are in their place. */
   holdUntil(inPlace: Promise<void>): void {
-    this.#activation = inPlace.finally(() => {
-      this.#activation = null
-    })
+    this.#activation = this.#hold(inPlace)
   }
 
-  /** Others have its records now: who reads goes on, but its files are not opened any more. */
-  retire(): void {
-    this.#isReplaced = true
+  /**
+   * It leaves the log: who reads goes on, but its files are not opened any more. To be called before anything is done to
+   * them, because another segment may come to have the same names.
+   * @returns resolves when nobody is just opening them.
+   */
+  async retire(): Promise<void> {
+    this.#isRetired = true
+    try {
+      await this.#opening
+    } catch {
+      // Whoever wanted to read hears of it.
+    }
+  }
+
+  /** It stays in the log after all. */
+  reinstate(): void {
+    this.#isRetired = false
   }
 
   /** Whether it is open for writing. */
@@ -102,7 +106,10 @@ export class Segment implements Cached {
     this.#context.cache.used(this)
   }
 
-  /** Runs reads with the segment open; it stays open until they have ended. */
+  /**
+   * Runs reads with the segment open; it stays open until they have ended.
+   * @throws SegmentRetiredError where it has left the log and is not open any more, and what the reads throw.
+   */
   async use<T>(work: (open: OpenSegment) => Promise<T>): Promise<T> {
     // A read must not open a second file while the one for writing is being opened.
     while (this.#activation !== null) await this.#activation
@@ -136,11 +143,20 @@ export class Segment implements Cached {
 
   /** Removes the files, the log last: an index without a log is no segment. The directory is the caller's to sync. */
   async remove(): Promise<void> {
+    await this.retire()
     await this.close()
     const { fileSystem } = this.#context
     await removeIfPresent(fileSystem, this.files.offsetIndex)
     await removeIfPresent(fileSystem, this.files.timeIndex)
     await removeIfPresent(fileSystem, this.files.log)
+  }
+
+  #hold<T>(until: Promise<T>): Promise<T> {
+    const activation = until.finally(() => {
+      if (this.#activation === activation) this.#activation = null
+    })
+    this.#activation = activation
+    return activation
   }
 
   async #activate(emptied: boolean): Promise<OpenSegment> {
@@ -162,7 +178,7 @@ export class Segment implements Cached {
   }
 
   #load(): Promise<OpenSegment> {
-    if (this.#isReplaced) return Promise.reject(new SegmentReplacedError(this.path))
+    if (this.#isRetired) return Promise.reject(new SegmentRetiredError(this.path))
     this.#opening ??= this.#loadSealed().finally(() => {
       this.#opening = null
     })
@@ -188,7 +204,9 @@ export class Segment implements Cached {
   /** Makes the indexes from the batch headers. A damaged batch ends that; reads report it when they get there. */
   async #rebuildIndexes(open: OpenSegment): Promise<void> {
     const from = open.cutIndexes(this.baseOffset)
-    await noteBatches(open, { ...from, leaderEpoch: -1 })
+    await noteBatches(open, { ...from, leaderEpoch: -1 }, () => this.#isRetired)
+    // Whoever retires it waits for this, and another one may need the names of the index files.
+    if (this.#isRetired) throw new SegmentRetiredError(this.path)
     this.#context.log.warn('index-rebuilt', { path: this.files.offsetIndex, entries: open.offsetIndex.count })
     try {
       await open.sealIndexes(this.endOffset)
@@ -204,10 +222,11 @@ export class Segment implements Cached {
   }
 }
 
-/** Notes the batches from a place in the file up to its end, or up to the first damage. */
+/** Notes the batches from a place in the file up to its end, up to the first damage, or until it is not wanted any more. */
 export async function noteBatches(
   open: OpenSegment,
   from: { readonly position: number; readonly offset: Offset; readonly leaderEpoch: number },
+  isUnwanted: () => boolean = () => false,
 ): Promise<void> {
   await scanBatches({
     handle: open.handle,
@@ -217,7 +236,7 @@ export async function noteBatches(
     wholeBatches: false,
     visit(batch) {
       open.noteBatch(batch)
-      return undefined
+      return isUnwanted() ? 'stop' : undefined
     },
   })
 }
