@@ -81,7 +81,7 @@ export function checkHistory(events: readonly HistoryEvent[], options: CheckOpti
   checkDuplicates(history, tell)
   checkInsidePolls(history, superseded, tell)
   checkBetweenPolls(history, superseded, tell)
-  checkSendOrder(history, tell)
+  checkSendOrder(history, { logStarts, superseded }, tell)
   checkPrecommittedReads(history, tell)
   const unread = checkUnseen(history, { lost, logStarts, superseded }, tell)
   checkCycles(history, options.wwEdges ?? false, tell)

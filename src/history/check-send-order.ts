@@ -1,4 +1,5 @@
 // Checks that a process's records stand in the log in the order in which it has sent them.
+import type { Removals } from './check-losses.ts'
 import { gapOf, listOf, text } from './check-poll-order.ts'
 import type { Tell } from './finding.ts'
 import type { SeenRecord } from './history.ts'
@@ -13,11 +14,13 @@ import {
 interface Sent {
   /** null: nothing shows where the value stands. */
   readonly record: SeenRecord | null
+  /** Whether it may stand there because it was sent again: what was sent after it can stand before that. */
+  readonly mayBeCopy: boolean
   readonly event: number
 }
 
 /** CHK-10: from one operation of a process to the next. CHK-11: inside one operation. What failed for sure is left out. */
-export function checkSendOrder({ operations }: HistoryIndex, tell: Tell): void {
+export function checkSendOrder({ operations }: HistoryIndex, removals: Removals, tell: Tell): void {
   const lastSends = new Map<number, Map<KeyIndex, Sent>>()
   for (const operation of operations) {
     if (operation.writes.length === 0 || operation.type === 'fail') continue
@@ -26,7 +29,7 @@ export function checkSendOrder({ operations }: HistoryIndex, tell: Tell): void {
     const now = new Map<KeyIndex, Sent>()
     const event = eventOf(operation)
     for (const write of operation.writes) {
-      const sent = { record: recordOf(write), event }
+      const sent = { record: recordOf(write), mayBeCopy: mayBeCopy(write, removals), event }
       const inside = now.get(write.of)
       if (inside !== undefined) checkInside(operation, { of: write.of, from: inside, to: sent }, tell)
       else checkBetween(operation, { of: write.of, from: before.get(write.of), to: sent }, tell)
@@ -43,7 +46,7 @@ interface Step {
 }
 
 function pairOf({ of, from, to }: Step) {
-  if (from === undefined || from.record === null || to.record === null) return null
+  if (from === undefined || from.record === null || to.record === null || from.mayBeCopy) return null
   const delta = of.order.placeOf(to.record[0])! - of.order.placeOf(from.record[0])!
   return { from: from.record, to: to.record, delta }
 }
@@ -83,4 +86,12 @@ function recordOf({ of, value, offset }: KeyWrite): SeenRecord | null {
   if (offset !== null && of.order.placeOf(offset) !== undefined) return [offset, value]
   const place = of.order.firstPlaceOf(value)
   return place === undefined ? null : [of.order.offsetAt(place), value]
+}
+
+/**
+ * Whether the place at which a value was seen first may be that of a copy, because it was sent again: nobody has acknowledged
+ * it, and the record that stood there before may have been deleted or compacted away before anybody read it.
+ */
+function mayBeCopy({ of, value, offset }: KeyWrite, { logStarts, superseded }: Removals): boolean {
+  return offset === null && ((logStarts.get(of.key) ?? 0) > 0 || superseded.mayLoseCopies(value))
 }

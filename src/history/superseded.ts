@@ -32,6 +32,11 @@ export class Superseded {
     return place !== undefined && this.#hasAt(of, value, place)
   }
 
+  /** Whether of a value that is there several times only the last one stays. */
+  mayLoseCopies(value: HistoryValue): boolean {
+    return (this.#recordKeyOf?.(value) ?? null) !== null
+  }
+
   /** Whether all values at the places between two may be gone, both exclusive. */
   hasAllBetween(of: KeyIndex, from: number, to: number): boolean {
     if (this.#recordKeyOf === null) return false

@@ -284,6 +284,32 @@ describe('checkHistory: the final phase', () => {
     expect(found(script, { recordKeyOf })).not.toContain('int-poll-skip')
   })
 
+  it('CHK-11: sent again, where records leave the logs -> of what nobody acknowledged the first copy may be gone', () => {
+    const records: SeenRecord[] = [
+      [1, 'b'],
+      [2, 'a'],
+      [3, 'b'],
+    ]
+    const sentBoth = (type: 'ok' | 'info', offsets: readonly [] | readonly [number, number]): Script =>
+      new Script()
+        .send(type, [
+          ['x', 'a', offsets[0]],
+          ['x', 'b', offsets[1]],
+        ])
+        .poll('ok', { x: records })
+    const recordKeyOf = (): string => 'k'
+    const name = 'int-nonmonotonic-send'
+    expect(found(sentBoth('info', []))).toContain(name)
+    expect(found(sentBoth('info', []), { recordKeyOf: () => null })).toContain(name)
+    expect(found(sentBoth('info', []), { recordKeyOf })).not.toContain(name)
+    expect(found(sentBoth('info', []), { logStartOffsets: new Map([['x', 1]]) })).not.toContain(name)
+    expect(found(sentBoth('info', []), { logStartOffsets: new Map([['y', 1]]) })).toContain(name)
+    expect(found(sentBoth('ok', [2, 1]), { recordKeyOf })).toContain(name)
+    // What was sent after an acknowledged record stands behind it, whichever copy is left.
+    const between = new Script().send('ok', [['x', 'a', 2]], 0).send('info', [['x', 'b']], 0)
+    expect(found(between.poll('ok', { x: records }), { recordKeyOf })).toContain('nonmonotonic-send')
+  })
+
   it('CHK-8: from one poll to the next, where logs are compacted -> the same', () => {
     const polls = (second: number): Script =>
       sent(5)

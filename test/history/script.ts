@@ -12,7 +12,7 @@ import { HistoryRecorder, type Invocation } from '../../src/history/history-reco
 type Type = 'ok' | 'fail' | 'info'
 type Reads = Readonly<Record<HistoryKey, readonly SeenRecord[]>>
 /** A key, a value and, where it is known, the offset. */
-type Sent = readonly [key: HistoryKey, value: string | number, offset?: number]
+type Sent = readonly [key: HistoryKey, value: string | number, offset?: number | undefined]
 
 /** Behind the rest of a history, so that processes need not be named where they do not matter. */
 const OWN_PROCESSES_FROM = 100
