@@ -1,12 +1,12 @@
 // vltava quorum describe, add-voter, remove-voter, transfer
 import type { Command } from 'commander'
 import type { QuorumDescription, QuorumMember } from '../client/quorum-admin.ts'
+import { INT32_MAX } from '../model/id-schemas.ts'
 import { type BootstrapOptions, withBootstrap, withClient } from './client-options.ts'
 import { columns, count, seconds } from './output.ts'
 import { EXIT, type RunAction, say, type Terminal } from './terminal.ts'
 import { parseInteger } from './text-options.ts'
 
-const INT32_MAX = 2 ** 31 - 1
 /** A person waits: shorter than what suits a program. */
 const WAIT_MS = 15_000
 

@@ -1,5 +1,5 @@
 // The admin calls of the public API.
-import { toVltavaError, VltavaError } from '../model/errors.ts'
+import { VltavaError } from '../model/errors.ts'
 import type {
   ClusterId,
   LeaderEpoch,
@@ -9,7 +9,6 @@ import type {
   PartitionIndex,
   TopicId,
 } from '../model/ids.ts'
-import type { Connection } from '../net/connection.ts'
 import type { Api, ResponseOf } from '../protocol/api.ts'
 import { clusterMetadata } from '../protocol/cluster-metadata.ts'
 import { alterConfigs } from '../protocol/configs.ts'
@@ -34,7 +33,6 @@ import {
   specOf,
   type TimeoutOptions,
 } from './admin-options.ts'
-import { brokerTimeoutMs } from './broker-timeout.ts'
 import type { ClientContext } from './client-context.ts'
 import type { PartitionOffsets, TopicSnapshot } from './cluster-calls.ts'
 import type { BrokerView, PartitionView } from './cluster-view.ts'
@@ -45,6 +43,7 @@ import {
   resolveAlterConfigs,
 } from './config-calls.ts'
 import type { BrokerAddress } from './connections.ts'
+import { askController, changeOnce } from './controller-requests.ts'
 import { deleteRecordsOf } from './delete-records.ts'
 import { QuorumAdmin } from './quorum-admin.ts'
 import {
@@ -153,13 +152,11 @@ export class Admin {
     const { name, partitions, replicationFactor, observers, configs, timeoutMs } = resolveCreateTopic(options)
     const deadlineMs = this.#context.calls.deadlineMs(timeoutMs)
     const settings = Object.entries(configs).map(([key, value]) => ({ name: key, value }))
-    const created = await this.#change({
+    const size = { partitions, replicationFactor, observers }
+    const created = await changeOnce(this.#context.calls, {
+      api: createTopic,
+      request: { name, ...size, configs: settings },
       deadlineMs,
-      request: async (connection, brokerTimeoutMs, ownTimeoutMs) => {
-        const size = { partitions, replicationFactor, observers }
-        const body = { name, ...size, configs: settings, timeoutMs: brokerTimeoutMs }
-        return (await connection.request(createTopic, body, { timeoutMs: ownTimeoutMs })).body
-      },
       doneBefore: 'TOPIC_ALREADY_EXISTS',
     })
     await this.#whenVisible({ name, needsLeaders: true, metadataOffset: created.metadataOffset, deadlineMs })
@@ -189,12 +186,10 @@ export class Admin {
    */
   async deleteTopic(name: string, options: TimeoutOptions = {}): Promise<void> {
     const deadlineMs = this.#context.calls.deadlineMs(resolveTimeoutMs(options, 'deleteTopic'))
-    const { metadataOffset } = await this.#change({
+    const { metadataOffset } = await changeOnce(this.#context.calls, {
+      api: deleteTopic,
+      request: { name },
       deadlineMs,
-      request: async (connection, brokerTimeoutMs, ownTimeoutMs) => {
-        const body = { name, timeoutMs: brokerTimeoutMs }
-        return (await connection.request(deleteTopic, body, { timeoutMs: ownTimeoutMs })).body
-      },
       doneBefore: 'UNKNOWN_TOPIC_OR_PARTITION',
     })
     await this.#whenVisible({ name, needsLeaders: false, metadataOffset, deadlineMs })
@@ -391,16 +386,12 @@ export class Admin {
     return { logStartOffset }
   }
 
-  /** One attempt after the other; a broker passes each on, and gives up earlier than this client. */
   #askController<Request extends { readonly timeoutMs: number }, Response>(
     api: Api<Request, Response>,
     request: Omit<Request, 'timeoutMs'>,
     deadlineMs: number,
   ): Promise<Response> {
-    return this.#context.calls.ask(async (connection, timeoutMs) => {
-      const body = { ...request, timeoutMs: brokerTimeoutMs(timeoutMs) } as Request
-      return (await connection.request(api, body, { timeoutMs })).body
-    }, deadlineMs)
+    return askController(this.#context.calls, { api, request, deadlineMs })
   }
 
   async #changeRole({ timeoutMs, ...request }: ReturnType<typeof resolveReplicaRole>): Promise<void> {
@@ -414,34 +405,6 @@ export class Admin {
   ): Promise<ReadonlyMap<PartitionIndex, PartitionOffsets | VltavaError>> {
     const queries = snapshot.topic.partitions.map(({ partition }) => [partition, specOf('end')] as const)
     return this.#context.calls.offsets(snapshot, new Map(queries))
-  }
-
-  /** A change of the cluster. An attempt that went unanswered may have made it, so the next one may find it made. */
-  async #change<T>(change: {
-    readonly deadlineMs: number
-    readonly request: (connection: Connection, brokerTimeoutMs: number, ownTimeoutMs: number) => Promise<T>
-    /** What a second attempt is answered when the first one succeeded. */
-    readonly doneBefore: 'TOPIC_ALREADY_EXISTS' | 'UNKNOWN_TOPIC_OR_PARTITION'
-  }): Promise<T> {
-    let maybeDone = false
-    try {
-      return await this.#context.calls.ask(async (connection, timeoutMs) => {
-        try {
-          return await change.request(connection, brokerTimeoutMs(timeoutMs), timeoutMs)
-        } catch (error) {
-          if (!toVltavaError(error).definite) maybeDone = true
-          throw error
-        }
-      }, change.deadlineMs)
-    } catch (thrown) {
-      const error = toVltavaError(thrown)
-      if (!maybeDone) throw error
-      const detail =
-        error.code === change.doneBefore
-          ? `${error.message} An earlier attempt of this call was not answered, so it may have been this call's doing.`
-          : `${error.message} The outcome is unknown: an attempt was not answered, and may have been carried out.`
-      throw new VltavaError(error.code, detail, { definite: false, retriable: error.retriable, cause: error })
-    }
   }
 
   /** Asks every broker until it has applied the change, or does not answer. */

@@ -1,14 +1,11 @@
 // The admin calls about the controller quorum.
-import { toVltavaError, VltavaError } from '../model/errors.ts'
+import { VltavaError } from '../model/errors.ts'
 import type { DirectoryId, MetadataOffset, NodeId } from '../model/ids.ts'
-import type { ResponseOf } from '../protocol/api.ts'
 import { addVoter, describeQuorum, removeVoter, transferController } from '../protocol/quorum-admin.ts'
 import { resolveTimeoutMs, type TimeoutOptions } from './admin-options.ts'
 import type { ClientContext } from './client-context.ts'
+import { askController, changeOnce } from './controller-requests.ts'
 import { showValue } from './options.ts'
-
-/** The broker passes the call on to the controller and gives up this part earlier than the client. */
-const BROKER_TIMEOUT_PART = 0.9
 
 /** Adding and removing ask and answer alike. */
 type VoterApi = typeof addVoter
@@ -65,10 +62,7 @@ export class QuorumAdmin {
   async describe(options: TimeoutOptions = {}): Promise<QuorumDescription> {
     const { calls } = this.#context
     const deadlineMs = calls.deadlineMs(resolveTimeoutMs(options, 'quorum.describe'))
-    return await calls.ask(async (connection, ownTimeoutMs) => {
-      const body = { timeoutMs: brokerTimeoutMs(ownTimeoutMs) }
-      return (await connection.request(describeQuorum, body, { timeoutMs: ownTimeoutMs })).body
-    }, deadlineMs)
+    return await askController(calls, { api: describeQuorum, request: {}, deadlineMs })
   }
 
   /**
@@ -109,10 +103,7 @@ export class QuorumAdmin {
     checkNodeId(nodeId, 'quorum.transferController')
     const { calls } = this.#context
     const deadlineMs = calls.deadlineMs(resolveTimeoutMs(rest, 'quorum.transferController'))
-    await calls.ask(async (connection, ownTimeoutMs) => {
-      const body = { nodeId, timeoutMs: brokerTimeoutMs(ownTimeoutMs) }
-      return (await connection.request(transferController, body, { timeoutMs: ownTimeoutMs })).body
-    }, deadlineMs)
+    await askController(calls, { api: transferController, request: { nodeId }, deadlineMs })
   }
 
   async #changeVoters(
@@ -129,32 +120,10 @@ export class QuorumAdmin {
     checkDirectoryId(directoryId, of.call)
     const { calls } = this.#context
     const deadlineMs = calls.deadlineMs(resolveTimeoutMs(rest, of.call))
-    let maybeDone = false
-    try {
-      const { voters } = await calls.ask(async (connection, ownTimeoutMs): Promise<ResponseOf<VoterApi>> => {
-        try {
-          const body = { nodeId, directoryId, timeoutMs: brokerTimeoutMs(ownTimeoutMs) }
-          return (await connection.request(api, body, { timeoutMs: ownTimeoutMs })).body
-        } catch (error) {
-          if (!toVltavaError(error).definite) maybeDone = true
-          throw error
-        }
-      }, deadlineMs)
-      return voters.map((voter) => voter.nodeId)
-    } catch (thrown) {
-      const error = toVltavaError(thrown)
-      if (!maybeDone) throw error
-      const detail =
-        error.code === of.doneBefore
-          ? `${error.message} An earlier attempt of this call was not answered, so it may have been this call's doing.`
-          : `${error.message} The outcome is unknown: an attempt was not answered, and may have been carried out.`
-      throw new VltavaError(error.code, detail, { definite: false, retriable: error.retriable, cause: error })
-    }
+    const request = { nodeId, directoryId }
+    const { voters } = await changeOnce(calls, { api, request, deadlineMs, doneBefore: of.doneBefore })
+    return voters.map((voter) => voter.nodeId)
   }
-}
-
-function brokerTimeoutMs(ownTimeoutMs: number): number {
-  return Math.floor(ownTimeoutMs * BROKER_TIMEOUT_PART)
 }
 
 function checkNodeId(nodeId: unknown, call: string): void {
