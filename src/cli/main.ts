@@ -2,6 +2,7 @@
 // exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 import { Command, CommanderError } from 'commander'
 import { toVltavaError, VltavaError } from '../model/errors.ts'
+import { addBrokerCommands } from './broker.ts'
 import { addChaosCommands } from './chaos.ts'
 import { addClusterCommands } from './cluster.ts'
 import { addConfigCommands } from './config.ts'
@@ -33,6 +34,7 @@ function buildProgram(terminal: Terminal, setExitCode: (code: number) => void): 
   addClusterCommands(program, terminal, run)
   addTopicCommands(program, terminal, run)
   addPartitionCommands(program, terminal, run)
+  addBrokerCommands(program, terminal, run)
   addConfigCommands(program, terminal, run)
   addExplainCommand(program, terminal, run)
   addQuorumCommands(program, terminal, run)

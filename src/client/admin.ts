@@ -33,6 +33,7 @@ import {
   specOf,
   type TimeoutOptions,
 } from './admin-options.ts'
+import { BrokerAdmin } from './broker-admin.ts'
 import type { ClientContext } from './client-context.ts'
 import type { PartitionOffsets, TopicSnapshot } from './cluster-calls.ts'
 import type { BrokerView, PartitionView } from './cluster-view.ts'
@@ -137,10 +138,13 @@ export class Admin {
   readonly #context: ClientContext
   /** Calls about the controllers. */
   readonly quorum: QuorumAdmin
+  /** The brokers, and taking one away. */
+  readonly brokers: BrokerAdmin
 
   constructor(context: ClientContext) {
     this.#context = context
     this.quorum = new QuorumAdmin(context)
+    this.brokers = new BrokerAdmin(context)
   }
 
   /**

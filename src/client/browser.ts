@@ -29,6 +29,7 @@ export type {
   ReadMetadataLogOptions,
   TimeoutOptions,
 } from './admin-options.ts'
+export type { BrokerAdmin, BrokerListing, Drained, DrainOptions } from './broker-admin.ts'
 export type { Client } from './client.ts'
 export type { CreateClientOptions } from './client-options.ts'
 export type { BrokerView, PartitionView } from './cluster-view.ts'
@@ -37,6 +38,7 @@ export type { Consumer } from './consumer.ts'
 export type { ConsumerBatch } from './consumer-batch.ts'
 export type { ConsumerHealth, PartitionHealth } from './consumer-health.ts'
 export type { ConsumerOptions, ConsumerProblem } from './consumer-options.ts'
+export type { DrainPlan, StuckPartition } from './drain-plan.ts'
 export type { Producer } from './producer.ts'
 export type { ProducerOptions } from './producer-options.ts'
 export type {

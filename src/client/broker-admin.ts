@@ -1,0 +1,106 @@
+// The admin calls about single brokers.
+import { VltavaError } from '../model/errors.ts'
+import type { NodeId } from '../model/ids.ts'
+import { alterPartitionReassignments, listPartitionReassignments } from '../protocol/reassign.ts'
+import { resolveTimeoutMs, type TimeoutOptions } from './admin-options.ts'
+import type { ClientContext } from './client-context.ts'
+import { askController } from './controller-requests.ts'
+import { type DrainPlan, drainPlan } from './drain-plan.ts'
+import { showValue } from './options.ts'
+import { type ReassignmentStarted, started } from './reassign-calls.ts'
+
+const MOVES_DEFAULT = 100
+/** As many as a request can hold. */
+const MOVES_MAX = 10_000
+
+export interface DrainOptions extends TimeoutOptions {
+  /** Which broker is to host no replicas any more. */
+  readonly broker: NodeId
+  /**
+   * How many replicas may move away from it at once, those under way counted. 0 to 10,000; 0: only the plan is wanted. Default
+   * 100: each move copies a whole partition over the network.
+   */
+  readonly movesMax?: number
+}
+
+export interface Drained extends DrainPlan {
+  /** What became of the moves of the plan that were begun, its first ones. */
+  readonly results: readonly ReassignmentStarted[]
+}
+
+export interface BrokerListing {
+  readonly id: NodeId
+  readonly url: string
+  /** Whether the controller does not hear of it: it leads nothing and is in no in-sync set. */
+  readonly isFenced: boolean
+  readonly isController: boolean
+  /** Replicas that it hosts, and those of them that lead. */
+  readonly replicas: number
+  readonly leaders: number
+}
+
+/** Calls about brokers. Made by the client: `client.admin.brokers`. */
+export class BrokerAdmin {
+  readonly #context: ClientContext
+
+  constructor(context: ClientContext) {
+    this.#context = context
+  }
+
+  /** All brokers that have registered, by id, with how much each of them does. */
+  async list(options: TimeoutOptions = {}): Promise<readonly BrokerListing[]> {
+    const { calls } = this.#context
+    const deadlineMs = calls.deadlineMs(resolveTimeoutMs(options, 'brokers.list'))
+    const { brokers, topics } = await calls.metadata(null, deadlineMs)
+    const partitions = topics.flatMap((topic) => topic.partitions)
+    return brokers
+      .map(({ brokerId: id, url, fenced: isFenced, isController }) => ({
+        ...{ id, url, isFenced, isController },
+        replicas: partitions.filter(({ replicas }) => replicas.includes(id)).length,
+        leaders: partitions.filter(({ leader }) => leader === id).length,
+      }))
+      .toSorted((a, b) => a.id - b.id)
+  }
+
+  /**
+   * Starts to move all replicas of a broker to others, so that it can be taken away for good. Each goes to the broker with the
+   * fewest; new replicas are voters, also in place of an observer. It returns when moves have begun: called again, it goes on
+   * with what is left. The broker hosts nothing once the plan has no moves, nothing under way and nothing stuck. A topic that is
+   * made meanwhile can be placed on it.
+   * @throws VltavaError BROKER_ID_NOT_REGISTERED, INVALID_ARGUMENT
+   */
+  async drain(options: DrainOptions): Promise<Drained> {
+    const { broker, movesMax = MOVES_DEFAULT, ...rest } = options
+    checkNumber('the broker', broker, Number.MAX_SAFE_INTEGER)
+    checkNumber('movesMax', movesMax, MOVES_MAX)
+    const { calls } = this.#context
+    const deadlineMs = calls.deadlineMs(resolveTimeoutMs(rest, 'brokers.drain'))
+    const { partitions: ongoing } = await askController(calls, {
+      api: listPartitionReassignments,
+      request: {},
+      deadlineMs,
+    })
+    const { brokers, topics } = await calls.metadata(null, deadlineMs)
+    if (!brokers.some(({ brokerId }) => brokerId === broker)) {
+      const known = brokers.map(({ brokerId }) => brokerId).join(', ')
+      throw new VltavaError(
+        'BROKER_ID_NOT_REGISTERED',
+        `Broker ${broker} is not known. Known brokers: [${known}].`,
+      )
+    }
+    const plan = drainPlan({ broker, brokers, topics, ongoing })
+    const partitions = plan.moves.slice(0, Math.max(0, movesMax - plan.underWay))
+    if (partitions.length === 0) return { ...plan, results: [] }
+    const request = { partitions }
+    const answer = await askController(calls, { api: alterPartitionReassignments, request, deadlineMs })
+    return { ...plan, results: answer.partitions.map(started) }
+  }
+}
+
+function checkNumber(what: string, value: unknown, max: number): void {
+  if (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max) return
+  throw new VltavaError(
+    'INVALID_ARGUMENT',
+    `brokers.drain: ${what} must be a whole number from 0${max === MOVES_MAX ? ` to ${max}` : ''}, got ${showValue(value)}.`,
+  )
+}

@@ -1,0 +1,96 @@
+// Where the replicas of a broker go when it is to host none.
+import type { NodeId, PartitionIndex } from '../model/ids.ts'
+import type { OngoingReassignment, WantedReplicas } from './reassign-calls.ts'
+
+/** What the plan is made of. */
+export interface DrainInput {
+  /** The broker that is to host nothing. */
+  readonly broker: NodeId
+  readonly brokers: readonly { readonly brokerId: NodeId; readonly fenced: boolean }[]
+  readonly topics: readonly {
+    readonly name: string
+    readonly partitions: readonly {
+      readonly partition: PartitionIndex
+      readonly replicas: readonly NodeId[]
+    }[]
+  }[]
+  readonly ongoing: readonly OngoingReassignment[]
+}
+
+/** A partition that stays where it is. */
+export interface StuckPartition {
+  readonly topic: string
+  readonly partition: PartitionIndex
+  /** Why, and what to do. */
+  readonly reason: string
+}
+
+export interface DrainPlan {
+  /** Each replica of the broker goes to another one, in the same place of the list. */
+  readonly moves: readonly WantedReplicas[]
+  /** Partitions that move away from the broker already. */
+  readonly underWay: number
+  readonly stuck: readonly StuckPartition[]
+}
+
+/**
+ * Each replica goes to the broker with the fewest replicas, those of the plan counted, that is alive and has none of the
+ * partition; of several, to the one with the lowest id.
+ */
+export function drainPlan(input: DrainInput): DrainPlan {
+  const { broker, topics } = input
+  const load = loadOf(input)
+  const ongoing = new Map(input.ongoing.map((move) => [nameOf(move.topic, move.partition), move]))
+  const moves: WantedReplicas[] = []
+  const stuck: StuckPartition[] = []
+  let underWay = 0
+  for (const { name: topic, partitions } of topics) {
+    for (const { partition, replicas } of partitions) {
+      if (!replicas.includes(broker)) continue
+      const move = ongoing.get(nameOf(topic, partition))
+      if (move !== undefined && !move.target.includes(broker)) {
+        underWay++
+        continue
+      }
+      const to = move === undefined ? leastLoaded(load, replicas) : null
+      if (to === null) {
+        stuck.push({ topic, partition, reason: reasonOf(move, replicas) })
+        continue
+      }
+      load.set(to, load.get(to)! + 1)
+      moves.push({
+        topic,
+        partition,
+        replicas: replicas.map((brokerId) => (brokerId === broker ? to : brokerId)),
+      })
+    }
+  }
+  return { moves, underWay, stuck }
+}
+
+function nameOf(topic: string, partition: PartitionIndex): string {
+  return `${topic}/${partition}`
+}
+
+/** How many replicas each broker hosts that may get more. */
+function loadOf({ broker, brokers, topics }: DrainInput): Map<NodeId, number> {
+  const alive = brokers.filter(({ brokerId, fenced }) => !fenced && brokerId !== broker)
+  const load = new Map(alive.map(({ brokerId }) => [brokerId, 0]))
+  for (const replica of topics.flatMap(({ partitions }) => partitions.flatMap(({ replicas }) => replicas))) {
+    const known = load.get(replica)
+    if (known !== undefined) load.set(replica, known + 1)
+  }
+  return load
+}
+
+function leastLoaded(load: ReadonlyMap<NodeId, number>, replicas: readonly NodeId[]): NodeId | null {
+  const free = [...load].filter(([brokerId]) => !replicas.includes(brokerId))
+  const [first] = free.toSorted(([a, loadOfA], [b, loadOfB]) => loadOfA - loadOfB || a - b)
+  return first?.[0] ?? null
+}
+
+function reasonOf(move: OngoingReassignment | undefined, replicas: readonly NodeId[]): string {
+  return move === undefined
+    ? `no other broker is alive that has none of its ${replicas.length} replicas; start one, or ask for fewer replicas`
+    : `it moves to [${move.target.join(', ')}] already; wait for the end or cancel it`
+}
