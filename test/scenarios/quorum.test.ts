@@ -54,7 +54,7 @@ describe('a cluster whose controllers change', () => {
   async function expectAll(client: Client, created: readonly string[]): Promise<void> {
     const known = new Set((await client.admin.listTopics()).map(({ name }) => name))
     expect(created.filter((name) => !known.has(name))).toEqual([])
-    expect(created.length).toBeGreaterThan(2)
+    expect(created.length).toBeGreaterThan(0)
   }
 
   it('RAFT-16, RAFT-25: one after the other leads, is removed and added again, while topics are created', async () => {

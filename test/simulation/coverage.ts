@@ -41,6 +41,10 @@ export const REQUIRED_MARKS: readonly string[] = [
   'send ok',
   'topic gone',
   'topic there',
+  'controller moved',
+  'voter added',
+  'voter removed',
+  'voter replaced',
 ]
 
 export function missingMarks(marks: ReadonlyMap<string, number>): readonly string[] {

@@ -1,5 +1,7 @@
-// An operator who changes roles of replicas and settings of topics, and moves replicas, while the cluster is under load and faults.
+// An operator who changes roles and places of replicas, settings of topics and the controllers that vote, while the cluster is
+// under load and faults.
 import type { Random } from '../../base/random.ts'
+import type { QuorumAdmin, QuorumDescription, QuorumMember } from '../../client/quorum-admin.ts'
 import { toVltavaError } from '../../model/errors.ts'
 import { between, chance, exponential, oneOf, shuffled } from './draw.ts'
 import type { SimulatedClient } from './simulated-cluster.ts'
@@ -69,6 +71,46 @@ export async function moveReplicas(options: OperatorOptions): Promise<void> {
     const replicas = shuffled(random, nodes).slice(0, size)
     await change({ topic, partition: random.below(partitions) }, replicas)
   })
+}
+
+/**
+ * Moves the controller and takes and gives votes. A voter that lost its disk is replaced; where that can happen no other vote is
+ * taken, since the voter beside it could be lost next.
+ */
+export async function changeVoters(options: OperatorOptions): Promise<void> {
+  const { plan, random, onMark } = options
+  const { quorum } = options.by.client.admin
+  await repeat(options, 'quorum', async () => {
+    const description = await quorum.describe({ timeoutMs: TIMEOUT_MS })
+    const voters = description.members.filter(({ isVoter }) => isVoter)
+    const lost = voters.find((voter) => isReplacedDisk(voter, description))
+    const voteless = description.members.find(
+      ({ nodeId, isVoter }) => !isVoter && !voters.some((voter) => voter.nodeId === nodeId),
+    )
+    if (lost !== undefined) {
+      await replace(quorum, lost)
+      onMark('voter replaced')
+    } else if (voteless !== undefined && chance(random, 70)) {
+      await quorum.addVoter({ nodeId: voteless.nodeId, timeoutMs: TIMEOUT_MS })
+      onMark('voter added')
+    } else if (voters.length === 1 || plan.faults.includes('wipe') || chance(random, 50)) {
+      await quorum.transferController({ nodeId: oneOf(random, voters).nodeId, timeoutMs: TIMEOUT_MS })
+      onMark('controller moved')
+    } else {
+      await quorum.removeVoter({ nodeId: oneOf(random, voters).nodeId, timeoutMs: TIMEOUT_MS })
+      onMark('voter removed')
+    }
+  })
+}
+
+/** Whether another disk answers for the node. Without that it may just be down. */
+function isReplacedDisk({ nodeId, silentMs }: QuorumMember, { members }: QuorumDescription): boolean {
+  return silentMs === null && members.some((member) => member.nodeId === nodeId && !member.isVoter)
+}
+
+async function replace(quorum: QuorumAdmin, { nodeId, directoryId }: QuorumMember): Promise<void> {
+  await quorum.removeVoter({ nodeId, directoryId, timeoutMs: TIMEOUT_MS })
+  await quorum.addVoter({ nodeId, timeoutMs: TIMEOUT_MS })
 }
 
 async function repeat(options: OperatorOptions, what: string, act: () => Promise<void>): Promise<void> {

@@ -82,6 +82,23 @@ export interface SimulationPlan {
   readonly changesFlush: boolean
   /** Whether an operator moves replicas to other brokers, and cancels that. */
   readonly movesReplicas: boolean
+  /** Whether an operator moves the controller, takes and gives votes, and replaces voters that lost their disks. */
+  readonly changesVoters: boolean
+}
+
+/**
+ * What a seed stands for.
+ * @param streams the random streams of the seed, by their names.
+ * @param only leaves out all other faults; for a replay with less.
+ */
+export function planOf(
+  streams: { readonly stream: (name: string) => Random },
+  only?: readonly FaultName[],
+): SimulationPlan {
+  const drawn = drawPlan(streams.stream('plan'), only)
+  const operated = withOperator(drawn, streams.stream('operator'))
+  const moved = withMoves(operated, streams.stream('moves'))
+  return withQuorumOperator(moved, streams.stream('controller'))
 }
 
 /** @param only leaves out all other faults; for a replay with less. */
@@ -126,6 +143,7 @@ export function drawPlan(random: Random, only: readonly FaultName[] = FAULT_NAME
     makesTopics: chance(random, 30),
     deletesRecords: false,
     changesRoles: false,
+    changesVoters: false,
     changesFlush: false,
     movesReplicas: false,
   }
@@ -177,6 +195,16 @@ export function withMoves(plan: SimulationPlan, random: Random): SimulationPlan 
   const movesReplicas = plan.nodes > 1 && chance(random, 20)
   // All that is left of a partition could have gone to the dead node.
   return movesReplicas ? { ...plan, movesReplicas, leavesOneDead: false } : plan
+}
+
+/**
+ * An operator of the controller quorum.
+ * @param random of its own, as for withOperator
+ */
+export function withQuorumOperator(plan: SimulationPlan, random: Random): SimulationPlan {
+  if (!chance(random, 25) || plan.voters < 3) return plan
+  // A vote that is taken while the dead node is chosen could leave too few without it.
+  return { ...plan, changesVoters: true, leavesOneDead: false }
 }
 
 function withFewerVoters(random: Random, topic: TopicPlan, nodes: number): TopicPlan {

@@ -21,7 +21,7 @@ import { Nemesis } from './nemesis.ts'
 import { RandomStreams } from './random-streams.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
 import { type RunEnd, SimulationKernel, type SimulationKernelOptions } from './simulation-kernel.ts'
-import { drawPlan, type FaultName, type SimulationPlan, withMoves, withOperator } from './simulation-plan.ts'
+import { type FaultName, planOf, type SimulationPlan } from './simulation-plan.ts'
 import { Trace } from './trace.ts'
 import { recordKeyOf, Workload } from './workload.ts'
 
@@ -101,9 +101,7 @@ class SimulationRun {
   constructor(options: SimulationOptions) {
     this.#options = options
     this.#streams = new RandomStreams(options.seed)
-    const plan = drawPlan(this.#streams.stream('plan'), options.faults)
-    const operated = withOperator(plan, this.#streams.stream('operator'))
-    this.#plan = withMoves(operated, this.#streams.stream('moves'))
+    this.#plan = planOf(this.#streams, options.faults)
     this.#kernel = new SimulationKernel({
       random: this.#streams.stream('order'),
       fence: createNodeFence(),
@@ -338,14 +336,21 @@ class SimulationRun {
 
   #mayWipe(id: NodeId): boolean {
     const { voters, nodes } = this.#plan
-    // A voter with an empty disk does not vote any more, and voters cannot be replaced yet.
-    const lostVoters = new Set([id, ...this.#wiped.keys()].filter((node) => node <= voters))
+    const lostVoters = new Set([id, ...this.#voteless()].filter((node) => node <= voters))
     const isNeededVoter = 2 * (voters - lostVoters.size) <= voters
     const haveAllRegistered = [...this.#wiped.keys()].every((node) => this.#hasRegisteredSinceWipe(node))
     const areAllThere = this.#cluster.nodes.every((node) => node.isReady)
     const isWhole = this.#bitFlips.left.length === 0
     const mayGo = nodes > 1 && !isNeededVoter && haveAllRegistered && areAllThere && isWhole
     return mayGo && this.#hasAllWithout(id)
+  }
+
+  /** Controllers that lost their disk and have no vote with the new one. */
+  #voteless(): readonly NodeId[] {
+    const voters = this.#invariants.newestMetadata?.voters ?? []
+    const hasVote = (id: NodeId): boolean =>
+      voters.some(({ directoryId }) => directoryId === this.#cluster.node(id).server?.directory.directoryId)
+    return [...this.#wiped.keys()].filter((id) => !hasVote(id))
   }
 
   #hasRegisteredSinceWipe(id: NodeId): boolean {

@@ -10,7 +10,7 @@ import { RecordedConsumer } from '../recording/recorded-consumer.ts'
 import { RecordedProducer } from '../recording/recorded-producer.ts'
 import type { ValueCodec } from '../recording/value-codec.ts'
 import { between, chance, exponential, oneOf, shuffled } from './draw.ts'
-import { changeFlush, changeRoles, moveReplicas, type OperatorOptions } from './operator.ts'
+import { changeFlush, changeRoles, changeVoters, moveReplicas, type OperatorOptions } from './operator.ts'
 import type { RandomStreams } from './random-streams.ts'
 import type { SimulatedClient, SimulatedCluster } from './simulated-cluster.ts'
 import type { SimulationKernel } from './simulation-kernel.ts'
@@ -79,6 +79,7 @@ export class Workload {
     if (plan.changesRoles) this.#running.push(setUp.then(() => changeRoles(this.#operator('roles'))))
     if (plan.changesFlush) this.#running.push(setUp.then(() => changeFlush(this.#operator('flush'))))
     if (plan.movesReplicas) this.#running.push(setUp.then(() => moveReplicas(this.#operator('moves'))))
+    if (plan.changesVoters) this.#running.push(setUp.then(() => changeVoters(this.#operator('quorum'))))
   }
 
   /** From now on clients work so little that followers can catch up, whatever the plan has made of their links. */

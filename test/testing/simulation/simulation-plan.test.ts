@@ -9,6 +9,7 @@ import {
   type FaultName,
   type SimulationPlan,
   withOperator,
+  withQuorumOperator,
 } from '../../../src/testing/simulation/simulation-plan.ts'
 
 const SEEDS = 1_000
@@ -167,5 +168,25 @@ describe('withOperator', () => {
     expect(count(({ topics }) => topics.some(({ observers = 0 }) => observers > 0))).toBeGreaterThan(100)
     expect(count(({ changesRoles }) => changesRoles)).toBeGreaterThan(50)
     expect(count(({ changesFlush }) => changesFlush)).toBeGreaterThan(50)
+  })
+})
+
+describe('withQuorumOperator', () => {
+  const operated = plans.map((plan, seed) =>
+    withQuorumOperator(plan, new RandomStreams(seed).stream('controller')),
+  )
+
+  it('most seeds stand for what they stood for without it; only clusters of several controllers change them', () => {
+    const changed = operated.filter(({ changesVoters }) => changesVoters)
+    expect(changed.length).toBeGreaterThan(SEEDS / 10)
+    expect(changed.length).toBeLessThan(SEEDS / 3)
+    for (const { voters, leavesOneDead } of changed) {
+      expect(voters).toBeGreaterThanOrEqual(3)
+      expect(leavesOneDead).toBe(false)
+    }
+    const others = operated.flatMap((plan, seed) =>
+      plan.changesVoters ? [] : [[plan, plans[seed]] as const],
+    )
+    for (const [plan, before] of others) expect(plan).toBe(before)
   })
 })
