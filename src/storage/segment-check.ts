@@ -177,6 +177,7 @@ class SegmentCheck {
       sizeBytes,
       damage: this.#end,
       gapsBelow: this.#options.gapsBelow,
+      cpu: this.#options.cpu,
       isSound: (batch) => this.#isSound(batch),
     })
     if (later !== null) return false

@@ -164,6 +164,7 @@ async function verifyTail(options: RecoveryOptions, from: ScanPoint): Promise<Ve
       sizeBytes: open.sizeBytes,
       damage: end,
       gapsBelow: open.gaps.compactedBelow,
+      cpu: options.cpu,
       isSound: (batch) => problemOf(batch, options) === null,
     })
     if (later === null) return { damages, end, torn: damage }
@@ -172,7 +173,7 @@ async function verifyTail(options: RecoveryOptions, from: ScanPoint): Promise<Ve
       endPosition: later.position,
       offset: end.offset,
       endOffset: later.baseOffset,
-      reason: `${damage}, but sound batches follow from offset ${later.baseOffset} on`,
+      reason: `${damage}, but the log goes on behind it at offset ${later.baseOffset}`,
     })
     at = { position: later.position, offset: later.baseOffset, leaderEpoch: end.leaderEpoch }
   }

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import { batchSizeOf } from '../../src/record/batch-format.ts'
-import { AtomicFile } from '../../src/storage/atomic-file.ts'
 import { CorruptLogError } from '../../src/storage/corrupt-log-error.ts'
 import { LOG_SETTINGS_DEFAULT } from '../../src/storage/log-settings.ts'
 import { MemoryFileSystem, type PowerLoss, randomPowerLoss } from '../../src/storage/memory-file-system.ts'
@@ -12,7 +11,6 @@ import {
   between,
   cpu,
   joined,
-  LOG_PATH,
   openTestLog,
   readAll,
   readFile,
@@ -22,32 +20,7 @@ import {
   textsOf,
   writeFile,
 } from './fixtures.ts'
-
-const ACTIVE = segmentPath(0)
-const EPOCHS = `${LOG_PATH}/leader-epochs`
-
-/** A disk with one log file of these bytes, and these leader epochs as pairs of epoch and start offset. */
-async function diskWith(
-  bytes: Uint8Array,
-  epochs: readonly (readonly [number, number])[] = [[0, 0]],
-): Promise<MemoryFileSystem> {
-  const disk = new MemoryFileSystem()
-  await disk.makeDirectory(LOG_PATH)
-  for (const directory of ['/', '/data']) await disk.syncDirectory(directory)
-  await writeFile(disk, ACTIVE, bytes)
-  const file = { fileSystem: disk, cpu, path: EPOCHS, format: 'leader-epochs', version: 1 }
-  await new AtomicFile(file).write(epochs)
-  return disk
-}
-
-const BATCHES = [
-  stamped({ text: 'a', records: 2, paddingBytes: 300, offset: 0, leaderEpoch: 0 }),
-  stamped({ text: 'b', records: 1, paddingBytes: 700, offset: 2, leaderEpoch: 0 }),
-  stamped({ text: 'c', records: 3, paddingBytes: 100, offset: 3, leaderEpoch: 0 }),
-]
-const ENDS = BATCHES.map((_, i) => joined(BATCHES.slice(0, i + 1)).length)
-const WHOLE = joined(BATCHES)
-const NEXT_OFFSETS = [0, 2, 3, 6]
+import { ACTIVE, BATCHES, diskWith, ENDS, EPOCHS, flipped, NEXT_OFFSETS, WHOLE } from './recovery-fixtures.ts'
 
 async function corruption(open: Promise<unknown>): Promise<CorruptLogError> {
   const error: unknown = await open.then(
@@ -56,12 +29,6 @@ async function corruption(open: Promise<unknown>): Promise<CorruptLogError> {
   )
   if (!(error instanceof CorruptLogError)) throw error
   return error
-}
-
-function flipped(bytes: Uint8Array, position: number, bit = 0): Uint8Array {
-  const copy = bytes.slice()
-  copy[position]! ^= 1 << bit
-  return copy
 }
 
 describe('recovery: torn tail', () => {
