@@ -137,6 +137,15 @@ export class MemoryFileSystem implements FileSystem {
     return node instanceof MemoryFile && node.flip(position, mask)
   }
 
+  /**
+   * For onlookers: whether bytes of a file would read after power loss as they do now. No operation.
+   * @param range `end` exclusive.
+   */
+  isDurable(path: string, range: { readonly start: number; readonly end: number }): boolean {
+    const node = this.#find(path)
+    return node instanceof MemoryFile && node.isDurable(range)
+  }
+
   /** For onlookers: the files in a directory with bits that read otherwise than they were written. No operation. */
   flippedNames(path: string): readonly string[] {
     const node = this.#find(path)

@@ -83,6 +83,13 @@ export class MemoryFile {
     )
   }
 
+  /** Whether bytes would read after power loss as they do now. @param range `end` exclusive. */
+  isDurable({ start, end }: { readonly start: number; readonly end: number }): boolean {
+    if (end > this.#durable.length || end > this.#sizeBytes) return false
+    for (let i = start; i < end; i++) if (this.#bytes[i] !== this.#durable[i]) return false
+    return true
+  }
+
   read(target: Uint8Array, position: number): number {
     const found = this.#bytes.subarray(position, Math.min(position + target.length, this.#sizeBytes))
     target.set(found)

@@ -1,9 +1,16 @@
 // Flips bits of records that were committed, on the disk of one replica at a time: what a medium may do to data at rest. The
 // other members of the in-sync set have the same records whole, or what happens would be nobody's to mend.
+import type { Cpu } from '../../base/cpu.ts'
 import type { Random } from '../../base/random.ts'
 import type { ClusterImage, TopicImage } from '../../metadata/cluster-image.ts'
 import { topicConfigOf } from '../../metadata/topic-configs.ts'
-import { batchSizeOf, HEADER_BYTES, nextOffsetOf } from '../../record/batch-format.ts'
+import {
+  ATTRIBUTES_POSITION,
+  batchSizeOf,
+  crcOf,
+  HEADER_BYTES,
+  nextOffsetOf,
+} from '../../record/batch-format.ts'
 import { chance, oneOf } from './draw.ts'
 import { DATA_DIR, type SimulatedCluster } from './simulated-cluster.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
@@ -16,6 +23,7 @@ export interface BitFlipsOptions {
   readonly committedEnd: (key: string) => number
   /** The largest log start that any replica has had: what lies below may be nobody's to mend, and nobody reads it. */
   readonly logStartOf: (topic: string, partition: number) => number
+  readonly cpu: Cpu
   readonly random: Random
   readonly onTrace: (line: string) => void
 }
@@ -88,24 +96,31 @@ export class BitFlips {
   }
 
   /**
-   * The last batch of the active segment is left out, and so is what has nothing fsynced behind it: above the recovery point it
-   * cannot be told from a torn one, once a power loss has taken the rest.
+   * The last batch of the active segment is left out, and so is what has no whole batch behind it that is fsynced: above the
+   * recovery point it cannot be told from a torn one, once a power loss has taken the rest. The disk is asked and not the log:
+   * the node may be down, after one power loss and before another.
    */
-  #targetsIn({ disk, server }: SimulatedNode, place: Place): readonly Target[] {
+  #targetsIn({ disk }: SimulatedNode, place: Place): readonly Target[] {
     const { directory, logStartOffset, isCompacted } = place
     const committedEnd = this.#options.committedEnd(directory)
     const paths = logPaths(disk, directory)
-    const hosted = [...(server?.broker?.registry.hosted ?? [])]
-    const flushedOffset =
-      hosted.find(({ key }) => key === directory)?.log.flushedOffset ?? Number.MAX_SAFE_INTEGER
     return paths.flatMap((path) => {
       const batches = batchesOf(disk, path)
       const isActive = path === paths.at(-1)
       // What others have compacted fits into a segment that is written to only when the next one begins, if ever.
-      const followed = batches.filter((_, i) => (batches[i + 1]?.endOffset ?? Infinity) <= flushedOffset)
+      const followed = batches.filter((_, i) => this.#isThereForGood(disk, batches[i + 1]))
       const whole = isActive ? (isCompacted ? [] : followed) : batches
       return whole.filter(({ endOffset }) => endOffset > logStartOffset && endOffset <= committedEnd)
     })
+  }
+
+  /** Whether a batch is whole, and every power loss leaves it so. */
+  #isThereForGood({ fileSystem }: SimulatedDisk, batch: Target | undefined): boolean {
+    if (batch === undefined) return false
+    const { path, position, sizeBytes } = batch
+    if (!fileSystem.isDurable(path, { start: position, end: position + sizeBytes })) return false
+    const bytes = fileSystem.peek(path)!.subarray(position, position + sizeBytes)
+    return this.#options.cpu.crc32c(bytes.subarray(ATTRIBUTES_POSITION)) === crcOf(bytes, 0)
   }
 
   #places(): readonly Place[] {

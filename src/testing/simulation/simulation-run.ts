@@ -124,6 +124,7 @@ class SimulationRun {
     this.#cluster = this.#newCluster()
     this.#bitFlips = new BitFlips({
       ...this.#common(),
+      cpu,
       random: this.#streams.stream('bit-flips'),
       newestMetadata: () => this.#invariants.newestMetadata,
       committedEnd: (key) => this.#invariants.committedEnd(key),
