@@ -94,17 +94,17 @@ describe('Worker', () => {
     }
   })
 
-  it('SIM-10: no end within three minutes of real time -> the seed has failed, its process is killed', async () => {
+  it('SIM-10: no end within a quarter of an hour of real time -> the seed has failed, its process is killed', async () => {
     const worker = newWorker()
     await run(worker, 10)
     const stuck = script.children.at(-1)!
     const ended = new Promise((resolve) => stuck.once('exit', (_, signal) => resolve(signal)))
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const running = run(worker, 3)
-    vi.advanceTimersByTime(179_999)
+    vi.advanceTimersByTime(899_999)
     expect(stuck.exitCode).toBe(null)
     vi.advanceTimersByTime(1)
-    expect((await running).failure?.what).toBe('STUCK: the run did not end within 180 s of real time')
+    expect((await running).failure?.what).toBe('STUCK: the run did not end within 900 s of real time')
     vi.useRealTimers()
     expect(await ended).toBe('SIGKILL')
     expect((await run(worker, 10)).failure).toBe(null)

@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url'
 import type { RunReport, RunRequest } from './messages.ts'
 
 const WORKER = fileURLToPath(new URL('./worker.js', import.meta.url))
-/** Real time after which a run counts as stuck; it takes seconds, also under load. */
-const STUCK_AFTER_MS = 180_000
+/** Real time after which a run counts as stuck. It takes seconds, but minutes where others have the cores. */
+const STUCK_AFTER_MS = 900_000
 
 /** How a worker process differs from others: what a seed does must not depend on it. */
 export const PLAIN: readonly string[] = []
