@@ -44,7 +44,8 @@ export const REQUIRED_MARKS: readonly string[] = [
   'controller moved',
   'voter added',
   'voter removed',
-  'voter replaced',
+  'replicas moved',
+  'move cancelled',
 ]
 
 export function missingMarks(marks: ReadonlyMap<string, number>): readonly string[] {
