@@ -6,6 +6,9 @@ import type { BrokerImage, ClusterImage } from '../metadata/cluster-image.ts'
 import type { MetadataOffset, NodeId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
 
+/** Before a broker is fenced again whose fencing was not accepted. */
+const RETRY_PAUSE_MIN_MS = 50
+
 export interface BrokerSessionsOptions {
   readonly clock: Clock
   readonly settings: LivenessSettings
@@ -125,13 +128,15 @@ export class BrokerSessions {
     this.#schedule()
   }
 
-  /** The fencing was not accepted: the broker is due again after another grace. */
+  /** The fencing was not accepted: the broker is due again after another grace, and no sooner than after a pause. */
   #tryAgain({ brokerId, brokerEpoch }: DueBroker): void {
     const broker = this.#watched.get(brokerId)
     if (this.#stopped || broker?.brokerEpoch !== brokerEpoch) return
     const nowMs = this.#options.clock.monotonicMs()
     this.#liveness.track(broker, nowMs)
-    this.#liveness.linkClosed(brokerId, nowMs)
+    // Without a grace it would be due at once, and be refused at once, for as long as leadership moves or the queue is full.
+    const pauseMs = Math.max(0, RETRY_PAUSE_MIN_MS - this.#options.settings.disconnectGraceMs)
+    this.#liveness.linkClosed(brokerId, nowMs + pauseMs)
     this.#schedule()
   }
 }

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { Clock } from '../../src/base/clock.ts'
 import { BrokerSessions } from '../../src/controller/broker-sessions.ts'
-import type { DueBroker } from '../../src/metadata/broker-liveness.ts'
+import type { DueBroker, LivenessSettings } from '../../src/metadata/broker-liveness.ts'
 import type { BrokerImage, ClusterImage } from '../../src/metadata/cluster-image.ts'
 import type { NodeId } from '../../src/model/ids.ts'
 import type { Connection } from '../../src/net/connection.ts'
@@ -45,6 +45,7 @@ function sessionsOf(
   options: {
     readonly isLinkDown?: (broker: BrokerImage) => boolean
     readonly fence?: (due: DueBroker) => Promise<boolean>
+    readonly settings?: LivenessSettings
   } = {},
 ): { readonly sessions: BrokerSessions; readonly fenced: string[] } {
   const fenced: string[] = []
@@ -53,7 +54,8 @@ function sessionsOf(
     return (await options.fence?.(due)) ?? true
   }
   const isLinkDown = options.isLinkDown ?? (() => false)
-  const sessions = new BrokerSessions({ clock, settings: SETTINGS, isLinkDown, fence }, image)
+  const { settings = SETTINGS } = options
+  const sessions = new BrokerSessions({ clock, settings, isLinkDown, fence }, image)
   return { sessions, fenced }
 }
 
@@ -147,6 +149,18 @@ describe('the sessions of brokers', () => {
     await setImmediate()
     clock.advance(10_000)
     expect(fenced).toEqual(['1 heartbeat-missed at 3000', '1 link-closed at 3250'])
+  })
+
+  it('a fencing that is refused at once, without any grace -> tried again after a pause', async () => {
+    const clock = new ManualClock()
+    const settings = { sessionTimeoutMs: 3_000, disconnectGraceMs: 0 }
+    const { fenced } = sessionsOf(clock, clusterOf([1]), { settings, fence: () => Promise.resolve(false) })
+    clock.advance(3_000)
+    for (let ms = 0; ms < 100; ms++) {
+      await setImmediate()
+      clock.advance(1)
+    }
+    expect(fenced).toEqual(['1 heartbeat-missed at 3000', '1 link-closed at 3050', '1 link-closed at 3100'])
   })
 
   it('after a stall of the controller nobody is fenced whose heartbeat lies in the socket', () => {
