@@ -169,11 +169,20 @@ export class FollowerRole {
   #append(batches: readonly LeaderBatches[]): Promise<void> | null {
     const inside = this.#startInside(batches)
     if (inside === null) return this.#allowGaps(batches) ?? this.#appendNow(batches)
-    return this.options.log.truncateFullyAndStartAt(inside).then(async () => {
-      if (this.#ended) this.options.core.appendRefused()
-      // A log that is emptied has forgotten where it may have gaps.
-      else await (this.#allowGaps(batches) ?? this.#appendNow(batches))
-    })
+    // The leader must not hear of the batch before the log starts where it should again: this replica may lead next.
+    this.#heldHighWatermark ??= this.options.core.highWatermark
+    return this.#appendInside(batches, inside)
+  }
+
+  async #appendInside(batches: readonly LeaderBatches[], baseOffset: Offset): Promise<void> {
+    const { log, core } = this.options
+    const startOffset = log.logStartOffset
+    await log.truncateFullyAndStartAt(baseOffset)
+    // A log that is emptied has forgotten where it may have gaps.
+    if (!this.#ended) return this.#allowGaps(batches) ?? this.#appendNow(batches) ?? undefined
+    // Whoever comes next begins with this log, which must not end below what is known to be committed.
+    await log.truncateFullyAndStartAt(startOffset)
+    core.appendRefused()
   }
 
   /** A gap must not be in the log before the log knows durably that there may be one. */
