@@ -28,6 +28,8 @@ export interface BitFlipsOptions {
   readonly onTrace: (line: string) => void
 }
 
+/** The base offset, with which a batch begins. */
+const OFFSET_BYTES = 8
 /** Of each partition so many batches count as what came last. */
 const LAST_BATCHES = 4
 
@@ -39,7 +41,11 @@ interface Place {
 }
 
 /** A batch that may be hit. */
-interface Target {
+interface Target extends Batch {
+  readonly mayFollowGap: boolean
+}
+
+interface Batch {
   readonly path: string
   readonly position: number
   readonly sizeBytes: number
@@ -71,9 +77,11 @@ export class BitFlips {
     const { random } = this.#options
     const targets = this.#targets(node, where)
     if (targets.length === 0) return false
-    const { path, position, sizeBytes } = oneOf(random, targets)
+    const { path, position, sizeBytes, mayFollowGap } = oneOf(random, targets)
     // Most bytes are payload, but most of what can go wrong is in the header.
-    const at = position + (chance(random, 50) ? random.below(HEADER_BYTES) : random.below(sizeBytes))
+    const drawn = chance(random, 50) ? random.below(HEADER_BYTES) : random.below(sizeBytes)
+    // No checksum covers the base offset. Where compaction leaves gaps, another one can look as right as the one that was written.
+    const at = position + (mayFollowGap && drawn < OFFSET_BYTES ? drawn + OFFSET_BYTES : drawn)
     const hit = node.disk.fileSystem.flip(path, at, 1 << random.below(8))
     if (hit) this.#options.onTrace(`${node.name} has a flipped bit at ${at} of ${path}`)
     return hit
@@ -110,12 +118,14 @@ export class BitFlips {
       // What others have compacted fits into a segment that is written to only when the next one begins, if ever.
       const followed = batches.filter((_, i) => this.#isThereForGood(disk, batches[i + 1]))
       const whole = isActive ? (isCompacted ? [] : followed) : batches
-      return whole.filter(({ endOffset }) => endOffset > logStartOffset && endOffset <= committedEnd)
+      return whole
+        .filter(({ endOffset }) => endOffset > logStartOffset && endOffset <= committedEnd)
+        .map((batch) => ({ ...batch, mayFollowGap: isCompacted }))
     })
   }
 
   /** Whether a batch is whole, and every power loss leaves it so. */
-  #isThereForGood({ fileSystem }: SimulatedDisk, batch: Target | undefined): boolean {
+  #isThereForGood({ fileSystem }: SimulatedDisk, batch: Batch | undefined): boolean {
     if (batch === undefined) return false
     const { path, position, sizeBytes } = batch
     if (!fileSystem.isDurable(path, { start: position, end: position + sizeBytes })) return false
@@ -157,9 +167,9 @@ function logPaths({ fileSystem }: SimulatedDisk, directory: string): readonly st
 }
 
 /** The whole batches of a file, as they were written. */
-function batchesOf({ fileSystem }: SimulatedDisk, path: string): readonly Target[] {
+function batchesOf({ fileSystem }: SimulatedDisk, path: string): readonly Batch[] {
   const bytes = fileSystem.peek(path)!
-  const batches: Target[] = []
+  const batches: Batch[] = []
   for (let position = 0; position + HEADER_BYTES <= bytes.length; ) {
     const sizeBytes = batchSizeOf(bytes, position)
     if (sizeBytes < HEADER_BYTES || position + sizeBytes > bytes.length) break

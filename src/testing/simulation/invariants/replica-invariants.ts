@@ -83,14 +83,16 @@ export class ReplicaInvariants {
       'INV-25',
       () => `${who()} starts at ${log.logStartOffset}, above its high watermark ${highWatermark}`,
     )
-    // A follower that begins inside of a batch needs nothing below, but has it written from the start of the batch.
-    const logEndOffset = Math.max(log.logEndOffset, partition.follower?.options.core.logEndOffset ?? 0)
+    const { leader, follower } = partition
+    // A follower that begins inside of a batch needs nothing below, but has it written from the start of the batch. When its role
+    // ends meanwhile, the log begins where it did again before the next role does.
+    const isBetweenRoles = leader === null && follower === null
+    const logEndOffset = Math.max(log.logEndOffset, follower?.options.core.logEndOffset ?? 0)
     demand(
-      highWatermark <= logEndOffset,
+      isBetweenRoles || highWatermark <= logEndOffset,
       'INV-25',
       () => `${who()} has the high watermark ${highWatermark}, its log ends at ${log.logEndOffset}`,
     )
-    const { leader, follower } = partition
     const fetchers = node.server.broker?.fetchers.countOf(partition) ?? 0
     demand(leader === null || fetchers === 0, 'INV-14', () => `${who()} leads and fetches`)
     demand(
