@@ -62,7 +62,7 @@ async function drain(id: string, options: DrainOptions, terminal: Terminal): Pro
     for (const { topic, partition, replicas } of plan.moves)
       terminal.stdout.write(`${topic}/${partition} to ${replicas!.join(',')}\n`)
     tellStuck(plan, terminal)
-    say(terminal, `${plural(plan.moves.length, 'replica')} would move, ${plan.underWay} move already.`)
+    say(terminal, `${plural(plan.moves.length, 'replica')} would move, ${plan.underWay} are moving already.`)
     return plan.stuck.length > 0 ? EXIT.failed : EXIT.done
   })
 }

@@ -66,7 +66,7 @@ export class BrokerAdmin {
    * Starts to move all replicas of a broker to others, so that it can be taken away for good. Each goes to the broker with the
    * fewest; new replicas are voters, also in place of an observer. It returns when moves have begun: called again, it goes on
    * with what is left. The broker hosts nothing once the plan has no moves, nothing under way and nothing stuck. A topic that is
-   * made meanwhile can be placed on it.
+   * made meanwhile can be placed on it, and so can the replicas of another broker that is drained while this one is alive.
    * @throws VltavaError BROKER_ID_NOT_REGISTERED, INVALID_ARGUMENT
    */
   async drain(options: DrainOptions): Promise<Drained> {
@@ -82,7 +82,8 @@ export class BrokerAdmin {
     })
     const { brokers, topics } = await calls.metadata(null, deadlineMs)
     if (!brokers.some(({ brokerId }) => brokerId === broker)) {
-      const known = brokers.map(({ brokerId }) => brokerId).join(', ')
+      const ids = brokers.map(({ brokerId }) => brokerId)
+      const known = ids.toSorted((a, b) => a - b).join(', ')
       throw new VltavaError(
         'BROKER_ID_NOT_REGISTERED',
         `Broker ${broker} is not known. Known brokers: [${known}].`,
