@@ -3,7 +3,7 @@ import { Sleeper } from '../base/async/sleeper.ts'
 import type { Timer } from '../base/clock.ts'
 import type { ClusterImage } from '../metadata/cluster-image.ts'
 import { VltavaError } from '../model/errors.ts'
-import { type MetadataOffset, partitionKey, type TopicId } from '../model/ids.ts'
+import { partitionKey, type TopicId } from '../model/ids.ts'
 import type { Call, Router } from '../net/router.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import { clusterMetadata } from '../protocol/cluster-metadata.ts'
@@ -29,6 +29,7 @@ import { type ControllerAddress, ControllerLink, controllersKnown } from './cont
 import { DeleteRecordsFlow } from './delete-records-flow.ts'
 import { DescribeReplicasFlow } from './describe-replicas-flow.ts'
 import { FetchFlow } from './fetch-flow.ts'
+import { ForwardedChanges } from './forwarded-changes.ts'
 import { ImageWaiters } from './image-waiters.ts'
 import { IsrProposer } from './isr-proposer.ts'
 import { ListOffsetsFlow } from './list-offsets-flow.ts'
@@ -42,7 +43,6 @@ import { QuorumAdminFlow } from './quorum-admin-flow.ts'
 import { ReplicaFetchFlow } from './replica-fetch-flow.ts'
 import { ReplicaFetchers } from './replica-fetchers.ts'
 import { ReplicaReadFlow } from './replica-read-flow.ts'
-import { TopicAdminFlow } from './topic-admin-flow.ts'
 
 /** How often leaders look for lagging followers. */
 const LAG_CHECK_INTERVAL_MS = 500
@@ -77,7 +77,7 @@ export class BrokerNode {
   readonly #care: LogCare
   readonly #hints = new MetadataHints()
   readonly #waiters: ImageWaiters
-  readonly #topics: TopicAdminFlow
+  readonly #changes: ForwardedChanges
   /** What a broker does with requests for the controller quorum. */
   readonly quorum: QuorumAdminFlow
   /** Whether the run before had flushed every log when it ended. */
@@ -102,13 +102,12 @@ export class BrokerNode {
       connectPeer,
       voters: () => controllersKnown(options.voters, this.#metadata.image),
     })
-    const forwarding = {
+    this.#changes = new ForwardedChanges({
       clock: environment.clock,
       link: this.#link,
-      whenApplied: (offset: MetadataOffset, timeoutMs: number) => this.#waiters.when(offset, timeoutMs),
-    }
-    this.#topics = new TopicAdminFlow(forwarding)
-    this.quorum = new QuorumAdminFlow(forwarding)
+      whenApplied: (offset, timeoutMs) => this.#waiters.when(offset, timeoutMs),
+    })
+    this.quorum = new QuorumAdminFlow(this.#link, this.#changes)
     const proposer = new IsrProposer({
       environment,
       link: this.#link,
@@ -213,26 +212,26 @@ export class BrokerNode {
   async createTopic({
     body,
   }: Call<typeof createTopic>): Promise<{ readonly body: ResponseOf<typeof createTopic> }> {
-    return { body: await this.#topics.change(createTopic, body) }
+    return { body: await this.#changes.change(createTopic, body) }
   }
 
   async deleteTopic({
     body,
   }: Call<typeof deleteTopic>): Promise<{ readonly body: ResponseOf<typeof deleteTopic> }> {
-    return { body: await this.#topics.change(deleteTopic, body) }
+    return { body: await this.#changes.change(deleteTopic, body) }
   }
 
   /** Passes the request on as well. */
   async electLeaders({
     body,
   }: Call<typeof electLeaders>): Promise<{ readonly body: ResponseOf<typeof electLeaders> }> {
-    return { body: await this.#topics.change(electLeaders, body) }
+    return { body: await this.#changes.change(electLeaders, body) }
   }
 
   async alterConfigs({
     body,
   }: Call<typeof alterConfigs>): Promise<{ readonly body: ResponseOf<typeof alterConfigs> }> {
-    return { body: await this.#topics.change(alterConfigs, body) }
+    return { body: await this.#changes.change(alterConfigs, body) }
   }
 
   async readMetadataLog({
@@ -244,19 +243,19 @@ export class BrokerNode {
   async changeReplicaRole({
     body,
   }: Call<typeof changeReplicaRole>): Promise<{ readonly body: ResponseOf<typeof changeReplicaRole> }> {
-    return { body: await this.#topics.change(changeReplicaRole, body) }
+    return { body: await this.#changes.change(changeReplicaRole, body) }
   }
 
   async createPartitions({
     body,
   }: Call<typeof createPartitions>): Promise<{ readonly body: ResponseOf<typeof createPartitions> }> {
-    return { body: await this.#topics.change(createPartitions, body) }
+    return { body: await this.#changes.change(createPartitions, body) }
   }
 
   async alterPartitionReassignments({ body }: Call<typeof alterPartitionReassignments>): Promise<{
     readonly body: ResponseOf<typeof alterPartitionReassignments>
   }> {
-    return { body: await this.#topics.change(alterPartitionReassignments, body) }
+    return { body: await this.#changes.change(alterPartitionReassignments, body) }
   }
 
   async listPartitionReassignments({ body }: Call<typeof listPartitionReassignments>): Promise<{

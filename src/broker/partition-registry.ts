@@ -11,6 +11,7 @@ import {
   type NodeId,
   type PartitionKey,
   partitionKey,
+  partitionOfKey,
   type TopicId,
   type TopicPartition,
 } from '../model/ids.ts'
@@ -109,7 +110,7 @@ export class PartitionRegistry {
   require(key: PartitionKey): Partition {
     const partition = this.#hosted.get(key)
     if (partition !== undefined) return partition
-    const [topicId, index] = key.split('/') as [string, string]
+    const { topicId, partition: index } = partitionOfKey(key)
     if (this.#offline.has(key)) {
       throw new VltavaError(
         'STORAGE_ERROR',
@@ -251,9 +252,9 @@ export class PartitionRegistry {
   /** Those that could not take their role before, as far as they are still to be hosted here. */
   #addWaiting(changed: Map<PartitionKey, PartitionDelta>, after: ClusterImage): void {
     for (const key of this.#waiting) {
-      const [topicId, index] = key.split('/') as [string, string]
+      const { topicId, partition } = partitionOfKey(key)
       const topic = after.topics.get(topicId)
-      const image = topic?.partitions[Number(index)]
+      const image = topic?.partitions[partition]
       if (topic === undefined || image === undefined || !image.replicas.includes(this.#options.nodeId)) {
         this.#waiting.delete(key)
         this.#unopened.delete(key)
@@ -411,13 +412,12 @@ export class PartitionRegistry {
     for (const key of this.#movedAway) {
       try {
         if (isElsewhere(image, key, nodeId)) {
-          const [topicId, index] = key.split('/') as [string, string]
-          const target = { topicId, partition: Number(index) }
+          const target = partitionOfKey(key)
           await this.#remove([key])
           if (this.#onDisk.has(key)) await directory.deletePartition(target)
           this.#onDisk.delete(key)
           this.#offline.delete(key)
-          environment.log.info('partition-moved-away', target)
+          environment.log.info('partition-moved-away', { ...target })
         }
         this.#movedAway.delete(key)
       } catch (thrown) {
@@ -444,7 +444,7 @@ export class PartitionRegistry {
 
 /** Whether a partition exists and this broker is none of its replicas. */
 function isElsewhere(image: ClusterImage, key: PartitionKey, nodeId: NodeId): boolean {
-  const [topicId, index] = key.split('/') as [string, string]
-  const partition = image.topics.get(topicId)?.partitions[Number(index)]
-  return partition !== undefined && !partition.replicas.includes(nodeId)
+  const { topicId, partition } = partitionOfKey(key)
+  const replicas = image.topics.get(topicId)?.partitions[partition]?.replicas
+  return replicas !== undefined && !replicas.includes(nodeId)
 }

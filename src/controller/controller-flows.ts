@@ -29,7 +29,7 @@ import type {
 } from '../protocol/broker-lifecycle.ts'
 import type { alterConfigs } from '../protocol/configs.ts'
 import type { electLeaders } from '../protocol/elect-leaders.ts'
-import { wireError } from '../protocol/error-schema.ts'
+import { wireError, wireErrorOrNone } from '../protocol/error-schema.ts'
 import type { readMetadataLog } from '../protocol/metadata-log.ts'
 import type { raftMessage } from '../protocol/quorum.ts'
 import type { alterPartitionReassignments, listPartitionReassignments } from '../protocol/reassign.ts'
@@ -90,7 +90,7 @@ export class ControllerFlows {
         metadataOffset,
         partitions: partitions.map(({ error, ...elected }) => ({
           ...elected,
-          error: error === null ? null : wireError(error.code, error.detail),
+          error: wireErrorOrNone(error),
         })),
       },
     }
@@ -115,7 +115,7 @@ export class ControllerFlows {
     const { metadataOffset, partitions } = await this.#runOnce(decide, request.timeoutMs)
     const answers = partitions.map(({ error, ...of }) => ({
       ...of,
-      error: error === null ? null : wireError(error.code, error.detail),
+      error: wireErrorOrNone(error),
     }))
     return { body: { metadataOffset, partitions: answers } }
   }

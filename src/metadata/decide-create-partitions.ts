@@ -5,9 +5,8 @@ import type { MetadataOffset, NodeId } from '../model/ids.ts'
 import { PARTITIONS_PER_TOPIC_MAX } from '../model/limits.ts'
 import { checkTopicName } from '../model/topic-name.ts'
 import { isActive, type TopicImage } from './cluster-image.ts'
-import { checkBrokerLoad, checkedReplicationFactor } from './decide-create-topic.ts'
+import { checkBrokerLoad, checkedReplicationFactor, partitionCreated } from './decide-create-topic.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
-import type { MetadataRecord } from './metadata-records.ts'
 import { type PlacementStart, placeReplicas, startAfter } from './placement.ts'
 import { topicConfigOf } from './topic-configs.ts'
 import { topicNamed } from './topic-named.ts'
@@ -55,18 +54,9 @@ export function decideCreatePartitions(
     `an operator raised the partitions of ${topic.name} from ${existing} to ${partitions}`,
   )
   const synced = topicConfigOf(topic.configs).flushMessages === 1
-  const records = placed.map(
-    (replicas, i): MetadataRecord => ({
-      type: 'partition-created',
-      topicId: topic.topicId,
-      partition: existing + i,
-      replicas,
-      isr: replicas.slice(0, replicationFactor),
-      leader: replicas[0]!,
-      cause,
-      synced,
-      observers: replicas.slice(replicationFactor),
-    }),
+  const { topicId } = topic
+  const records = placed.map((replicas, i) =>
+    partitionCreated({ topicId, partition: existing + i, cause, synced }, { replicas, replicationFactor }),
   )
   return { records, response: { partitions, metadataOffset: context.nextOffset } }
 }

@@ -8,7 +8,7 @@ import { PARTITIONS_PER_TOPIC_MAX, REPLICAS_MAX, REPLICAS_PER_BROKER_MAX } from 
 import { checkTopicName } from '../model/topic-name.ts'
 import { type ClusterImage, isActive } from './cluster-image.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
-import type { MetadataRecord } from './metadata-records.ts'
+import type { MetadataRecord, MetadataRecordOf } from './metadata-records.ts'
 import { partitionsOf } from './partition-change.ts'
 import { placeReplicas } from './placement.ts'
 import { checkTopicConfigs, topicConfigOf } from './topic-configs.ts'
@@ -74,21 +74,29 @@ export function decideCreateTopic(
     },
   ]
   for (const [partition, replicas] of placed.entries()) {
-    records.push({
-      type: 'partition-created',
-      topicId,
-      partition,
-      replicas,
-      isr: replicas.slice(0, replicationFactor),
-      leader: replicas[0]!,
-      cause,
-      synced,
-      observers: replicas.slice(replicationFactor),
-    })
+    records.push(partitionCreated({ topicId, partition, cause, synced }, { replicas, replicationFactor }))
   }
   return {
     records,
     response: { topicId, partitions, replicationFactor, metadataOffset: context.nextOffset },
+  }
+}
+
+/** A new partition: the replicas behind those of the replication factor are its observers. */
+export function partitionCreated(
+  of: Pick<MetadataRecordOf<'partition-created'>, 'topicId' | 'partition' | 'cause' | 'synced'>,
+  {
+    replicas,
+    replicationFactor,
+  }: { readonly replicas: readonly NodeId[]; readonly replicationFactor: number },
+): MetadataRecord {
+  return {
+    type: 'partition-created',
+    ...of,
+    replicas,
+    isr: replicas.slice(0, replicationFactor),
+    leader: replicas[0]!,
+    observers: replicas.slice(replicationFactor),
   }
 }
 

@@ -41,3 +41,9 @@ export type PartitionKey = Flavoured<string, 'PartitionKey'>
 export function partitionKey(topicId: TopicId, partition: PartitionIndex): PartitionKey {
   return `${topicId}/${partition}`
 }
+
+/** What a key that `partitionKey` made stands for. */
+export function partitionOfKey(key: PartitionKey): TopicPartition {
+  const [topicId, partition] = key.split('/') as [string, string]
+  return { topicId, partition: Number(partition) }
+}

@@ -20,6 +20,13 @@ export function wireError(code: ErrorName, detail?: string): WireError {
   return { code: ERRORS[code].code, detail: (detail ?? ERRORS[code].message).slice(0, 4_096) }
 }
 
+/** The error in the answer for one of several, where there is one. */
+export function wireErrorOrNone(
+  error: { readonly code: ErrorName; readonly detail: string } | null,
+): WireError | null {
+  return error === null ? null : wireError(error.code, error.detail)
+}
+
 export function errorOfWire(error: WireError): VltavaError {
   return new VltavaError(errorNameOf(error.code), error.detail)
 }

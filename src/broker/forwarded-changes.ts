@@ -3,7 +3,7 @@ import type { MetadataOffset } from '../model/ids.ts'
 import type { Api } from '../protocol/api.ts'
 import type { ControllerLink } from './controller-link.ts'
 
-export interface TopicAdminOptions {
+export interface ForwardedChangesOptions {
   readonly clock: Clock
   readonly link: ControllerLink
   /** Resolves when this broker's image has reached the offset, or when the time is up, whichever is first. */
@@ -16,13 +16,13 @@ interface Changed {
 }
 
 /**
- * Passes topic requests on to the active controller, and answers only when this broker knows the result itself, so
- * that the client's next request here finds the topic.
+ * Passes changes on to the active controller, and answers only when this broker knows the result itself, so that the client's
+ * next request here finds the topic, or the voter who may be the next controller.
  */
-export class TopicAdminFlow {
-  readonly #options: TopicAdminOptions
+export class ForwardedChanges {
+  readonly #options: ForwardedChangesOptions
 
-  constructor(options: TopicAdminOptions) {
+  constructor(options: ForwardedChangesOptions) {
     this.#options = options
   }
 
