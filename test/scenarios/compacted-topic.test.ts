@@ -4,6 +4,7 @@ import type { Client } from '../../src/client/client.ts'
 import { startCluster } from '../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../src/testing/test-cluster.ts'
 import { batchesOf, keyedRecords, lastOf } from '../storage/compaction-fixtures.ts'
+import { waitingOn } from './text-topic.ts'
 
 const TOPIC = 't'
 const KEYS = 10
@@ -63,13 +64,7 @@ describe('a compacted topic', () => {
 
   const logOf = (id: number) => [...cluster.server(id).broker!.registry.hosted][0]?.log
 
-  async function until(what: string, condition: () => boolean): Promise<void> {
-    for (let i = 0; i < 4_000; i++) {
-      if (condition()) return
-      await new Promise<void>((resolve) => cluster.clock.setTimer(5, resolve))
-    }
-    throw new Error(`never: ${what}`)
-  }
+  const until = waitingOn(() => cluster)
 
   const values = (model: Map<string, string | null>) =>
     [...model].filter(([, value]) => value !== null).sort((a, b) => (a[0] < b[0] ? -1 : 1))

@@ -5,6 +5,7 @@ import type { TopicId } from '../../src/model/ids.ts'
 import { startCluster } from '../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../src/testing/test-cluster.ts'
 import { baseOffsetsOf } from '../storage/fixtures.ts'
+import { waitingOn } from './text-topic.ts'
 
 const TOPIC = 't'
 const SEGMENT = '00000000000000000000.log'
@@ -15,13 +16,7 @@ describe('logs that have parted', () => {
     await cluster.stop()
   })
 
-  async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-    for (let i = 0; i < 4_000; i++) {
-      if (await condition().catch(() => false)) return
-      await new Promise<void>((resolve) => cluster.clock.setTimer(5, resolve))
-    }
-    throw new Error(`never: ${what}`)
-  }
+  const until = waitingOn(() => cluster, { despiteErrors: true })
 
   const partition = async (client: Client) => (await client.admin.describeTopic(TOPIC)).partitions[0]!
 

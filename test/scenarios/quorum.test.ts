@@ -6,6 +6,7 @@ import type { QuorumMember } from '../../src/client/quorum-admin.ts'
 import { VltavaError } from '../../src/model/errors.ts'
 import { startCluster } from '../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../src/testing/test-cluster.ts'
+import { waitingOn } from './text-topic.ts'
 
 describe('a cluster whose controllers change', () => {
   let cluster: TestCluster
@@ -13,13 +14,7 @@ describe('a cluster whose controllers change', () => {
     await cluster.stop()
   })
 
-  async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-    for (let i = 0; i < 4_000; i++) {
-      if (await condition().catch(() => false)) return
-      await new Promise<void>((resolve) => cluster.clock.setTimer(5, resolve))
-    }
-    throw new Error(`never: ${what}`)
-  }
+  const until = waitingOn(() => cluster, { despiteErrors: true })
 
   const members = async (client: Client): Promise<readonly QuorumMember[]> =>
     (await client.admin.quorum.describe()).members

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Client } from '../../src/client/client.ts'
 import { startCluster } from '../../src/testing/start-cluster.ts'
 import type { TestCluster } from '../../src/testing/test-cluster.ts'
+import { waitingOn } from './text-topic.ts'
 
 const TOPIC = 't'
 const decoder = new TextDecoder()
@@ -13,13 +14,7 @@ describe('replicas that move', () => {
     await cluster.stop()
   })
 
-  async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-    for (let i = 0; i < 4_000; i++) {
-      if (await condition()) return
-      await new Promise<void>((resolve) => cluster.clock.setTimer(5, resolve))
-    }
-    throw new Error(`never: ${what}`)
-  }
+  const until = waitingOn(() => cluster)
 
   /** A topic of one partition on three of five brokers. */
   async function start(seed: number): Promise<Client> {
