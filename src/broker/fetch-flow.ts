@@ -125,27 +125,13 @@ export class FetchFlow {
     limit: ReadLimit,
   ): Slot<PartitionResponse> | Promise<Slot<PartitionResponse>> {
     let bounds = { highWatermark: 0, logStartOffset: 0 }
-    let compactedBelow = (): Offset => 0
     const failed = (thrown: unknown): Slot<PartitionResponse> => ({
-      response: {
-        error: partitionErrorOf(thrown),
-        ...bounds,
-        batchesBytes: 0,
-        diverging: null,
-        compactedBelow: 0,
-      },
+      response: { error: partitionErrorOf(thrown), ...bounds, batchesBytes: 0, diverging: null },
       batches: [],
       urgent: true,
     })
     const found = (batches: readonly Uint8Array[]): Slot<PartitionResponse> => ({
-      response: {
-        error: null,
-        ...bounds,
-        batchesBytes: bytesOf(batches),
-        diverging: null,
-        // Asked for when the batches were read: a compaction may have ended meanwhile.
-        compactedBelow: compactedBelow(),
-      },
+      response: { error: null, ...bounds, batchesBytes: bytesOf(batches), diverging: null },
       batches,
       urgent: false,
     })
@@ -154,14 +140,13 @@ export class FetchFlow {
       const role = partition.requireLeader()
       role.checkEpoch(request.currentLeaderEpoch)
       const { log } = role.options
-      compactedBelow = () => log.compaction.compactedBelow
       bounds = { highWatermark: role.highWatermark, logStartOffset: log.logStartOffset }
       const refused = role.options.core.readCheck(request.fetchOffset, request.lastFetchedEpoch)
       if (typeof refused === 'string')
         throw new VltavaError(refused, describeBounds(request.fetchOffset, role.highWatermark, log))
       if (refused !== null) {
         const diverging = { epoch: refused.epoch, endOffset: refused.endOffset }
-        const response = { error: null, ...bounds, batchesBytes: 0, diverging, compactedBelow: 0 }
+        const response = { error: null, ...bounds, batchesBytes: 0, diverging }
         return { response, batches: [], urgent: true }
       }
       const maxBytes = Math.min(limit.budget, request.maxBytes)

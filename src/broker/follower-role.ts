@@ -6,6 +6,7 @@ import type { LeaderEpoch, NodeId, Offset, TopicPartition } from '../model/ids.t
 import { BATCH_ABSOLUTE_MAX_BYTES } from '../model/limits.ts'
 import { baseOffsetOf, HEADER_BYTES, nextOffsetOf } from '../record/batch-format.ts'
 import { validateBatches } from '../record/batch-validation.ts'
+import { beginningAt } from '../record/empty-batch.ts'
 import type {
   FetchRequest,
   FetchResponse,
@@ -24,7 +25,7 @@ const DISK_FULL_PAUSE_MS = 1_000
 /** What a leader answered. */
 export interface LeaderBatches {
   readonly bytes: Uint8Array
-  /** Exclusive: where the log of the leader may have gaps. */
+  /** Exclusive: where compaction may have taken records out of the log of the leader. */
   readonly compactedBelow: Offset
 }
 
@@ -166,9 +167,10 @@ export class FollowerRole {
     this.#heldHighWatermark = null
   }
 
-  #append(batches: readonly LeaderBatches[]): Promise<void> | null {
+  #append(given: readonly LeaderBatches[]): Promise<void> | null {
+    const batches = this.#fromLogEnd(given)
     const inside = this.#startInside(batches)
-    if (inside === null) return this.#allowGaps(batches) ?? this.#appendNow(batches)
+    if (inside === null) return this.#noteCompacted(batches) ?? this.#appendNow(batches)
     // The leader must not hear of the batch before the log starts where it should again: this replica may lead next.
     this.#heldHighWatermark ??= this.options.core.highWatermark
     return this.#appendInside(batches, inside)
@@ -178,19 +180,30 @@ export class FollowerRole {
     const { log, core } = this.options
     const startOffset = log.logStartOffset
     await log.truncateFullyAndStartAt(baseOffset)
-    // A log that is emptied has forgotten where it may have gaps.
-    if (!this.#ended) return this.#allowGaps(batches) ?? this.#appendNow(batches) ?? undefined
+    // A log that is emptied has forgotten that it was compacted.
+    if (!this.#ended) return this.#noteCompacted(batches) ?? this.#appendNow(batches) ?? undefined
     // Whoever comes next begins with this log, which must not end below what is known to be committed.
     await log.truncateFullyAndStartAt(startOffset)
     core.appendRefused()
   }
 
-  /** A gap must not be in the log before the log knows durably that there may be one. */
-  #allowGaps(batches: readonly LeaderBatches[]): Promise<void> | null {
+  /** The leader may have compacted around the end of this log; see `beginningAt`. */
+  #fromLogEnd(batches: readonly LeaderBatches[]): readonly LeaderBatches[] {
+    const [first, ...rest] = batches
+    if (first === undefined) return batches
+    const { environment, log } = this.options
+    const parts = beginningAt(first.bytes, log.logEndOffset, environment.cpu)
+    return parts.length === 1 && parts[0] === first.bytes
+      ? batches
+      : [...parts.map((bytes) => ({ ...first, bytes })), ...rest]
+  }
+
+  /** The log must know durably that records may be gone before they are. */
+  #noteCompacted(batches: readonly LeaderBatches[]): Promise<void> | null {
     const { compaction } = this.options.log
     const compactedBelow = Math.max(...batches.map((given) => given.compactedBelow))
     if (compactedBelow <= compaction.compactedBelow) return null
-    return compaction.allowGapsBelow(compactedBelow).then(
+    return compaction.noteCompactedBelow(compactedBelow).then(
       async () => {
         if (this.#ended) this.options.core.appendRefused()
         else await this.#appendNow(batches)

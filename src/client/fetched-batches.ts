@@ -1,12 +1,13 @@
 // From the bytes of a fetch response to batches that may be handed out. Pure. Everything is checked here, once: the
-// checksum of each batch, and that the batches continue the position without a gap, but for those that compaction left.
-// Any other gap would be records that are lost without anybody noticing.
+// checksum of each batch, and that the batches continue the position without a gap, which would be records that are lost
+// without anybody noticing. Where compaction took records away the offsets go on in batches without records.
 import type { Cpu } from '../base/cpu.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, Offset } from '../model/ids.ts'
 import { BATCH_ABSOLUTE_MAX_BYTES } from '../model/limits.ts'
 import { baseOffsetOf, isControl, leaderEpochOf, nextOffsetOf } from '../record/batch-format.ts'
 import { validateBatch } from '../record/batch-validation.ts'
+import { isEmptyBatch } from '../record/empty-batch.ts'
 
 /** A message that was received: it stays in memory until the last of its batches was handed out and done with. */
 export class FetchedFrame {
@@ -37,8 +38,8 @@ export interface FetchedBatch {
   readonly firstOffset: Offset
   readonly nextOffset: Offset
   readonly leaderEpoch: LeaderEpoch
-  /** Markers of the log itself, which nobody sees; the position goes on behind them. */
-  readonly isControl: boolean
+  /** Whether nobody sees it, because it holds markers of the log itself or nothing; the position goes on behind it. */
+  readonly isHidden: boolean
   readonly frame: FetchedFrame
 }
 
@@ -55,11 +56,9 @@ export function readFetchedBatches(
     readonly leaderEpoch: LeaderEpoch
     readonly frame: FetchedFrame
     readonly cpu: Cpu
-    /** Exclusive: only below it compaction may have left gaps. */
-    readonly compactedBelow: Offset
   },
 ): readonly FetchedBatch[] {
-  const { fetchOffset, frame, cpu, compactedBelow } = fetched
+  const { fetchOffset, frame, cpu } = fetched
   const batches: FetchedBatch[] = []
   let expectedOffset = fetchOffset
   for (let position = 0; position < bytes.length; ) {
@@ -74,8 +73,7 @@ export function readFetchedBatches(
       batches.length === 0
         ? baseOffset <= expectedOffset && expectedOffset < nextOffset
         : baseOffset === expectedOffset
-    const continues = isWhereDue || (baseOffset > expectedOffset && baseOffset <= compactedBelow)
-    if (!continues) {
+    if (!isWhereDue) {
       throw new VltavaError(
         'CORRUPT_MESSAGE',
         `The broker answered a record batch with offsets ${baseOffset} to ${nextOffset - 1} where offset ${expectedOffset} is due.`,
@@ -94,7 +92,7 @@ export function readFetchedBatches(
       firstOffset: expectedOffset,
       nextOffset,
       leaderEpoch,
-      isControl: isControl(bytes, position),
+      isHidden: isControl(bytes, position) || isEmptyBatch(bytes, position),
       frame,
     })
     expectedOffset = nextOffset

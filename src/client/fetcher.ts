@@ -2,7 +2,7 @@
 // as long as there is room in the buffer. It runs once in a turn in which something happened, looks at every partition,
 // and asks what can be asked.
 import { toVltavaError, VltavaError } from '../model/errors.ts'
-import type { LeaderEpoch, NodeId, Offset, TopicId } from '../model/ids.ts'
+import type { LeaderEpoch, NodeId, TopicId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import { errorOfWire } from '../protocol/error-schema.ts'
@@ -264,13 +264,7 @@ export class Fetcher {
         this.#refused(state, damagedAtBroker(errorOfWire(result.error)), result)
       } else if (result.diverging !== null) {
         this.#errors.diverged(this.#subscription!, state, result.diverging)
-      } else if (
-        this.#received(state, batches, {
-          frame,
-          leaderEpoch: askedUnder.leaderEpoch,
-          compactedBelow: result.compactedBelow,
-        })
-      ) {
+      } else if (this.#received(state, batches, { frame, leaderEpoch: askedUnder.leaderEpoch })) {
         state.worked()
         state.highWatermark = result.highWatermark
         if (cameEarly) state.notBeforeMs = nowMs + EMPTY_ANSWER_PAUSE_MS
@@ -286,11 +280,7 @@ export class Fetcher {
   #received(
     state: PartitionState,
     bytes: Uint8Array,
-    from: {
-      readonly frame: FetchedFrame
-      readonly leaderEpoch: LeaderEpoch
-      readonly compactedBelow: Offset
-    },
+    from: { readonly frame: FetchedFrame; readonly leaderEpoch: LeaderEpoch },
   ): boolean {
     const { cpu } = this.#options.context.environment
     try {

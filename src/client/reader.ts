@@ -93,7 +93,7 @@ export class Reader {
       const subscription = this.#source.subscription()
       const taken = subscription?.take() ?? null
       if (subscription !== null && taken !== null) {
-        if (!taken.batch.isControl) return taken
+        if (!taken.batch.isHidden) return taken
         subscription.handedOut(taken, taken.batch.nextOffset)
         if (subscription.putBack(taken)) this.#source.onRoom()
         continue

@@ -53,8 +53,6 @@ export const fetch = defineApi({
           nullable(struct({ epoch: leaderEpochOrNoneSchema, endOffset: offsetSchema })),
           null,
         ),
-        /** Exclusive: below it compaction may have left gaps between the batches. Elsewhere a gap is damage. */
-        compactedBelow: withFallback(offsetSchema, 0),
       }),
       PARTITIONS_PER_REQUEST_MAX,
     ),

@@ -55,7 +55,7 @@ export const replicaFetch = defineApi({
         highWatermark: offsetSchema,
         logStartOffset: offsetSchema,
         batchesBytes: integer(0, FETCH_RESPONSE_MAX_BYTES),
-        /** Exclusive: below it compaction may have left gaps. The follower notes it durably before it appends. */
+        /** Exclusive: below it compaction may have taken records away. The follower notes it durably before it appends. */
         compactedBelow: withFallback(offsetSchema, 0),
       }),
       PARTITIONS_PER_REQUEST_MAX,

@@ -18,7 +18,7 @@ export const replicaRead = defineApi({
     partition: partitionIndexSchema,
     /** The first batch that comes contains it. */
     offset: offsetSchema,
-    /** Exclusive: batches that reach beyond do not come. */
+    /** Exclusive: batches that reach beyond do not come, but for the first. */
     endOffset: offsetSchema,
     /** One batch comes even when it is larger. */
     maxBytes: integer(1, FETCH_RESPONSE_MAX_BYTES),
@@ -26,7 +26,7 @@ export const replicaRead = defineApi({
   response: struct({
     error: errorOrNoneSchema,
     batchesBytes: integer(0, FETCH_RESPONSE_MAX_BYTES),
-    /** Exclusive: below it compaction may have left gaps, also behind the batches; at most the end of what was asked for. */
+    /** Exclusive: below it compaction may have taken records away. */
     compactedBelow: withFallback(offsetSchema, 0),
   }),
   payload: { response: 'the record batches' },

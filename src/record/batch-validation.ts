@@ -28,6 +28,7 @@ import {
   recordsCountOf,
 } from './batch-format.ts'
 import { checkFraming, forEachBatch } from './batch-reader.ts'
+import { isEmptyBatch } from './empty-batch.ts'
 import { RecordCursor } from './record-cursor.ts'
 
 export interface BatchValidationOptions {
@@ -142,8 +143,11 @@ function checkAttributes(bytes: Uint8Array, position: number): void {
 function checkCounts(bytes: Uint8Array, position: number, origin: BatchValidationOptions['origin']): void {
   const recordsCount = recordsCountOf(bytes, position)
   const lastOffsetDelta = lastOffsetDeltaOf(bytes, position)
-  if (recordsCount < 1) {
-    throw problem('INVALID_RECORD', position, `says it has ${recordsCount} records; 1 or more are allowed`)
+  // A log has empty batches where compaction took records away.
+  const recordsMin = origin === 'log' ? 0 : 1
+  if (recordsCount < recordsMin) {
+    const what = `says it has ${recordsCount} records; ${recordsMin} or more are allowed`
+    throw problem('INVALID_RECORD', position, what)
   }
   // Compaction takes records out of a batch of a log, and leaves it its range of offsets.
   const isCompacted = origin === 'log' && lastOffsetDelta >= recordsCount
@@ -159,11 +163,12 @@ function checkCounts(bytes: Uint8Array, position: number, origin: BatchValidatio
 function checkTimestamps(bytes: Uint8Array, position: number): void {
   const baseTimestampMs = baseTimestampOf(bytes, position)
   const maxTimestampMs = maxTimestampOf(bytes, position)
-  if (baseTimestampMs < 0 || maxTimestampMs < 0) {
+  const timestampMin = isEmptyBatch(bytes, position) ? -1 : 0
+  if (baseTimestampMs < timestampMin || maxTimestampMs < timestampMin) {
     throw problem(
       'INVALID_RECORD',
       position,
-      `has the base timestamp ${baseTimestampMs} and the max timestamp ${maxTimestampMs}; 0 or more is allowed`,
+      `has the base timestamp ${baseTimestampMs} and the max timestamp ${maxTimestampMs}; ${timestampMin} or more is allowed`,
     )
   }
 }

@@ -13,7 +13,6 @@ import {
   nextOffsetOf,
   stampBatch,
 } from '../record/batch-format.ts'
-import { follows } from './batch-scan.ts'
 import { RELATIVE_OFFSET_MAX } from './offset-index.ts'
 
 /**
@@ -47,23 +46,22 @@ export interface FollowerBatches {
   /** Of the first batch. */
   readonly baseOffset: Offset
   readonly endOffset: Offset
-  /** The bytes of the batches that may be appended at once: behind a gap of 2^31 offsets one segment has to end. */
+  /** The bytes of the batches that may be appended at once: behind 2^31 offsets one segment has to end. */
   readonly takenBytes: number
   /** The leader epochs that begin with one of the batches. */
   readonly newEpochs: readonly EpochEntry[]
 }
 
 /**
- * Checks that the batches follow the end of a log, with gaps only below an offset that was given.
+ * Checks that the batches continue a log at its end.
  * @param bytes batches as a leader sent them, validated one by one.
  * @throws VltavaError CORRUPT_MESSAGE when offsets do not continue, when an epoch goes backwards, or when the bytes are
  *   not whole batches.
  */
 export function checkContinues(
   bytes: Uint8Array,
-  end: { readonly offset: Offset; readonly leaderEpoch: LeaderEpoch; readonly gapsBelow: Offset },
+  end: { readonly offset: Offset; readonly leaderEpoch: LeaderEpoch },
 ): FollowerBatches {
-  const { gapsBelow } = end
   let { offset, leaderEpoch } = end
   let firstOffset: Offset | undefined
   let newEpochs: EpochEntry[] | undefined
@@ -75,7 +73,7 @@ export function checkContinues(
       throw refused(`${leftBytes} bytes at offset ${offset} are no whole batch`)
     }
     const baseOffset = baseOffsetOf(bytes, at)
-    if (!follows(baseOffset, { offset, gapsBelow })) {
+    if (baseOffset !== offset) {
       throw refused(`the next batch has the base offset ${baseOffset}, but the log ends at ${offset}`)
     }
     firstOffset ??= baseOffset

@@ -43,13 +43,6 @@ export interface ScanOptions {
   readonly from: ScanPoint
   /** Where the file, or the part to look at, ends. */
   readonly endPosition: number
-  /** Exclusive: below it compaction may have left gaps between batches; see `GapRule`. */
-  readonly gapsBelow: Offset
-  /**
-   * Whether `from` is where another scan ended, so that a gap may follow. Else a position above 0 is that of an index,
-   * which names a batch: one of another offset there shows that the index is wrong. Default false.
-   */
-  readonly isContinued?: boolean
   /** Bytes to read at once; by default what is fast. */
   readonly chunkBytes?: number
   /** Whether the visitor needs the records too. Without, a scan reads little more than headers where batches are large. */
@@ -96,15 +89,9 @@ export async function scanBatches(options: ScanOptions): Promise<ScanResult> {
     if (!(await fill(HEADER_BYTES))) return { end, damage: 'the file ends within a batch header' }
     const batch = readScanned({ bytes, at: end.position - bytesPosition, position: end.position })
     if (typeof batch === 'string') return { end, damage: batch }
-    const mayFollowGap = end !== options.from || end.position === 0 || options.isContinued === true
-    const gapsBelow = mayFollowGap ? options.gapsBelow : 0
-    const problem = continuityProblem(batch, { ...end, gapsBelow })
+    const problem = continuityProblem(batch, end)
     if (problem !== null) return { end, damage: problem }
     if (batch.position + batch.sizeBytes > endPosition) return { end, damage: 'the file ends within a batch' }
-    if (batch.baseOffset > end.offset) {
-      const wrong = await gapProblem(handle, { batch, endPosition })
-      if (wrong !== null) return { end, damage: wrong }
-    }
     if (wholeBatches && !(await fill(batch.sizeBytes))) return { end, damage: 'the file got shorter' }
     const verdict = visit({ ...batch, bytes, at: end.position - bytesPosition })
     if (verdict === 'stop') return { end, damage: null }
@@ -116,25 +103,6 @@ export async function scanBatches(options: ScanOptions): Promise<ScanResult> {
     }
   }
   return { end, damage: null }
-}
-
-/** The checksum does not cover the base offset, so what follows a gap is compared with the batch behind it as well. */
-async function gapProblem(
-  handle: FileHandle,
-  { batch, endPosition }: { readonly batch: ScannedBatch; readonly endPosition: number },
-): Promise<string | null> {
-  const position = batch.position + batch.sizeBytes
-  if (position + HEADER_BYTES > endPosition) return null
-  const header = new Uint8Array(HEADER_BYTES)
-  const filled = await readFully(handle, header, position)
-  return filled === HEADER_BYTES ? contradicts(header, batch) : null
-}
-
-/** Why a batch cannot stand before the header of another; null where it can, or that is no header. */
-export function contradicts(header: Uint8Array, batch: ScannedBatch): string | null {
-  const next = readScanned({ bytes: header, at: 0, position: batch.position + batch.sizeBytes })
-  if (typeof next === 'string' || next.baseOffset >= batch.nextOffset) return null
-  return `its base offset is ${batch.baseOffset}, but a batch with ${next.baseOffset} follows`
 }
 
 /** Reads a header that may be anything. @returns what is impossible about it, where it is no header. */
@@ -170,33 +138,12 @@ export function readScanned(place: {
  * Stale bytes behind a torn tail can hold valid batches of an earlier time. They do not continue the log: their offsets
  * do not follow, or their epoch is older than that of the batch before (STO-04).
  */
-function continuityProblem(
-  batch: ScannedBatch,
-  expected: ScanPoint & { readonly gapsBelow: Offset },
-): string | null {
-  if (!follows(batch.baseOffset, expected)) {
+function continuityProblem(batch: ScannedBatch, expected: ScanPoint): string | null {
+  if (batch.baseOffset !== expected.offset) {
     return `its base offset is ${batch.baseOffset} instead of ${expected.offset}`
   }
   if (batch.leaderEpoch < Math.max(0, expected.leaderEpoch)) {
     return `its leader epoch is ${batch.leaderEpoch} after ${expected.leaderEpoch}`
   }
   return null
-}
-
-/** Whether a sealed segment ends at this place although its offsets go on: compaction took away what was behind it. */
-export function endsInGap(
-  end: Pick<ScanPoint, 'position' | 'offset'>,
-  segment: { readonly sizeBytes: number; readonly endOffset: Offset; readonly gapsBelow: Offset },
-): boolean {
-  const { sizeBytes, endOffset, gapsBelow } = segment
-  return end.position === sizeBytes && end.offset < endOffset && endOffset <= gapsBelow
-}
-
-/** Whether a batch may come where an offset is expected: with this very offset, or behind a gap that is allowed. */
-export function follows(
-  baseOffset: Offset,
-  expected: { readonly offset: Offset; readonly gapsBelow: Offset },
-): boolean {
-  const { offset, gapsBelow } = expected
-  return baseOffset === offset || (baseOffset > offset && baseOffset <= gapsBelow)
 }

@@ -25,8 +25,6 @@ export interface BatchSearch {
   readonly sizeBytes: number
   /** Where the sound batches end. */
   readonly damage: ScanPoint
-  /** Exclusive: where compaction may have left gaps. */
-  readonly gapsBelow: Offset
   /** What else a batch must meet to be one of this log: checksum and leader epoch. */
   readonly isSound: (batch: ScannedBatch) => boolean
   /** Sound batches that come this far are taken for the log, whatever follows; by default only the end of the file is far enough. */
@@ -44,12 +42,12 @@ export async function findLaterBatch(search: BatchSearch): Promise<ScannedBatch 
 
 /**
  * The sound batch at the very place where the damaged one says that it ends. What stands behind that does not matter: its
- * length is no accident. Not where there may be a gap, because it could be the offset of the next one that is wrong.
+ * length is no accident.
  */
 export async function findFramedBatch(search: BatchSearch): Promise<ScannedBatch | null> {
-  const { handle, sizeBytes, damage, gapsBelow, isSound } = search
+  const { handle, sizeBytes, damage, isSound } = search
   const header = await readHeader(handle, damage.position)
-  if (header === null || damage.offset < gapsBelow) return null
+  if (header === null) return null
   const damagedBytes = batchSizeOf(header, 0)
   if (damagedBytes < HEADER_BYTES || damagedBytes > BATCH_ABSOLUTE_MAX_BYTES) return null
   const position = damage.position + damagedBytes
@@ -119,10 +117,10 @@ async function readBytes(
 
 /** Looks at the framing up to the end first: checksums of what is no batch could cost much. */
 async function reachesEnd(search: BatchSearch, first: ScannedBatch): Promise<boolean> {
-  const { handle, sizeBytes, gapsBelow, isSound, untilOffset = Number.POSITIVE_INFINITY } = search
+  const { handle, sizeBytes, isSound, untilOffset = Number.POSITIVE_INFINITY } = search
   const from = { position: first.position, offset: first.baseOffset, leaderEpoch: first.leaderEpoch }
   const isEnough = (batch: ScannedBatch): boolean => batch.baseOffset >= untilOffset
-  const framing = { handle, from, endPosition: sizeBytes, gapsBelow }
+  const framing = { handle, from, endPosition: sizeBytes }
   const framed = await scanBatches({
     ...framing,
     wholeBatches: false,

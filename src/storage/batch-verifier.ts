@@ -11,7 +11,7 @@ import {
   HEADER_BYTES,
   lastOffsetDeltaOf,
 } from '../record/batch-format.ts'
-import { endsInGap, readScanned, type ScannedBatch, type ScanPoint, scanBatches } from './batch-scan.ts'
+import { readScanned, type ScannedBatch, type ScanPoint, scanBatches } from './batch-scan.ts'
 import { findLaterBatch } from './batch-search.ts'
 import { readFully } from './file-io.ts'
 import type { OpenSegment } from './open-segment.ts'
@@ -65,8 +65,6 @@ export interface Verification extends Soundness {
   readonly endOffset: Offset
   /** Whether a batch that reaches beyond it is damage. */
   readonly endsThere: boolean
-  /** Whether the offsets may go on behind the last batch, where compaction may have left gaps: in a sealed segment. */
-  readonly mayEndInGap: boolean
   /** Where the bytes to look at end. */
   readonly endPosition: number
   /** Called for each sound batch. */
@@ -80,8 +78,7 @@ export interface Verified {
 }
 
 export async function verifyBatches(verification: Verification): Promise<Verified> {
-  const { open, endOffset, endPosition, mayEndInGap, visit } = verification
-  const gapsBelow = open.gaps.compactedBelow
+  const { open, endOffset, endPosition, visit } = verification
   const damages: Damage[] = []
   let from = verification.from
   while (from.offset < endOffset) {
@@ -89,7 +86,6 @@ export async function verifyBatches(verification: Verification): Promise<Verifie
       handle: open.handle,
       from,
       endPosition,
-      gapsBelow,
       wholeBatches: true,
       visit(batch) {
         if (batch.baseOffset >= endOffset) return 'stop'
@@ -103,8 +99,6 @@ export async function verifyBatches(verification: Verification): Promise<Verifie
       },
     })
     if (end.offset >= endOffset) return { damages, end }
-    const isWhole = mayEndInGap && endsInGap(end, { sizeBytes: endPosition, endOffset, gapsBelow })
-    if (damage === null && isWhole) return { damages, end: { ...end, offset: endOffset } }
     const resume = damage === null ? null : await findResume(verification, end)
     damages.push({
       position: end.position,
@@ -122,35 +116,16 @@ export async function verifyBatches(verification: Verification): Promise<Verifie
 /** Where the log goes on behind a damaged batch; null when that cannot be told. */
 async function findResume(verification: Verification, damage: ScanPoint): Promise<ScanPoint | null> {
   const { open, endPosition, endOffset } = verification
-  const doubtfulEnd = await endOfDoubtful(verification, damage)
-  const framed = doubtfulEnd === null ? await behindFramed(verification, damage) : null
+  const framed = await behindFramed(verification, damage)
   if (framed !== null) return framed
   const later = await findLaterBatch({
     handle: open.handle,
     sizeBytes: endPosition,
-    damage: { ...damage, offset: doubtfulEnd ?? damage.offset + 1 },
-    gapsBelow: open.gaps.compactedBelow,
+    damage: { ...damage, offset: damage.offset + 1 },
     isSound: (batch) => problemOf(batch, verification) === null,
     untilOffset: endOffset,
   })
   return later === null ? null : startOf(later, damage)
-}
-
-/**
- * Where a batch that follows a gap, and is sound in itself, contradicts the next one, nobody can tell which of them has the
- * wrong base offset. Then both are damaged: the log goes on at the first offset that is behind both.
- * @returns the end of the first one; null where this is not what is wrong.
- */
-async function endOfDoubtful(verification: Verification, damage: ScanPoint): Promise<Offset | null> {
-  const { open, endPosition } = verification
-  const header = await readBytes(open, damage.position, HEADER_BYTES)
-  if (header === null) return null
-  const batch = readScanned({ bytes: header, at: 0, position: damage.position })
-  if (typeof batch === 'string' || batch.position + batch.sizeBytes > endPosition) return null
-  if (batch.baseOffset <= damage.offset || batch.baseOffset > open.gaps.compactedBelow) return null
-  const bytes = await readBytes(open, damage.position, batch.sizeBytes)
-  const isSound = bytes !== null && problemOf({ ...batch, bytes, at: 0 }, verification) === null
-  return isSound ? batch.nextOffset : null
 }
 
 /** Most damage leaves the length alone. Then the next batch stands where the damaged one says that it ends. */
@@ -172,16 +147,12 @@ async function behindFramed(verification: Verification, damage: ScanPoint): Prom
   return startOf(next, damage)
 }
 
-/**
- * A last batch whose checksum is right tells how many offsets it holds, although its header is wrong. Not where there may be
- * a gap before it.
- */
+/** A last batch whose checksum is right tells how many offsets it holds, although its header is wrong. */
 async function endOfLast(
   { open, cpu }: Verification,
   damage: ScanPoint,
   sizeBytes: number,
 ): Promise<ScanPoint | null> {
-  if (damage.offset < open.gaps.compactedBelow) return null
   const bytes = await readBytes(open, damage.position, sizeBytes)
   if (bytes === null || cpu.crc32c(bytes.subarray(ATTRIBUTES_POSITION)) !== crcOf(bytes, 0)) return null
   const offset = damage.offset + lastOffsetDeltaOf(bytes, 0) + 1

@@ -1,7 +1,7 @@
 // What a log knows durably of its own compaction, in the file `compaction` of its directory:
 //
-// - `compactedBelow`, exclusive: offsets may be missing below it, and only there. Elsewhere each batch continues the one
-//   before, which is how a misplaced or stale block is found. It is durable before a gap is.
+// - `compactedBelow`, exclusive: records may have been taken away below it, because later ones made them void. A log that
+//   is cut off there is not what it was at that time, and is copied anew instead. It is durable before anything is taken away.
 // - `cleanedBelow`, exclusive: how far compactions have come; what lies beyond is dirty.
 // - `cleanings`: up to where earlier ones had come and when they ended, which tells how long tombstones have to stay.
 //
@@ -15,14 +15,6 @@ import { type AtomicFile, isCount, isObject } from './atomic-file.ts'
 export const COMPACTION_FILE = 'compaction'
 export const COMPACTION_VERSION = 1
 
-/** Where a log may have gaps. Shows the present state. */
-export interface GapRule {
-  /** Exclusive; 0: nowhere. */
-  readonly compactedBelow: Offset
-}
-
-export const NO_GAPS: GapRule = Object.freeze({ compactedBelow: 0 })
-
 /** What the file holds. */
 export interface Marks {
   readonly compactedBelow: Offset
@@ -33,7 +25,7 @@ export interface Marks {
 const NONE: Marks = { compactedBelow: 0, cleanedBelow: 0, cleanings: [] }
 
 /** Changes must not overlap: they are made by tasks of the log's writer. Each is durable when it resolves. */
-export class CompactionState implements GapRule {
+export class CompactionState {
   readonly #file: AtomicFile
   #marks: Marks
   /** Whether the file has to be written anew, because it could not be read. */
@@ -51,8 +43,8 @@ export class CompactionState implements GapRule {
   }
 
   /**
-   * Reads the file. Where it is damaged nobody knows where gaps are allowed: then anywhere in the log as it is now, which
-   * `settle` notes. That loses a check and no record.
+   * Reads the file. Where it is damaged nobody knows how far compaction had come: then to the end of the log as it is now,
+   * which `settle` notes. That costs a copy of the log where it has to be cut off, and no record.
    * @throws VltavaError UNSUPPORTED_VERSION
    */
   static async load(file: AtomicFile, log: Log): Promise<CompactionState> {
@@ -99,8 +91,8 @@ export class CompactionState implements GapRule {
     this.#isLost = false
   }
 
-  /** Allows gaps below an offset. */
-  async allowGapsBelow(offset: Offset): Promise<void> {
+  /** Notes that records below an offset may be gone. */
+  async noteCompactedBelow(offset: Offset): Promise<void> {
     if (offset > this.compactedBelow) await this.#write({ ...this.#marks, compactedBelow: offset })
   }
 
@@ -110,7 +102,7 @@ export class CompactionState implements GapRule {
     await this.#write({ ...this.#marks, cleanedBelow: cleaning.below, cleanings })
   }
 
-  /** The log is empty, durably: it may not have gaps any more. */
+  /** The log is empty, durably: nothing was taken away from what comes. */
   async reset(): Promise<void> {
     if (this.#marks === NONE) return
     await this.#file.remove()

@@ -52,8 +52,6 @@ export async function walkSegment(
         handle: open.handle,
         from,
         endPosition: open.sizeBytes,
-        gapsBelow: open.gaps.compactedBelow,
-        isContinued: true,
         chunkBytes: maxBytes,
         wholeBatches: true,
         visit(scanned) {

@@ -87,7 +87,7 @@ export class LogCompaction {
     this.#options = options
   }
 
-  /** Exclusive: below it offsets may be missing. */
+  /** Exclusive: below it records may have been taken away, here or where this log was copied from. */
   get compactedBelow(): Offset {
     return this.#options.marks.compactedBelow
   }
@@ -97,10 +97,10 @@ export class LogCompaction {
     return this.#options.writer.settings.cleanupCompacts
   }
 
-  /** Allows gaps below an offset, durably when it resolves: before batches are appended that a leader has compacted. */
-  async allowGapsBelow(offset: Offset): Promise<void> {
+  /** Notes that, durably when it resolves: before batches are appended that a leader has compacted. */
+  async noteCompactedBelow(offset: Offset): Promise<void> {
     if (offset <= this.compactedBelow) return
-    await this.#options.writer.run(() => this.#options.marks.allowGapsBelow(offset))
+    await this.#options.writer.run(() => this.#options.marks.noteCompactedBelow(offset))
   }
 
   /**
@@ -185,10 +185,10 @@ export class LogCompaction {
     const mapped = plan.segments.filter(({ baseOffset }) => baseOffset < mappedBelow)
     const last = mapped.at(-1)!
     const groups = groupSegments(mapped, { segmentBytes, offsetsMax: RELATIVE_OFFSET_MAX })
-    await this.#inTurn(run, () => marks.allowGapsBelow(last.endOffset))
+    await this.#inTurn(run, () => marks.noteCompactedBelow(last.endOffset))
     const outcome = { bytesBefore: 0, bytesAfter: 0, keys: keys.count, cleanedBelow: mappedBelow }
     for (const group of groups) {
-      const sizes = await this.#rewrite(group, { survival, walk, run, isLast: group.at(-1) === last })
+      const sizes = await this.#rewrite(group, { survival, walk, run })
       outcome.bytesBefore += sizes.bytesBefore
       outcome.bytesAfter += sizes.bytesAfter
     }
@@ -202,10 +202,9 @@ export class LogCompaction {
       readonly survival: RecordSurvival
       readonly walk: SegmentWalk
       readonly run: CompactionRun
-      readonly isLast: boolean
     },
   ): Promise<{ readonly bytesBefore: number; readonly bytesAfter: number }> {
-    const { survival, walk, run, isLast } = of
+    const { survival, walk, run } = of
     const { segmentContext, segments, failure, onReplace } = this.#options
     const old = group.map(({ segment }) => segment)
     const bytesBefore = group.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
@@ -217,7 +216,6 @@ export class LogCompaction {
       old,
       survival,
       walk,
-      isLast,
     })
     try {
       await rewrite.write()
@@ -288,11 +286,11 @@ export class LogCompaction {
         handle: open.handle,
         from: { position: 0, offset: segment.baseOffset, leaderEpoch: -1 },
         endPosition: open.sizeBytes,
-        gapsBelow: open.gaps.compactedBelow,
         wholeBatches: false,
         visit(batch) {
           firstTimestampMs = batch.maxTimestampMs
-          return 'stop'
+          // Of a batch that another compaction has emptied nobody knows the time.
+          return firstTimestampMs < 0 ? undefined : 'stop'
         },
       })
       return { firstTimestampMs, maxTimestampMs: open.maxTimestampMs, sizeBytes: open.sizeBytes }

@@ -5,7 +5,7 @@ import type { Log } from '../base/log.ts'
 import type { EpochView } from '../log/epoch-history.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { Offset } from '../model/ids.ts'
-import { endsInGap, type ScanPoint, scanBatches } from './batch-scan.ts'
+import { type ScanPoint, scanBatches } from './batch-scan.ts'
 import { type Damage, problemOf, type Soundness, verifyBatches } from './batch-verifier.ts'
 import type { DamageFile } from './damage-file.ts'
 import { type DamagedRange, DamagedRanges } from './damaged-ranges.ts'
@@ -124,18 +124,6 @@ export class LogHealth {
    * @throws VltavaError CORRUPT_MESSAGE where the first batch is damaged.
    */
   async read(range: ReadRange): Promise<Uint8Array[]> {
-    let { offset } = range
-    // Compaction may have taken all batches from the offset on out of a segment; the next one in the log is read then.
-    while (offset < range.endOffset) {
-      const found = await this.#readAt({ ...range, offset })
-      if (typeof found !== 'number') return found
-      offset = found
-    }
-    return []
-  }
-
-  /** @returns where the next segment begins, when there is nothing in the one of the first offset. */
-  async #readAt(range: ReadRange): Promise<Uint8Array[] | Offset> {
     const { segments } = this.#options
     for (let attempt = 1; ; attempt++) {
       const segment = segments.floor(range.offset)
@@ -145,13 +133,12 @@ export class LogHealth {
       const segmentEnd = segments.next(segment)?.baseOffset ?? Number.POSITIVE_INFINITY
       const endOffset = Math.min(range.endOffset, segmentEnd, this.#ranges.nextAfter(range.offset))
       try {
-        const found = await readFromSegment(segment, {
+        return await readFromSegment(segment, {
           range: { ...range, endOffset },
           segmentEndOffset: segmentEnd,
           soundness: this.#soundness(),
           resume: this.resumeBefore(segment, range.offset),
         })
-        return found === 'all-compacted' ? segmentEnd : found
       } catch (error) {
         const isDamage = error instanceof VltavaError && error.code === 'CORRUPT_MESSAGE'
         if (!isDamage || attempt === READ_ATTEMPTS_MAX) throw error
@@ -309,7 +296,6 @@ export async function findDamage(segment: Segment, soundness: Soundness): Promis
       endOffset: segment.endOffset,
       endPosition: open.sizeBytes,
       endsThere: true,
-      mayEndInGap: !segment.isActive,
     }),
   )
   return damages.map((damage) => rangeOf(segment, damage))
@@ -333,15 +319,12 @@ async function verifyStep(
   { from, soundness }: { readonly from: ScanPoint; readonly soundness: Soundness },
 ): Promise<{ readonly end: ScanPoint; readonly isSound: boolean; readonly isLast: boolean }> {
   return segment.use(async (open) => {
-    const { endOffset, isActive } = segment
+    const { endOffset } = segment
     const { sizeBytes } = open
-    const gapsBelow = open.gaps.compactedBelow
     const { end, damage } = await scanBatches({
       handle: open.handle,
       from,
       endPosition: sizeBytes,
-      gapsBelow,
-      isContinued: true,
       wholeBatches: true,
       visit(batch) {
         if (batch.baseOffset >= endOffset || batch.position - from.position >= STEP_BYTES) return 'stop'
@@ -349,8 +332,7 @@ async function verifyStep(
         return problem === null ? undefined : { damage: problem }
       },
     })
-    const isAllCompacted = damage === null && !isActive && endsInGap(end, { sizeBytes, endOffset, gapsBelow })
-    const isLast = end.offset >= endOffset || isAllCompacted
+    const isLast = end.offset >= endOffset
     return { end, isLast, isSound: isLast || (damage === null && end.position > from.position) }
   })
 }

@@ -7,7 +7,7 @@ import { VltavaError } from '../model/errors.ts'
 import type { Offset, PartitionIndex, TopicId } from '../model/ids.ts'
 import { AtomicFile } from './atomic-file.ts'
 import { scanBatches } from './batch-scan.ts'
-import { COMPACTION_FILE, COMPACTION_VERSION, CompactionState, type GapRule } from './compaction-state.ts'
+import { COMPACTION_FILE, COMPACTION_VERSION, CompactionState } from './compaction-state.ts'
 import { CorruptLogError } from './corrupt-log-error.ts'
 import { DamageFile, type StoredDamage } from './damage-file.ts'
 import type { DamagedRange } from './damaged-ranges.ts'
@@ -101,7 +101,7 @@ class LogOpening {
   async open(): Promise<PartitionLog> {
     const names = await this.#fileNames()
     const compaction = await this.#readCompaction(names)
-    const segmentContext = this.#segmentContext(compaction)
+    const segmentContext = this.#segmentContext()
     const segments = this.#findSegments(segmentContext, names)
     const active = segments.active
     await active.activate({ emptied: false })
@@ -179,11 +179,11 @@ class LogOpening {
     return new AtomicFile({ fileSystem, cpu, path: joinPath(this.#options.path, format), format, version })
   }
 
-  #segmentContext(gaps: GapRule): SegmentContext {
+  #segmentContext(): SegmentContext {
     const { fileSystem, cache, cpu } = this.#environment
     const { path, settings } = this.#options
     const { indexIntervalBytes } = settings
-    return { fileSystem, cache, cpu, directory: path, log: this.#log, indexIntervalBytes, gaps }
+    return { fileSystem, cache, cpu, directory: path, log: this.#log, indexIntervalBytes }
   }
 
   /** The files of the directory, once what a crash left of a compaction is done or undone. */
@@ -308,7 +308,6 @@ class LogOpening {
           handle: open.handle,
           from: { position: 0, offset: segment.baseOffset, leaderEpoch: entries.at(-1)?.epoch ?? -1 },
           endPosition: open.sizeBytes,
-          gapsBelow: open.gaps.compactedBelow,
           wholeBatches: false,
           visit({ leaderEpoch, baseOffset }) {
             if (leaderEpoch > (entries.at(-1)?.epoch ?? -1))

@@ -5,7 +5,7 @@
 import { VltavaError } from '../model/errors.ts'
 import type { Offset } from '../model/ids.ts'
 import { HEADER_BYTES } from '../record/batch-format.ts'
-import { contradicts, endsInGap, follows, readScanned, type ScannedBatch } from './batch-scan.ts'
+import { readScanned, type ScannedBatch } from './batch-scan.ts'
 import { problemOf, type Soundness } from './batch-verifier.ts'
 import { readFully } from './file-io.ts'
 import type { ReadRange } from './hot-tail.ts'
@@ -28,13 +28,9 @@ export interface SegmentReading {
 
 /**
  * The batches of the range that lie in the segment of its first offset. The range is inside of what is written.
- * @returns 'all-compacted' where compaction took all batches from the first offset on out of the segment.
  * @throws VltavaError CORRUPT_MESSAGE where the file does not hold what it should.
  */
-export function readFromSegment(
-  segment: Segment,
-  reading: SegmentReading,
-): Promise<Uint8Array[] | 'all-compacted'> {
+export function readFromSegment(segment: Segment, reading: SegmentReading): Promise<Uint8Array[]> {
   const { range, resume } = reading
   return segment.use(async (open) => {
     const floor = laterOf(open.offsetIndex.floor(range.offset), resume)
@@ -76,16 +72,14 @@ class SegmentRead {
   }
 
   /** @returns null when there is no batch of the expected offset where the index says. */
-  async run(range: ReadRange): Promise<Uint8Array[] | 'all-compacted' | null> {
+  async run(range: ReadRange): Promise<Uint8Array[] | null> {
     const readBytes = Math.max(range.maxBytes, READ_MIN_BYTES)
     await this.#fill(readBytes)
     if (!this.#start.isTrusted && typeof this.#next() === 'string') return null
-    if (this.#isAllCompacted()) return 'all-compacted'
     let first = this.#check()
     while (first.nextOffset <= range.offset) {
       this.#position += first.sizeBytes
       this.#offset = first.nextOffset
-      if (this.#isAllCompacted()) return 'all-compacted'
       if (this.#leftBytes() < HEADER_BYTES) await this.#fill(readBytes)
       first = this.#check()
     }
@@ -93,7 +87,7 @@ class SegmentRead {
     if (!isExcused) return []
     if (this.#leftBytes() < first.sizeBytes) await this.#fill(Math.max(first.sizeBytes, range.maxBytes))
     if (this.#leftBytes() < first.sizeBytes) throw this.#corrupt('the file ends within the batch')
-    const problem = this.#problemOf(first) ?? (await this.#gapProblem(first))
+    const problem = this.#problemOf(first)
     if (problem !== null) throw this.#corrupt(problem)
     if (first.nextOffset > this.#reading.segmentEndOffset)
       throw this.#corrupt('it reaches into the next segment')
@@ -112,7 +106,7 @@ class SegmentRead {
       const sizeBytes = endPosition - startPosition + batch.sizeBytes
       if (batch !== first && sizeBytes > range.maxBytes) break
       if (sizeBytes > bytes.length) break
-      if (batch !== first && (this.#problemOf(batch) !== null || this.#isGapDoubtful(batch))) break
+      if (batch !== first && this.#problemOf(batch) !== null) break
       endPosition += batch.sizeBytes
       this.#position = endPosition
       this.#offset = batch.nextOffset
@@ -126,33 +120,6 @@ class SegmentRead {
     return problemOf(
       { ...batch, bytes: this.#bytes, at: this.#position - this.#bytesPosition },
       this.#reading.soundness,
-    )
-  }
-
-  /** What is wrong about the gap before the next batch, if there is one: checksums do not cover base offsets. */
-  async #gapProblem(batch: ScannedBatch): Promise<string | null> {
-    const position = this.#position + batch.sizeBytes
-    if (batch.baseOffset === this.#offset || position + HEADER_BYTES > this.#open.sizeBytes) return null
-    const header = new Uint8Array(HEADER_BYTES)
-    await readFully(this.#open.handle, header, position)
-    return contradicts(header, batch)
-  }
-
-  /** The same without a read: whether there may be something wrong about the gap. */
-  #isGapDoubtful(batch: ScannedBatch): boolean {
-    const position = this.#position + batch.sizeBytes
-    if (batch.baseOffset === this.#offset || position + HEADER_BYTES > this.#open.sizeBytes) return false
-    const at = position - this.#bytesPosition
-    const header = this.#bytes.subarray(at, at + HEADER_BYTES)
-    return header.length < HEADER_BYTES || contradicts(header, batch) !== null
-  }
-
-  /** Whether the file ends here, and what is missing up to the end of the segment may be gone. */
-  #isAllCompacted(): boolean {
-    const { sizeBytes, gaps } = this.#open
-    return endsInGap(
-      { position: this.#position, offset: this.#offset },
-      { sizeBytes, endOffset: this.#reading.segmentEndOffset, gapsBelow: gaps.compactedBelow },
     )
   }
 
@@ -173,11 +140,7 @@ class SegmentRead {
     const at = this.#position - this.#bytesPosition
     if (this.#leftBytes() < HEADER_BYTES) return 'the file ends'
     const batch = readScanned({ bytes: this.#bytes, at, position: this.#position })
-    // Where an index points there is the batch that it names.
-    const isIndexed = this.#position === this.#start.position && !this.#start.isTrusted
-    const gapsBelow = isIndexed ? 0 : this.#open.gaps.compactedBelow
-    if (typeof batch === 'string' || follows(batch.baseOffset, { offset: this.#offset, gapsBelow }))
-      return batch
+    if (typeof batch === 'string' || batch.baseOffset === this.#offset) return batch
     return `its base offset is ${batch.baseOffset} instead of ${this.#offset}`
   }
 

@@ -1,12 +1,13 @@
 // Puts sound batches from another replica in the place of damaged ones. Where they are as long as what is damaged, which is
 // what every flipped bit leaves behind, they are written over it: a crash half way leaves damage, which it was before. Else
-// a sealed segment is written anew beside the old one and takes its place by a rename.
+// the segment is written anew beside the old one, once it is sealed, and takes its place by a rename.
 import { AssertionError } from '../base/assert.ts'
 import type { Cpu } from '../base/cpu.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { Offset } from '../model/ids.ts'
 import { HEADER_BYTES } from '../record/batch-format.ts'
-import { follows, readScanned } from './batch-scan.ts'
+import { emptyBatchWithin, isEmptyBatch } from '../record/empty-batch.ts'
+import { readScanned, type ScannedBatch } from './batch-scan.ts'
 import { problemOf } from './batch-verifier.ts'
 import type { CompactionState } from './compaction-state.ts'
 import type { DamagedRange } from './damaged-ranges.ts'
@@ -34,11 +35,11 @@ export interface LogRepairOptions {
 export interface RepairBatches {
   /** What is behind the end of the damage is left aside. Empty where there is nothing up to there. */
   readonly bytes: Uint8Array
-  /** Exclusive: where compaction may have left gaps in the log of that replica, as far as it was asked for and reaches. */
+  /** Exclusive: where compaction may have taken records away in the log of that replica. */
   readonly compactedBelow: Offset
 }
 
-/** Reads from another replica: batches of which the first has the offset in it, or begins behind a gap. */
+/** Reads from another replica: batches of which the first has the offset in it. */
 export type RepairSource = (offset: Offset) => Promise<RepairBatches>
 
 /** What of a range is to be repaired, and where from. */
@@ -51,10 +52,9 @@ interface RepairPlan {
 
 /** Batches that may be put in the place of damaged ones. */
 interface SoundBatches {
-  readonly bytes: Uint8Array
+  readonly parts: readonly Uint8Array[]
+  readonly sizeBytes: number
   readonly endOffset: Offset
-  /** Exclusive: where the last gap among or behind them ends; 0 where there is none. */
-  readonly gapsBelow: Offset
 }
 
 export class LogRepair {
@@ -100,12 +100,11 @@ export class LogRepair {
   async #beginOffset(range: DamagedRange, source: RepairSource): Promise<Offset> {
     const { startOffset } = this.#options.health
     if (startOffset <= range.offset) return range.offset
-    const { bytes, compactedBelow } = await source(startOffset)
+    const { bytes } = await source(startOffset)
     const first = bytes.length < HEADER_BYTES ? null : readScanned({ bytes, at: 0, position: 0 })
-    if (first === null && range.endOffset <= compactedBelow) return range.offset
     if (first === null || typeof first === 'string' || first.baseOffset < range.offset)
       throw nothingThere(startOffset, typeof first === 'string' ? first : 'there is no batch')
-    return first.baseOffset <= startOffset ? first.baseOffset : range.offset
+    return first.baseOffset
   }
 
   /** Where in the file the sound batches begin: they end where the damage does. null when they do not fit. */
@@ -115,7 +114,7 @@ export class LogRepair {
     let bytes = 0
     for (let offset = beginOffset; offset < range.endOffset; ) {
       const batches = await this.#ask(plan, offset)
-      bytes += batches.bytes.length
+      bytes += batches.sizeBytes
       offset = batches.endOffset
     }
     const position = range.endPosition - bytes
@@ -134,15 +133,15 @@ export class LogRepair {
       let offset = plan.beginOffset
       while (offset < range.endOffset) {
         const batches = await this.#ask(plan, offset)
-        if (position + batches.bytes.length > range.endPosition) return false
+        if (position + batches.sizeBytes > range.endPosition) return false
         // Between appends and truncations. What was cut off is not written again.
         const isThere = await this.#options.writer.run(async () => {
           if (!this.#options.health.isDamaged(range)) return false
-          await writeFully(handle, [batches.bytes], position)
+          await writeFully(handle, batches.parts, position)
           return true
         })
         if (!isThere) return true
-        position += batches.bytes.length
+        position += batches.sizeBytes
         offset = batches.endOffset
       }
       await handle.sync()
@@ -161,13 +160,10 @@ export class LogRepair {
         `What other replicas have from offset ${plan.beginOffset} on does not fit into ${range.path}; it goes with the records before it.`,
       )
     }
-    if (segment.isActive) {
-      throw new VltavaError(
-        'CORRUPT_MESSAGE',
-        `What other replicas have at offset ${range.offset} does not fit into ${range.path}, which is being written to; ` +
-          'it can be repaired once the next segment has begun.',
-      )
-    }
+    // Nothing can take the place of a file that is being written to.
+    await this.#options.writer.run(async () => {
+      if (segment.isActive && this.#options.health.isDamaged(range)) await this.#options.writer.roll()
+    })
     const path = `${segment.files.log}.repair`
     const handle = await fileSystem.open(path, 'create')
     try {
@@ -212,8 +208,8 @@ export class LogRepair {
     let { offset } = range
     while (offset < range.endOffset) {
       const batches = await this.#ask(plan, offset)
-      await writeFully(handle, [batches.bytes], position)
-      position += batches.bytes.length
+      await writeFully(handle, batches.parts, position)
+      position += batches.sizeBytes
       offset = batches.endOffset
     }
     await copy(damaged, {
@@ -228,58 +224,60 @@ export class LogRepair {
   async #ask({ range, source }: RepairPlan, offset: Offset): Promise<SoundBatches> {
     const { marks, writer, health } = this.#options
     // Others begin at the log start, and answer with the whole batch in which it lies.
-    const batches = this.#soundBatches(range, {
-      ...(await source(Math.max(offset, Math.min(health.startOffset, range.endOffset - 1)))),
-      offset,
-    })
-    // A gap must not be in the log before the log knows durably that there may be one.
-    if (batches.gapsBelow > marks.compactedBelow) {
+    const got = await source(Math.max(offset, Math.min(health.startOffset, range.endOffset - 1)))
+    const batches = this.#soundBatches(range, { bytes: got.bytes, offset })
+    // The log must know durably that records may be gone before they are.
+    const compactedBelow = Math.min(got.compactedBelow, batches.endOffset)
+    if (compactedBelow > marks.compactedBelow) {
       await writer.run(async () => {
-        if (this.#options.health.isDamaged(range)) await marks.allowGapsBelow(batches.gapsBelow)
+        if (this.#options.health.isDamaged(range)) await marks.noteCompactedBelow(compactedBelow)
       })
     }
     return batches
   }
 
   /**
-   * The batches that belong into the range.
+   * The batches that belong into the range. An empty one that reaches beyond it is made shorter.
    * @throws VltavaError CORRUPT_MESSAGE when the first is none.
    */
-  #soundBatches(range: DamagedRange, got: RepairBatches & { readonly offset: Offset }): SoundBatches {
-    const { cpu, epochs } = this.#options
-    const { bytes, compactedBelow } = got
+  #soundBatches(
+    range: DamagedRange,
+    { bytes, ...got }: { readonly bytes: Uint8Array; readonly offset: Offset },
+  ): SoundBatches {
+    const { cpu } = this.#options
+    const parts: Uint8Array[] = []
     let { offset } = got
-    let at = 0
-    let gapsBelow = 0
-    let problem = 'there is nothing'
-    if (bytes.length === 0 && range.endOffset <= compactedBelow) {
-      return { bytes, endOffset: range.endOffset, gapsBelow: range.endOffset }
-    }
-    while (offset < range.endOffset && bytes.length - at >= HEADER_BYTES) {
+    let sizeBytes = 0
+    let problem: string | null = 'there is nothing'
+    for (let at = 0; offset < range.endOffset && bytes.length - at >= HEADER_BYTES; ) {
       const batch = readScanned({ bytes, at, position: at })
-      if (typeof batch === 'string') problem = batch
-      else if (!follows(batch.baseOffset, { offset, gapsBelow: compactedBelow }))
-        problem = `a batch begins at offset ${batch.baseOffset}`
-      else if (batch.sizeBytes > bytes.length - at) problem = 'the batch is cut off'
-      else if (batch.baseOffset >= range.endOffset) {
-        const endOffset = range.endOffset
-        return { bytes: bytes.subarray(0, at), endOffset, gapsBelow: endOffset }
-      } else if (batch.nextOffset > range.endOffset)
-        problem = `the batch reaches to offset ${batch.nextOffset}, beyond the damage`
-      else {
-        const unsound = problemOf(batch, { cpu, epochs: epochs.view })
-        if (unsound === null) {
-          at += batch.sizeBytes
-          if (batch.baseOffset > offset) gapsBelow = batch.baseOffset
-          offset = batch.nextOffset
-          continue
-        }
-        problem = unsound
-      }
-      break
+      problem = typeof batch === 'string' ? batch : this.#problemOf(batch, { range, offset })
+      if (typeof batch === 'string' || problem !== null) break
+      const whole = bytes.subarray(at, at + batch.sizeBytes)
+      const within = { fromOffset: offset, endOffset: range.endOffset }
+      const part = isEmptyBatch(whole, 0) ? emptyBatchWithin(whole, within, cpu) : whole
+      parts.push(part)
+      sizeBytes += part.length
+      at += batch.sizeBytes
+      offset = Math.min(batch.nextOffset, range.endOffset)
     }
-    if (at > 0) return { bytes: bytes.subarray(0, at), endOffset: offset, gapsBelow }
-    throw nothingThere(offset, problem)
+    if (parts.length > 0) return { parts, sizeBytes, endOffset: offset }
+    throw nothingThere(offset, problem ?? 'there is nothing')
+  }
+
+  /** Why a batch is none that goes on at the offset. */
+  #problemOf(
+    batch: ScannedBatch,
+    { range, offset }: { readonly range: DamagedRange; readonly offset: Offset },
+  ): string | null {
+    const { cpu, epochs } = this.#options
+    const { bytes, at, baseOffset, nextOffset, sizeBytes } = batch
+    if (sizeBytes > bytes.length - at) return 'the batch is cut off'
+    const isPartial = isEmptyBatch(bytes, at) && baseOffset < offset && nextOffset > offset
+    if (baseOffset !== offset && !isPartial) return `a batch begins at offset ${baseOffset}`
+    if (nextOffset > range.endOffset && !isEmptyBatch(bytes, at))
+      return `the batch reaches to offset ${nextOffset}, beyond the damage`
+    return problemOf(batch, { cpu, epochs: epochs.view })
   }
 }
 

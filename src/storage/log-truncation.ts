@@ -1,7 +1,7 @@
 // Cuts a log off at its end. The order of the steps is what makes a crash between any two of them harmless: the stored
 // recovery point goes down first (or the shorter log would look damaged), then whole segments from the last one back
 // (so that what is left is always the beginning of the log), then the end of the segment, then the epochs (recovery
-// drops those beyond the end of the log), and last the mark below which an empty log may have gaps no more.
+// drops those beyond the end of the log), and last the mark that a log which is empty now was compacted.
 import { assert } from '../base/assert.ts'
 import { deferred } from '../base/async/deferred.ts'
 import type { Offset } from '../model/ids.ts'
@@ -185,7 +185,6 @@ async function findBatchStart(
       handle: open.handle,
       from: { ...from, leaderEpoch: -1 },
       endPosition: open.sizeBytes,
-      gapsBelow: open.gaps.compactedBelow,
       wholeBatches: false,
       visit: (batch) => (batch.nextOffset > offset ? 'stop' : undefined),
     })

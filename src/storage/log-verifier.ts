@@ -3,7 +3,6 @@ import type { Cpu } from '../base/cpu.ts'
 import { type EpochEntry, EpochHistory } from '../log/epoch-history.ts'
 import type { Offset } from '../model/ids.ts'
 import type { FoundBatch } from './batch-walk.ts'
-import { COMPACTION_FILE, decodeCompaction } from './compaction-state.ts'
 import { type FileSystem, fileErrorCodeOf, isNotFound, joinPath } from './file-system.ts'
 import type { FindingList } from './findings.ts'
 import { decodeEpochs } from './leader-epochs-file.ts'
@@ -59,7 +58,6 @@ class LogCheck {
   async run(): Promise<VerifiedLog> {
     const baseOffsets = await this.#findSegments()
     const stored = await this.#readEpochs()
-    const gapsBelow = await this.#readGapsBelow()
     const runs: EpochRun[] = []
     let endOffset = baseOffsets[0] ?? 0
     let leaderEpoch = -1
@@ -69,7 +67,6 @@ class LogCheck {
         nextBaseOffset: baseOffsets[i + 1] ?? null,
         leaderEpoch,
         epochs: stored,
-        gapsBelow,
       })
       if (checked === null) {
         endOffset = baseOffsets[i + 1] ?? endOffset
@@ -145,7 +142,6 @@ class LogCheck {
     readonly nextBaseOffset: Offset | null
     readonly leaderEpoch: number
     readonly epochs: EpochHistory | null
-    readonly gapsBelow: Offset
   }): Promise<CheckedSegment | null> {
     const { directory, recoveryPoint } = this.#log
     const files = segmentFiles(directory, segment.baseOffset)
@@ -169,17 +165,6 @@ class LogCheck {
     const file = await readSmallFileOf(this.#context, { directory, name: 'leader-epochs' })
     const entries = file.status === 'ok' ? decodeEpochs(file.data) : null
     return entries === null ? null : new EpochHistory(entries)
-  }
-
-  /** Where gaps are allowed: everywhere when the file that says so is lost, as a start takes it. */
-  async #readGapsBelow(): Promise<Offset> {
-    const file = await readSmallFileOf(this.#context, {
-      directory: this.#log.directory,
-      name: COMPACTION_FILE,
-    })
-    if (file.status === 'absent') return 0
-    const marks = file.status === 'ok' ? decodeCompaction(file.data) : null
-    return marks?.compactedBelow ?? Number.MAX_SAFE_INTEGER
   }
 
   /** Compares the epochs with those of the batches. */

@@ -3,7 +3,6 @@ import { assert } from '../base/assert.ts'
 import { concatBytes } from '../base/bytes.ts'
 import { crc32c } from '../base/crc32c.ts'
 import type { Offset } from '../model/ids.ts'
-import type { GapRule } from './compaction-state.ts'
 import { readSmallFile, removeIfPresent, writeFully } from './file-io.ts'
 import type { FileSystem } from './file-system.ts'
 import type { GuardedFileHandle } from './guarded-file-system.ts'
@@ -19,8 +18,6 @@ export interface OpenSegmentOptions {
   readonly sizeBytes: number
   /** Bytes of batches between two entries of an index. */
   readonly indexIntervalBytes: number
-  /** Where there may be gaps between the batches. */
-  readonly gaps: GapRule
 }
 
 /** What the indexes need to know of a batch that lies in the file. */
@@ -36,7 +33,6 @@ export class OpenSegment {
   readonly files: SegmentFiles
   readonly baseOffset: Offset
   readonly handle: GuardedFileHandle
-  readonly gaps: GapRule
   readonly #fileSystem: FileSystem
   readonly #indexIntervalBytes: number
   #offsetIndex: OffsetIndex
@@ -54,7 +50,6 @@ export class OpenSegment {
     this.files = options.files
     this.baseOffset = options.baseOffset
     this.handle = options.handle
-    this.gaps = options.gaps
     this.#fileSystem = options.fileSystem
     this.#indexIntervalBytes = options.indexIntervalBytes
     this.#sizeBytes = options.sizeBytes

@@ -154,8 +154,8 @@ export class PartitionLog {
   }
 
   /**
-   * Appends as a follower: the batches keep their offsets and epochs, and must continue the log, with gaps only below
-   * `compaction.compactedBelow`. Behind a gap of 2^31 offsets what follows is left out; it is to be fetched again.
+   * Appends as a follower: the batches keep their offsets and epochs, and must continue the log. Behind 2^31 offsets what
+   * follows is left out; it is to be fetched again.
    * @param batches whole validated batches; taken over as by `appendAsLeader`.
    * @throws VltavaError as `appendAsLeader`; CORRUPT_MESSAGE when they do not continue the log. Then nothing was changed.
    */
@@ -165,7 +165,6 @@ export class PartitionLog {
     const { takenBytes, ...append } = checkContinues(batches, {
       offset: assignedEndOffset,
       leaderEpoch: assignedEpoch,
-      gapsBelow: this.compaction.compactedBelow,
     })
     return this.#append({ ...append, bytes: batches.subarray(0, takenBytes) })
   }

@@ -3,7 +3,7 @@ import type { Cpu } from '../base/cpu.ts'
 import type { EpochView } from '../log/epoch-history.ts'
 import type { LeaderEpoch, Offset } from '../model/ids.ts'
 import { ATTRIBUTES_POSITION, crcOf } from '../record/batch-format.ts'
-import { endsInGap, follows, type ScannedBatch, type ScanPoint } from './batch-scan.ts'
+import type { ScannedBatch, ScanPoint } from './batch-scan.ts'
 import { type FoundBatch, type FoundGarbage, walkBatches } from './batch-walk.ts'
 import { readSmallFile } from './file-io.ts'
 import type { FileHandle, FileSystem } from './file-system.ts'
@@ -37,8 +37,6 @@ export interface SegmentCheckOptions {
   readonly nextBaseOffset: Offset | null
   /** Everything below had been flushed. */
   readonly recoveryPoint: Offset
-  /** Exclusive: where compaction may have left gaps. */
-  readonly gapsBelow: Offset
   /** The epoch of the batch before the segment; -1 where there is none. */
   readonly leaderEpoch: LeaderEpoch
   /** What the epoch file says; null where there is none to go by. */
@@ -56,14 +54,10 @@ export interface CheckedSegment {
 }
 
 /**
- * What is wrong about where a batch stands in the log. Offsets have no gaps but those of compaction, and no overlaps, and
- * epochs never go down.
+ * What is wrong about where a batch stands in the log. Offsets have no gaps and no overlaps, and epochs never go down.
  */
-function continuityProblem(
-  batch: ScannedBatch,
-  expected: ScanPoint & { readonly gapsBelow: Offset },
-): string | null {
-  if (batch.baseOffset > expected.offset && !follows(batch.baseOffset, expected)) {
+function continuityProblem(batch: ScannedBatch, expected: ScanPoint): string | null {
+  if (batch.baseOffset > expected.offset) {
     return `the offsets ${expected.offset} to ${batch.baseOffset - 1} are missing`
   }
   if (batch.baseOffset < expected.offset) {
@@ -139,9 +133,8 @@ class SegmentCheck {
 
   #problemOf(found: FoundBatch | FoundGarbage): string | null {
     if (found.kind === 'garbage') return found.reason
-    const { gapsBelow } = this.#options
     const offset = this.#isBehindGarbage ? found.baseOffset : this.#end.offset
-    const problem = continuityProblem(found, { ...this.#end, offset, gapsBelow })
+    const problem = continuityProblem(found, { ...this.#end, offset })
     if (problem !== null) return problem
     return found.isCrcRight ? null : 'its checksum is wrong'
   }
@@ -176,7 +169,6 @@ class SegmentCheck {
       handle,
       sizeBytes,
       damage: this.#end,
-      gapsBelow: this.#options.gapsBelow,
       cpu: this.#options.cpu,
       isSound: (batch) => this.#isSound(batch),
     })
@@ -223,17 +215,11 @@ class SegmentCheck {
       if (offset < recoveryPoint) {
         report(`the log ends at offset ${offset}, but all below ${recoveryPoint} had been flushed`)
       }
-    } else if (offset < nextBaseOffset && !this.#endsInGap(nextBaseOffset)) {
+    } else if (offset < nextBaseOffset) {
       report(`the offsets ${offset} to ${nextBaseOffset - 1} are missing before the next segment`)
     } else if (offset > nextBaseOffset) {
       report(`it reaches to offset ${offset - 1}, but the next segment begins at ${nextBaseOffset}`)
     }
-  }
-
-  /** A torn or damaged end is reported by itself, so only what is sound up to the end of the file may end in a gap. */
-  #endsInGap(endOffset: Offset): boolean {
-    const { gapsBelow } = this.#options
-    return endsInGap(this.#end, { sizeBytes: this.#input.sizeBytes, endOffset, gapsBelow })
   }
 
   #reportIndexes(): void {

@@ -108,7 +108,6 @@ async function walkFlushed(options: RecoveryOptions, recoveryPoint: Offset): Pro
     from: { ...open.cutIndexes(recoveryPoint), leaderEpoch: -1 },
     endOffset: recoveryPoint,
     endsThere: false,
-    mayEndInGap: false,
     endPosition: open.sizeBytes,
     visit: (batch) => open.noteBatch(batch),
   })
@@ -121,7 +120,6 @@ function walkTo(open: OpenSegment, from: ScanPoint, recoveryPoint: Offset): Prom
     handle: open.handle,
     from,
     endPosition: open.sizeBytes,
-    gapsBelow: open.gaps.compactedBelow,
     wholeBatches: false,
     visit(batch) {
       if (batch.nextOffset > recoveryPoint) return 'stop'
@@ -148,8 +146,6 @@ async function verifyTail(options: RecoveryOptions, from: ScanPoint): Promise<Ve
       handle: open.handle,
       from: at,
       endPosition: open.sizeBytes,
-      gapsBelow: open.gaps.compactedBelow,
-      isContinued: at === from,
       wholeBatches: true,
       visit(batch) {
         const problem = problemOf(batch, options)
@@ -163,7 +159,6 @@ async function verifyTail(options: RecoveryOptions, from: ScanPoint): Promise<Ve
       handle: open.handle,
       sizeBytes: open.sizeBytes,
       damage: end,
-      gapsBelow: open.gaps.compactedBelow,
       cpu: options.cpu,
       isSound: (batch) => problemOf(batch, options) === null,
     })

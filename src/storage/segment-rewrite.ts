@@ -4,6 +4,8 @@ import { deferred } from '../base/async/deferred.ts'
 import type { RecordSurvival } from '../log/record-survival.ts'
 import { withoutRecords } from '../record/batch-compaction.ts'
 import { baseOffsetOf, batchSizeOf, maxTimestampOf, nextOffsetOf } from '../record/batch-format.ts'
+import { isEmptyBatch } from '../record/empty-batch.ts'
+import { CompactedBatches } from './compacted-batches.ts'
 import { isReadable, type SegmentWalk, walkSegment } from './compaction-walk.ts'
 import { removeIfPresent, writeFully } from './file-io.ts'
 import type { GuardedFileHandle } from './guarded-file-system.ts'
@@ -23,11 +25,6 @@ export interface SegmentRewriteOptions {
   readonly old: readonly Segment[]
   readonly survival: RecordSurvival
   readonly walk: SegmentWalk
-  /**
-   * Whether nothing but the active segment may follow. Then the last batch stays even if nothing of it survives: a log
-   * that ended in a gap could not be copied to its end.
-   */
-  readonly isLast: boolean
 }
 
 export class SegmentRewrite {
@@ -53,7 +50,7 @@ export class SegmentRewrite {
   /** Writes the new segment and syncs it. Nothing else is changed. */
   async write(): Promise<void> {
     const { segmentContext, old } = this.#options
-    const { fileSystem, indexIntervalBytes, gaps } = segmentContext
+    const { fileSystem, indexIntervalBytes, cpu } = segmentContext
     const handle = await fileSystem.open(cleanedPath(this.#files), 'create')
     this.#handle = handle
     await handle.truncate(0)
@@ -65,9 +62,12 @@ export class SegmentRewrite {
       handle,
       sizeBytes: 0,
       indexIntervalBytes,
-      gaps,
     })
-    for (const segment of old) await this.#copy(segment, this.#target)
+    const batches = new CompactedBatches(cpu)
+    const to = { target: this.#target, batches }
+    for (const segment of old) await this.#copy(segment, to)
+    batches.finish()
+    await append(to.target, batches.take())
     await handle.sync()
   }
 
@@ -120,31 +120,24 @@ export class SegmentRewrite {
     await removeIfPresent(fileSystem, cleanedPath(this.#files))
   }
 
-  async #copy(segment: Segment, target: OpenSegment): Promise<void> {
-    const { walk, survival, old, isLast } = this.#options
+  async #copy(segment: Segment, to: { target: OpenSegment; batches: CompactedBatches }): Promise<void> {
+    const { target, batches } = to
+    const { walk, survival } = this.#options
     const { cpu } = this.#options.segmentContext
-    const endsLog = isLast && segment === old.at(-1)
-    const { sizeBytes } = await segment.use(async (open) => ({ sizeBytes: open.sizeBytes }))
-    let parts: Uint8Array[] = []
     await walkSegment(segment, {
       walk,
-      visit(batch, { position }) {
+      visit(batch, scanned) {
         const isReadableBatch = isReadable(batch)
         if (!isReadableBatch) survival.metUnreadable()
         const kept = isReadableBatch
           ? withoutRecords(batch, { cpu, keeps: (record) => survival.keeps(record) })
           : batch
-        const isEnd = endsLog && position + batch.length === sizeBytes
+        if (kept === null || isEmptyBatch(kept, 0)) batches.drop(scanned)
         // The buffer of the walk is used again.
-        if (kept === batch || (kept === null && isEnd)) parts.push(new Uint8Array(batch))
-        else if (kept !== null) parts.push(kept)
+        else batches.keep(kept === batch ? new Uint8Array(batch) : kept)
         return true
       },
-      afterPiece: async () => {
-        const written = parts
-        parts = []
-        await append(target, written)
-      },
+      afterPiece: () => append(target, batches.take()),
     })
   }
 }

@@ -7,7 +7,6 @@ import type { Log } from '../base/log.ts'
 import type { Offset } from '../model/ids.ts'
 import { BATCH_ABSOLUTE_MAX_BYTES } from '../model/limits.ts'
 import { scanBatches } from './batch-scan.ts'
-import type { GapRule } from './compaction-state.ts'
 import { removeIfPresent } from './file-io.ts'
 import type { GuardedFileSystem } from './guarded-file-system.ts'
 import { OpenSegment } from './open-segment.ts'
@@ -23,7 +22,6 @@ export interface SegmentContext {
   readonly cpu: Cpu
   readonly log: Log
   readonly indexIntervalBytes: number
-  readonly gaps: GapRule
 }
 
 export class Segment implements Cached {
@@ -217,8 +215,8 @@ export class Segment implements Cached {
   }
 
   #openOptions() {
-    const { fileSystem, indexIntervalBytes, gaps } = this.#context
-    return { fileSystem, files: this.files, baseOffset: this.baseOffset, indexIntervalBytes, gaps }
+    const { fileSystem, indexIntervalBytes } = this.#context
+    return { fileSystem, files: this.files, baseOffset: this.baseOffset, indexIntervalBytes }
   }
 }
 
@@ -232,7 +230,6 @@ export async function noteBatches(
     handle: open.handle,
     from,
     endPosition: open.sizeBytes,
-    gapsBelow: open.gaps.compactedBelow,
     wholeBatches: false,
     visit(batch) {
       open.noteBatch(batch)

@@ -102,7 +102,7 @@ const SMALL_FILES: ReadonlyMap<string, SmallFileKind> = new Map<string, SmallFil
       version: COMPACTION_VERSION,
       isVital: false,
       whenDamaged:
-        'Gaps count as right everywhere in the log as it is at the next start, and it is compacted from its start; nothing to do.',
+        'The log as it is at the next start counts as compacted up to its end, and it is compacted from its start; nothing to do.',
       isValid: (data) => decodeCompaction(data) !== null,
     },
   ],

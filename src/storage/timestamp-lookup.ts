@@ -78,7 +78,6 @@ async function findBatch(
     handle: open.handle,
     from: { position: search.position, offset: search.offset, leaderEpoch: -1 },
     endPosition: open.sizeBytes,
-    gapsBelow: open.gaps.compactedBelow,
     wholeBatches: false,
     visit(batch) {
       if (batch.nextOffset > search.endOffset) return 'stop'

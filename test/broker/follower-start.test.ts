@@ -1,8 +1,10 @@
 // A follower whose log begins anew where the leader's log starts, inside of a batch.
 import { describe, expect, it } from 'vitest'
 import type { FollowerRole, LeaderBatches } from '../../src/broker/follower-role.ts'
+import { baseOffsetOf, nextOffsetOf } from '../../src/record/batch-format.ts'
+import { emptyBatch } from '../../src/record/empty-batch.ts'
 import type { FetchResponse } from '../../src/replication/partition-follower.ts'
-import { stamped } from '../storage/fixtures.ts'
+import { cpu, joined, stamped } from '../storage/fixtures.ts'
 import { type HostedPartition, hostedPartition } from './hosted-partition.ts'
 
 const BATCH = stamped({ text: 'a', records: 4, offset: 6, leaderEpoch: 3 })
@@ -40,5 +42,18 @@ describe('a log that begins inside of a batch', () => {
     await taken
     expect([partition.log.logStartOffset, partition.log.logEndOffset]).toEqual([8, 8])
     expect(partition.highWatermark).toBeLessThanOrEqual(8)
+  })
+})
+
+describe('a leader that has compacted around the end of the log', () => {
+  it('STO-33: an empty batch that begins below the log end -> the part from there on is appended', async () => {
+    const { partition, follower } = await restarted()
+    const gone = emptyBatch({ baseOffset: 5, nextOffset: 10, leaderEpoch: 1 }, cpu)
+    const bytes = joined([gone, stamped({ text: 'b', records: 1, offset: 10, leaderEpoch: 1 })])
+    await take(follower, { ...RECORDS, batches: [{ bytes, compactedBelow: 11 }] })
+    const { log } = partition
+    expect([log.readableFrom, log.logEndOffset, log.compaction.compactedBelow]).toEqual([8, 11, 11])
+    const read = await log.read({ offset: 8, endOffset: 11, maxBytes: 1_000, atLeastOneBatch: true })
+    expect([baseOffsetOf(read[0]!, 0), nextOffsetOf(read[0]!, 0)]).toEqual([8, 10])
   })
 })

@@ -6,6 +6,7 @@ import { type PartitionState, SubscriptionState } from '../../src/client/subscri
 import { VltavaError } from '../../src/model/errors.ts'
 import { createNodeCpu } from '../../src/platform/node/node-cpu.ts'
 import { BatchBuilder } from '../../src/record/batch-builder.ts'
+import { emptyBatch } from '../../src/record/empty-batch.ts'
 
 const cpu = createNodeCpu(null)
 
@@ -39,7 +40,6 @@ function deliver(
       leaderEpoch: 9,
       frame,
       cpu,
-      compactedBelow: 0,
     }),
   )
   return frame
@@ -51,25 +51,29 @@ function reading(positions: Readonly<Record<number, number>>): SubscriptionState
 
 describe('fetched batches', () => {
   const frame = new FetchedFrame(0)
-  const read = (bytes: Uint8Array, fetchOffset: number, compactedBelow = 0) =>
-    readFetchedBatches(bytes, { fetchOffset, leaderEpoch: 9, frame, cpu, compactedBelow })
+  const read = (bytes: Uint8Array, fetchOffset: number) =>
+    readFetchedBatches(bytes, { fetchOffset, leaderEpoch: 9, frame, cpu })
 
-  it('STO-33: a gap -> CORRUPT_MESSAGE, but for one that compaction may have left', () => {
-    const bytes = concatBytes([batchOf(5, 1), batchOf(9, 1)])
-    expect(read(bytes, 2, 9).map(({ firstOffset, nextOffset }) => [firstOffset, nextOffset])).toEqual([
-      [2, 6],
-      [6, 10],
-    ])
-    for (const compactedBelow of [0, 5, 8]) {
-      expect(() => read(bytes, 2, compactedBelow)).toThrow(/where offset (2|6) is due/)
+  it('STO-33: a gap -> CORRUPT_MESSAGE; a batch that compaction has emptied -> hidden, and the position goes on behind it', () => {
+    for (const fetchOffset of [2, 7]) {
+      expect(() => read(concatBytes([batchOf(5, 1), batchOf(9, 1)]), fetchOffset)).toThrow(
+        `where offset ${fetchOffset} is due`,
+      )
     }
-    expect(() => read(batchOf(5, 1), 7, 100)).toThrow('where offset 7 is due')
+    expect(() => read(concatBytes([batchOf(5, 1), batchOf(9, 1)]), 5)).toThrow('where offset 6 is due')
+    const gone = emptyBatch({ baseOffset: 6, nextOffset: 9, leaderEpoch: 1 }, cpu)
+    const batches = read(concatBytes([batchOf(5, 1), gone, batchOf(9, 1)]), 5)
+    expect(batches.map(({ nextOffset, isHidden }) => [nextOffset, isHidden])).toEqual([
+      [6, false],
+      [9, true],
+      [10, false],
+    ])
   })
 
   it('the first batch may begin below the position: what lies below is skipped', () => {
     const batches = read(concatBytes([batchOf(5, 4), batchOf(9, 2)]), 7)
     expect(
-      batches.map(({ firstOffset, nextOffset, isControl }) => [firstOffset, nextOffset, isControl]),
+      batches.map(({ firstOffset, nextOffset, isHidden }) => [firstOffset, nextOffset, isHidden]),
     ).toEqual([
       [7, 9, false],
       [9, 11, false],

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { leaderEpochOf, recordsCountOf, stampBatch } from '../../src/record/batch-format.ts'
+import { emptyBatch } from '../../src/record/empty-batch.ts'
 import { LOG_SETTINGS_DEFAULT } from '../../src/storage/log-settings.ts'
 import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
 import type { PartitionLog } from '../../src/storage/partition-log.ts'
@@ -12,7 +14,16 @@ import {
   shown,
 } from './compaction-fixtures.ts'
 import { sweepCrashes } from './crash-sweep.ts'
-import { LOG_PATH, openTestLog, readFile, segmentPath, type TestLogOptions, writeFile } from './fixtures.ts'
+import {
+  cpu,
+  joined,
+  LOG_PATH,
+  openTestLog,
+  readFile,
+  segmentPath,
+  type TestLogOptions,
+  writeFile,
+} from './fixtures.ts'
 
 const open = (disk: MemoryFileSystem, options: TestLogOptions = {}) =>
   openTestLog(disk, { tailCacheBytes: 0, ...options, settings: { ...COMPACTING, ...options.settings } })
@@ -59,7 +70,7 @@ describe('compaction of a log', () => {
     expect(await compact(log, { highWatermark })).toBeNull()
   })
 
-  it('a batch of which some records survive -> its offsets stay, and a read inside of a gap goes on behind it', async () => {
+  it('STO-33: a batch of which some records survive, or none -> its offsets stay', async () => {
     const disk = new MemoryFileSystem()
     const { log } = await open(disk, { settings: { segmentBytes: 150 } })
     await produce(log, [
@@ -92,12 +103,13 @@ describe('compaction of a log', () => {
     const bases = (await batchesOf(again)).map(({ baseOffset, nextOffset }) => [baseOffset, nextOffset])
     expect(bases).toEqual([
       [0, 3],
+      [3, 5],
       [5, 6],
       [6, 8],
       [8, 9],
       [9, 10],
     ])
-    for (const offset of [3, 4, 5]) expect((await batchesOf(again, offset))[0]!.baseOffset).toBe(5)
+    for (const offset of [3, 4]) expect((await batchesOf(again, offset))[0]!.baseOffset).toBe(3)
     const found = await again.offsetForTimestamp({ timestampMs: 1_000, endOffset: 10 })
     expect(found).toEqual({ offset: 0, timestampMs: 1_000 })
   })
@@ -160,7 +172,6 @@ describe('compaction of a log', () => {
     const compressed = keyedBatch([['a', 'hidden']])
     // What says that it is compressed is all that matters here: nobody decompresses it.
     const { withRecords } = await import('../../src/record/batch-rewrite.ts')
-    const { cpu } = await import('./fixtures.ts')
     await log.appendAsLeader(
       withRecords(compressed, { records: compressed.subarray(61), compression: 'gzip', cpu }),
       1,
@@ -223,7 +234,7 @@ describe('compaction of a log', () => {
     expect(reads.length).toBeGreaterThan(3)
   })
 
-  it('a truncation below the mark -> the log is empty and may have no gaps any more', async () => {
+  it('a truncation below the mark -> the log is empty and counts as never compacted', async () => {
     const disk = new MemoryFileSystem()
     const { log } = await open(disk)
     await produce(log, rounds(20))
@@ -251,8 +262,8 @@ async function shownUncompressed(log: PartitionLog, from: number): Promise<numbe
   return (await batchesOf(log, from)).map(({ baseOffset }) => baseOffset)
 }
 
-describe('gaps', () => {
-  async function gapped(disk: MemoryFileSystem): Promise<PartitionLog> {
+describe('what a compaction leaves', () => {
+  async function compacted(disk: MemoryFileSystem): Promise<PartitionLog> {
     const { log } = await open(disk)
     await produce(log, rounds(20))
     await compact(log)
@@ -260,20 +271,41 @@ describe('gaps', () => {
     return log
   }
 
-  it('the mark is lost -> a gap is damage', async () => {
-    const disk = new MemoryFileSystem()
-    await gapped(disk)
-    await disk.remove(`${LOG_PATH}/compaction`)
-    const { log } = await open(disk)
-    await expect(batchesOf(log)).rejects.toMatchObject({ code: 'CORRUPT_MESSAGE' })
+  it('STO-33: batches of several leader epochs go, in one run or in two -> one empty batch for each epoch', async () => {
+    const { log } = await open(new MemoryFileSystem(), { settings: { segmentBytes: 300 } })
+    for (const epoch of [1, 2, 2, 4, 4, 4]) await produce(log, rounds(3), epoch)
+    const ranges = async () =>
+      (await batchesOf(log)).map(({ bytes, baseOffset, nextOffset }) => [
+        ...[baseOffset, nextOffset, leaderEpochOf(bytes, 0), recordsCountOf(bytes, 0)],
+      ])
+    log.updateSettings({ ...LOG_SETTINGS_DEFAULT, ...COMPACTING, segmentBytes: 10_000 })
+    await compact(log, { highWatermark: 8 })
+    await compact(log)
+    const all = await ranges()
+    const gone = all.filter(([, , , records]) => records === 0)
+    expect(gone.slice(0, 2)).toEqual([
+      [0, 3, 1, 0],
+      [3, 9, 2, 0],
+    ])
+    expect(gone[2]!.slice(0, 3)).toEqual([9, expect.any(Number), 4])
+    expect(gone).toHaveLength(3)
+    expect(all.every(([base], i) => base === (i === 0 ? 0 : all[i - 1]![1]))).toBe(true)
   })
 
-  it('STO-15: the file of the mark is damaged -> gaps are allowed in the log as it is, and nowhere beyond', async () => {
+  it('STO-15: the file of the mark is lost -> the same batches; the log counts as never compacted', async () => {
     const disk = new MemoryFileSystem()
-    const before = await gapped(disk)
+    const before = await compacted(disk)
+    await disk.remove(`${LOG_PATH}/compaction`)
+    const { log } = await open(disk)
+    expect((await batchesOf(log)).at(-1)!.nextOffset).toBe(before.logEndOffset)
+    expect(log.compaction.compactedBelow).toBe(0)
+  })
+
+  it('STO-15: the file of the mark is damaged -> the log as it is counts as compacted, and nothing beyond', async () => {
+    const disk = new MemoryFileSystem()
+    const before = await compacted(disk)
     await writeFile(disk, `${LOG_PATH}/compaction`, new TextEncoder().encode('{'))
     const { log } = await open(disk)
-    expect(await shown(log)).toHaveLength((await shown(log)).length)
     expect(log.compaction.compactedBelow).toBe(before.logEndOffset)
     await log.close()
     const { log: again } = await open(disk)
@@ -283,15 +315,14 @@ describe('gaps', () => {
 
   it('a later release wrote the mark -> the log is not opened', async () => {
     const disk = new MemoryFileSystem()
-    await gapped(disk)
+    await compacted(disk)
     const { AtomicFile } = await import('../../src/storage/atomic-file.ts')
-    const { cpu } = await import('./fixtures.ts')
     const path = `${LOG_PATH}/compaction`
     await new AtomicFile({ fileSystem: disk, cpu, path, format: 'compaction', version: 2 }).write({})
     await expect(open(disk)).rejects.toMatchObject({ code: 'UNSUPPORTED_VERSION' })
   })
 
-  it('a follower copies a compacted log -> the same batches; without the mark it refuses a gap', async () => {
+  it('a follower copies a compacted log -> the same batches; a gap is refused', async () => {
     const { log: leader } = await open(new MemoryFileSystem())
     await produce(leader, rounds(20))
     await produce(leader, rounds(4), 2)
@@ -304,8 +335,7 @@ describe('gaps', () => {
         await follower.appendAsFollower(bytes.slice()).written
       await follower.flush()
     }
-    await expect(append()).rejects.toMatchObject({ code: 'CORRUPT_MESSAGE' })
-    await follower.compaction.allowGapsBelow(leader.compaction.compactedBelow)
+    expect(() => follower.appendAsFollower(batches[1]!.bytes.slice())).toThrow('the log ends at 0')
     await append()
     expect(await batchesOf(follower)).toEqual(batches)
     expect(follower.epochs.latestEpoch).toBe(2)
@@ -317,22 +347,19 @@ describe('gaps', () => {
     }
   })
 
-  it('STO-37: a gap of more than 2^31 offsets in what a follower gets -> it takes a part, and the rest into another segment', async () => {
+  it('STO-37: more than 2^31 offsets in what a follower gets -> it takes a part, and the rest into another segment', async () => {
     const { log } = await open(new MemoryFileSystem())
-    const { stampBatch } = await import('../../src/record/batch-format.ts')
+    const far = 2 ** 31 - 1
+    const gone = emptyBatch({ baseOffset: 0, nextOffset: far, leaderEpoch: 1 }, cpu)
     const batchAt = (baseOffset: number): Uint8Array => {
       const batch = keyedBatch([['k', `${baseOffset}`]])
       stampBatch(batch, 0, { baseOffset, leaderEpoch: 1 })
       return batch
     }
-    const far = 5 * 2 ** 31
-    await log.compaction.allowGapsBelow(far)
-    const { joined } = await import('./fixtures.ts')
-    const first = log.appendAsFollower(joined([batchAt(7), batchAt(far), batchAt(far + 1)]))
-    await first.written
-    expect(log.logEndOffset).toBe(8)
+    await log.appendAsFollower(joined([gone, batchAt(far), batchAt(far + 1)])).written
+    expect(log.logEndOffset).toBe(far)
     await log.appendAsFollower(joined([batchAt(far), batchAt(far + 1)])).written
-    expect(await shown(log)).toEqual([`7 k=7`, `${far} k=${far}`, `${far + 1} k=${far + 1}`])
+    expect(await shown(log)).toEqual([`${far} k=${far}`, `${far + 1} k=${far + 1}`])
   })
 })
 

@@ -3,7 +3,6 @@
 import type { Cpu } from '../../base/cpu.ts'
 import type { Random } from '../../base/random.ts'
 import type { ClusterImage, TopicImage } from '../../metadata/cluster-image.ts'
-import { topicConfigOf } from '../../metadata/topic-configs.ts'
 import {
   ATTRIBUTES_POSITION,
   batchSizeOf,
@@ -28,8 +27,6 @@ export interface BitFlipsOptions {
   readonly onTrace: (line: string) => void
 }
 
-/** The base offset, with which a batch begins. */
-const OFFSET_BYTES = 8
 /** Of each partition so many batches count as what came last. */
 const LAST_BATCHES = 4
 
@@ -37,12 +34,6 @@ const LAST_BATCHES = 4
 interface Place {
   readonly directory: string
   readonly logStartOffset: number
-  readonly isCompacted: boolean
-}
-
-/** A batch that may be hit. */
-interface Target extends Batch {
-  readonly mayFollowGap: boolean
 }
 
 interface Batch {
@@ -77,19 +68,18 @@ export class BitFlips {
     const { random } = this.#options
     const targets = this.#targets(node, where)
     if (targets.length === 0) return false
-    const { path, position, sizeBytes, mayFollowGap } = oneOf(random, targets)
+    const { path, position, sizeBytes } = oneOf(random, targets)
     // Most bytes are payload, but most of what can go wrong is in the header.
     const drawn = chance(random, 50) ? random.below(HEADER_BYTES) : random.below(sizeBytes)
-    // No checksum covers the base offset. Where compaction leaves gaps, another one can look as right as the one that was written.
-    const at = position + (mayFollowGap && drawn < OFFSET_BYTES ? drawn + OFFSET_BYTES : drawn)
+    const at = position + drawn
     const hit = node.disk.fileSystem.flip(path, at, 1 << random.below(8))
     if (hit) this.#options.onTrace(`${node.name} has a flipped bit at ${at} of ${path}`)
     return hit
   }
 
-  #targets(node: SimulatedNode, where: 'anywhere' | 'end'): readonly Target[] {
+  #targets(node: SimulatedNode, where: 'anywhere' | 'end'): readonly Batch[] {
     const hurt = this.left
-    const targets: Target[] = []
+    const targets: Batch[] = []
     for (const topic of this.#options.newestMetadata()?.topics.values() ?? []) {
       for (const { partition, isr } of topic.partitions) {
         const place = this.#placeOf(topic, partition)
@@ -108,19 +98,16 @@ export class BitFlips {
    * recovery point it cannot be told from a torn one, once a power loss has taken the rest. The disk is asked and not the log:
    * the node may be down, after one power loss and before another.
    */
-  #targetsIn({ disk }: SimulatedNode, place: Place): readonly Target[] {
-    const { directory, logStartOffset, isCompacted } = place
+  #targetsIn({ disk }: SimulatedNode, place: Place): readonly Batch[] {
+    const { directory, logStartOffset } = place
     const committedEnd = this.#options.committedEnd(directory)
     const paths = logPaths(disk, directory)
     return paths.flatMap((path) => {
       const batches = batchesOf(disk, path)
       const isActive = path === paths.at(-1)
-      // What others have compacted fits into a segment that is written to only when the next one begins, if ever.
       const followed = batches.filter((_, i) => this.#isThereForGood(disk, batches[i + 1]))
-      const whole = isActive ? (isCompacted ? [] : followed) : batches
-      return whole
-        .filter(({ endOffset }) => endOffset > logStartOffset && endOffset <= committedEnd)
-        .map((batch) => ({ ...batch, mayFollowGap: isCompacted }))
+      const whole = isActive ? followed : batches
+      return whole.filter(({ endOffset }) => endOffset > logStartOffset && endOffset <= committedEnd)
     })
   }
 
@@ -139,11 +126,10 @@ export class BitFlips {
     )
   }
 
-  #placeOf({ topicId, name, configs }: TopicImage, partition: number): Place {
+  #placeOf({ topicId, name }: TopicImage, partition: number): Place {
     return {
       directory: `${topicId}/${partition}`,
       logStartOffset: this.#options.logStartOf(name, partition),
-      isCompacted: topicConfigOf(configs).cleanupCompacts,
     }
   }
 }

@@ -6,15 +6,10 @@ export class CommittedHistory {
   readonly key: string
   readonly #batches: StoredBatch[] = []
   /**
-   * Exclusive: below it the replica that is compared next may lack whole batches, and records of others, because its log was
-   * compacted. How far that may go is judged by the readers of each key.
+   * Exclusive: below it the replica that is compared next may have empty batches in the place of others, and lack records of
+   * the rest, because its log was compacted. How far that may go is judged by the readers of each key.
    */
-  gapsBelow = 0
-  /**
-   * Whether the topic is compacted. Then a batch may lack records without any gap, also beyond that mark, on a replica that was
-   * repaired by one which has compacted more.
-   */
-  isCompacted = false
+  compactedBelow = 0
 
   constructor(key: string) {
     this.key = key
@@ -60,19 +55,17 @@ export class CommittedHistory {
     const { from, invariant, who } = range
     const to = Math.min(range.to, this.endOffset)
     let mine = firstFrom(this.#batches, from)
-    let theirs = firstFrom(batches, from)
+    let theirs = firstEndingBehind(batches, this.#batches[mine]?.baseOffset ?? to)
     for (; mine < this.#batches.length && this.#batches[mine]!.baseOffset < to; mine++) {
       const committed = this.#batches[mine]!
       const stored = batches[theirs]
-      const mayBeCompacted = committed.endOffset <= this.gapsBelow
-      if (mayBeCompacted && (stored === undefined || stored.baseOffset > committed.baseOffset)) continue
-      theirs++
+      const mayBeCompacted = committed.endOffset <= this.compactedBelow
       demand(
-        stored !== undefined &&
-          (isSame(committed, stored) || ((mayBeCompacted || this.isCompacted) && isRest(stored, committed))),
+        stored !== undefined && (isSame(committed, stored) || (mayBeCompacted && isRest(stored, committed))),
         invariant,
         () => `${this.key}: ${who} holds ${show(stored)} where ${show(committed)} was committed`,
       )
+      if (stored!.endOffset <= committed.endOffset) theirs++
     }
     return to
   }
@@ -90,9 +83,16 @@ function firstFrom(batches: readonly StoredBatch[], offset: number): number {
   return low
 }
 
-/** Whether one may be what compaction has left of the other. */
+/** The first batch that ends behind the offset. */
+function firstEndingBehind(batches: readonly StoredBatch[], offset: number): number {
+  const next = firstFrom(batches, offset)
+  return next > 0 && batches[next - 1]!.endOffset > offset ? next - 1 : next
+}
+
+/** Whether one is what compaction may have left of the other: the batch with fewer records, or an empty one in its place. */
 function isRest(a: StoredBatch, b: StoredBatch): boolean {
-  return isSame({ ...a, crc: b.crc }, b)
+  const isAround = a.isEmpty && a.baseOffset <= b.baseOffset && b.endOffset <= a.endOffset
+  return a.leaderEpoch === b.leaderEpoch && (isAround || isSame({ ...a, crc: b.crc }, b))
 }
 
 function isSame(a: StoredBatch, b: StoredBatch): boolean {

@@ -3,7 +3,6 @@
 import type { Partition } from '../../../broker/partition.ts'
 import { type ClusterImage, isEligible, type PartitionImage } from '../../../metadata/cluster-image.ts'
 import { minIsrOf } from '../../../metadata/eligible-replicas.ts'
-import { topicConfigOf } from '../../../metadata/topic-configs.ts'
 import { CommittedHistory } from './committed-history.ts'
 import type { ObservedNode } from './observed-node.ts'
 import { ReplicaLog, type StoredBatch } from './replica-log.ts'
@@ -61,8 +60,6 @@ export class ReplicaInvariants {
         const keepsDeletions = topic !== undefined && image !== undefined && minIsrOf(topic, image) === 1
         if (keepsDeletions && partition.leader?.leaderEpoch === image.leaderEpoch)
           this.#checkDeleted(partition, `node ${node.id}`)
-        const history = this.#historyOf(partition.key)
-        history.isCompacted = topic !== undefined && topicConfigOf(topic.configs).cleanupCompacts
         this.#checkFiles(node, partition, image ?? null)
       }
     }
@@ -126,7 +123,7 @@ export class ReplicaInvariants {
   #checkFiles(node: ObservedNode, partition: Partition, image: PartitionImage | null): void {
     const state = this.#stateOf(node, partition)
     const history = this.#historyOf(partition.key)
-    history.gapsBelow = partition.log.compaction.compactedBelow
+    history.compactedBelow = partition.log.compaction.compactedBelow
     const batches = state.log.read(partition.log.logEndOffset)
     if (state.generation !== state.log.generation) {
       state.generation = state.log.generation

@@ -9,6 +9,7 @@ import {
   leaderEpochOf,
   nextOffsetOf,
 } from '../../../record/batch-format.ts'
+import { isEmptyBatch } from '../../../record/empty-batch.ts'
 import type { MemoryFileSystem } from '../../../storage/memory-file-system.ts'
 
 export interface StoredBatch {
@@ -17,6 +18,8 @@ export interface StoredBatch {
   readonly endOffset: number
   readonly leaderEpoch: number
   readonly crc: number
+  /** Whether it holds no records, because compaction has taken them away. */
+  readonly isEmpty: boolean
 }
 
 interface ScannedSegment {
@@ -122,5 +125,6 @@ function batchAt(bytes: Uint8Array, position: number): StoredBatch | null {
     endOffset: nextOffsetOf(bytes, position),
     leaderEpoch: leaderEpochOf(bytes, position),
     crc: crcOf(bytes, position),
+    isEmpty: isEmptyBatch(bytes, position),
   }
 }

@@ -4,7 +4,8 @@ import type { StoredBatch } from '../../../../src/testing/simulation/invariants/
 import { violationOf } from './fixtures.ts'
 
 function stored(baseOffset: number, change: Partial<StoredBatch> = {}): StoredBatch {
-  return { baseOffset, endOffset: baseOffset + 10, leaderEpoch: 1, crc: 1_000 + baseOffset, ...change }
+  const endOffset = baseOffset + 10
+  return { baseOffset, endOffset, leaderEpoch: 1, crc: 1_000 + baseOffset, isEmpty: false, ...change }
 }
 
 const LOG = [0, 10, 20, 30].map((baseOffset) => stored(baseOffset))
@@ -52,31 +53,28 @@ describe('CommittedHistory extend', () => {
 describe('CommittedHistory compare', () => {
   beforeEach(() => history.extend(LOG, 40, 'node 1'))
 
-  it('INV-7: a log was compacted below an offset -> batches and records may be gone there, and nowhere else', () => {
-    const rest = [stored(10, { crc: 7 }), ...LOG.slice(2)]
-    expect(compare(rest)).toBe('INV-7')
-    history.gapsBelow = 20
-    expect(compare(rest)).toBe(null)
-    expect(compare(LOG)).toBe(null)
-    expect(compare(LOG.slice(2))).toBe(null)
+  it('INV-7: a log was compacted below an offset -> empty batches and fewer records there, and nowhere else', () => {
+    const empty = (from: number, to: number) => stored(from, { endOffset: to, crc: 3, isEmpty: true })
+    const rest = [empty(0, 10), stored(10, { crc: 7 }), ...LOG.slice(2)]
+    const gone = [empty(0, 20), ...LOG.slice(2)]
+    for (const batches of [rest, gone]) expect(compare(batches)).toBe('INV-7')
+    history.compactedBelow = 20
+    for (const batches of [rest, gone, LOG]) expect(compare(batches)).toBe(null)
+    for (const from of [10, 20]) expect(compare(gone, from)).toBe(null)
     for (const wrong of [
       // Of another leadership, of other offsets, or changed or gone where nothing was compacted.
-      [stored(10, { leaderEpoch: 2 }), ...LOG.slice(2)],
-      [stored(10, { endOffset: 19 }), ...LOG.slice(2)],
+      [LOG[0]!, stored(10, { leaderEpoch: 2 }), ...LOG.slice(2)],
+      [LOG[0]!, stored(10, { endOffset: 19 }), ...LOG.slice(2)],
       [stored(5, { endOffset: 20 }), ...LOG.slice(2)],
       [...LOG.slice(0, 2), stored(20, { crc: 7 }), LOG[3]!],
+      [...LOG.slice(0, 2), empty(20, 30), LOG[3]!],
+      [stored(0, { endOffset: 20, crc: 3, isEmpty: true, leaderEpoch: 2 }), ...LOG.slice(2)],
+      [stored(0, { endOffset: 20, crc: 3 }), ...LOG.slice(2)],
+      [empty(0, 30), LOG[3]!],
+      LOG.slice(1),
       [LOG[0]!, LOG[3]!],
     ])
       expect(compare(wrong)).toBe('INV-7')
-  })
-
-  it('INV-7: of a compacted topic -> a batch may lack records anywhere, but no batch may be missing above the mark', () => {
-    const rest = [LOG[0]!, LOG[1]!, stored(20, { crc: 7 }), LOG[3]!]
-    expect(compare(rest)).toBe('INV-7')
-    history.isCompacted = true
-    expect(compare(rest)).toBe(null)
-    expect(compare([LOG[0]!, LOG[1]!, LOG[3]!])).toBe('INV-7')
-    expect(compare([LOG[0]!, LOG[1]!, stored(20, { leaderEpoch: 2 }), LOG[3]!])).toBe('INV-7')
   })
 
   it('INV-7: the same batches, also in part or with more behind -> fine, up to where it was compared', () => {

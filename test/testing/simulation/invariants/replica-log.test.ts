@@ -24,7 +24,8 @@ describe('ReplicaLog', () => {
   it('batches -> their offsets, epochs and checksums; what is appended later -> is found too', async () => {
     const bytes = batch({ baseOffset: 0, records: 3, leaderEpoch: 4 })
     await files.append(bytes)
-    expect(log.read(3)).toEqual([{ baseOffset: 0, endOffset: 3, leaderEpoch: 4, crc: crcOf(bytes, 0) }])
+    const expected = { baseOffset: 0, endOffset: 3, leaderEpoch: 4, crc: crcOf(bytes, 0), isEmpty: false }
+    expect(log.read(3)).toEqual([expected])
     await files.append(batch({ baseOffset: 3 }), batch({ baseOffset: 13 }))
     expect(ranges(log.read(23))).toEqual(['0-3@4', '3-13@1', '13-23@1'])
     expect(log.generation).toBe(0)
