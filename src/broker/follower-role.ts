@@ -169,20 +169,25 @@ export class FollowerRole {
   #append(batches: readonly LeaderBatches[]): Promise<void> | null {
     const inside = this.#startInside(batches)
     if (inside === null) return this.#allowGaps(batches) ?? this.#appendNow(batches)
-    // The leader must not hear of the batch before the log starts where it should again: this replica may lead next.
-    this.#heldHighWatermark ??= this.options.core.highWatermark
+    // The leader must not hear of the batch before the log starts where it should again: this replica may lead next. And what was
+    // deleted here had been committed, however little this role has heard of it.
+    this.#heldHighWatermark ??= Math.max(this.options.core.highWatermark, this.options.log.logStartOffset)
     return this.#appendInside(batches, inside)
   }
 
   async #appendInside(batches: readonly LeaderBatches[], baseOffset: Offset): Promise<void> {
-    const { log, core } = this.options
+    const { log, core, topicId, partition } = this.options
     const startOffset = log.logStartOffset
-    await log.truncateFullyAndStartAt(baseOffset)
-    // A log that is emptied has forgotten where it may have gaps.
-    if (!this.#ended) return this.#allowGaps(batches) ?? this.#appendNow(batches) ?? undefined
+    const fields = { topicId, partition, offset: baseOffset, logEndOffset: startOffset }
+    const isEmptied = await this.#untilDone(() => log.truncateFullyAndStartAt(baseOffset), fields)
+    if (isEmptied && !this.#ended) {
+      // A log that is emptied has forgotten where it may have gaps.
+      await (this.#allowGaps(batches) ?? this.#appendNow(batches))
+      if (log.logEndOffset > baseOffset) return
+    } else core.appendRefused()
     // Whoever comes next begins with this log, which must not end below what is known to be committed.
-    await log.truncateFullyAndStartAt(startOffset)
-    core.appendRefused()
+    if (log.logEndOffset < startOffset)
+      await this.#untilDone(() => log.truncateFullyAndStartAt(startOffset), fields)
   }
 
   /** A gap must not be in the log before the log knows durably that there may be one. */
