@@ -38,8 +38,9 @@ export interface TruncatedLog {
 }
 
 /**
- * Drops every batch with an offset at or beyond the one given; a batch that spans it goes whole. Where the log was
- * compacted beyond the offset, all goes: what compaction took away there had later records, and these would go now.
+ * Drops every batch with an offset at or beyond the one given; a batch that spans it goes whole, and where the log starts in
+ * that one, all goes: a log does not end before it starts. Where the log was compacted beyond the offset, all goes as well:
+ * what compaction took away there had later records, and these would go now.
  * @param onCut called when the place is found, before anything of the log changes.
  */
 export async function truncateEnd(
@@ -55,6 +56,11 @@ export async function truncateEnd(
     const segment = segments.floor(offset)
     assert(segment !== undefined, `offset ${offset} is below the start of the log`)
     const cut = await findCut(log, segment, offset)
+    // The batch in which the log starts goes, and what is left of the log must not end before it starts.
+    if (cut.offset < trim.startOffset) {
+      await truncateFully(log, { startOffset: trim.startOffset, onCut })
+      return
+    }
     await lowerRecoveryPoint(log, cut.offset)
     onCut()
     const isCut = log.health.cut(cut.offset)

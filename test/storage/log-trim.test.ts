@@ -227,6 +227,66 @@ describe('log trim', () => {
   })
 })
 
+describe('a log of which nothing is left but deleted records', () => {
+  const ONE_SEGMENT = { settings: { segmentBytes: 10_000 }, toleratesDamage: true }
+
+  it('REP-03: cut off where it starts -> what was deleted is no damage, and no dropped tail', async () => {
+    const disk = new MemoryFileSystem()
+    const { log, checkpoint } = await filled(disk, ONE_SEGMENT)
+    await log.trimTo(6)
+    await log.truncateTo(6)
+    expect([log.logStartOffset, log.logEndOffset, log.epochs.entries]).toEqual([6, 6, []])
+    await log.health.scrub(async () => {})
+    await log.close()
+    expect(await names(disk, LOG_PATH)).not.toContain('damaged-ranges')
+    const again = await filled(disk.afterKill(), { ...ONE_SEGMENT, logStart: checkpoint }, 0)
+    expect([again.log.logStartOffset, again.log.logEndOffset]).toEqual([6, 6])
+    expect(again.log.health).toMatchObject({ damagedRanges: [], isTailDropped: false })
+    await again.log.appendAsLeader(batchOf({ text: 'new' }), 7).written
+    expect(await readAll(again.log)).toEqual([{ offset: 6, leaderEpoch: 7, text: 'new' }])
+  })
+
+  it('REP-03: cut off inside of the batch in which it starts -> begins there, and does not end before', async () => {
+    for (const cut of [6, 7]) {
+      const disk = new MemoryFileSystem()
+      const { log, checkpoint } = await filled(disk, ONE_SEGMENT, 0)
+      for (const text of ['a', 'b', 'c']) await log.appendAsLeader(batchOf({ text, records: 4 }), 1).written
+      await log.trimTo(6)
+      await log.truncateTo(cut)
+      expect([log.logStartOffset, log.logEndOffset, log.epochs.entries]).toEqual([6, 6, []])
+      const again = await filled(disk.afterKill(), { ...ONE_SEGMENT, logStart: checkpoint }, 0)
+      expect([again.log.logStartOffset, again.log.logEndOffset]).toEqual([6, 6])
+    }
+  })
+
+  it('STO-29: cut off inside of the batch in which it starts, at every operation -> starts where it did', async () => {
+    const state = () => ({ checkpoint: new MemoryCheckpoint(6), isDone: false })
+    const open = (disk: MemoryFileSystem, { checkpoint }: { readonly checkpoint: MemoryCheckpoint }) =>
+      filled(disk, { ...ONE_SEGMENT, logStart: new MemoryCheckpoint(checkpoint.offset) }, 0)
+    await sweepCrashes<ReturnType<typeof state>>({
+      async prepare(disk) {
+        const { log } = await filled(disk, ONE_SEGMENT, 0)
+        for (const text of ['a', 'b', 'c']) await log.appendAsLeader(batchOf({ text, records: 4 }), 1).written
+        await log.flush()
+        await log.close()
+      },
+      state,
+      async run(disk, told) {
+        const { log } = await open(disk, told)
+        await log.truncateTo(7)
+        told.isDone = true
+      },
+      async check(disk, told) {
+        const { log } = await open(disk, told)
+        expect([log.logStartOffset, log.logEndOffset]).toEqual([6, told.isDone ? 6 : expect.any(Number)])
+        expect(log.logEndOffset).toBeGreaterThanOrEqual(6)
+        expect(log.health).toMatchObject({ damagedRanges: [], isTailDropped: false })
+      },
+      randomLosses: 2,
+    })
+  })
+})
+
 interface Told {
   checkpoint: MemoryCheckpoint
   started: Offset
