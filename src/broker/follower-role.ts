@@ -169,8 +169,7 @@ export class FollowerRole {
   #append(batches: readonly LeaderBatches[]): Promise<void> | null {
     const inside = this.#startInside(batches)
     if (inside === null) return this.#allowGaps(batches) ?? this.#appendNow(batches)
-    // The leader must not hear of the batch before the log starts where it should again: this replica may lead next. And what was
-    // deleted here had been committed, however little this role has heard of it.
+    // The log starts where the leader's does before the leader hears of the batch: this replica may lead next.
     this.#heldHighWatermark ??= Math.max(this.options.core.highWatermark, this.options.log.logStartOffset)
     return this.#appendInside(batches, inside)
   }
@@ -179,13 +178,13 @@ export class FollowerRole {
     const { log, core, topicId, partition } = this.options
     const startOffset = log.logStartOffset
     const fields = { topicId, partition, offset: baseOffset, logEndOffset: startOffset }
-    const isEmptied = await this.#untilDone(() => log.truncateFullyAndStartAt(baseOffset), fields)
-    if (isEmptied && !this.#ended) {
+    // The log start stays: with less, this replica would have deleted records again, and offsets to give away, if it led next.
+    const empty = (): Promise<void> => log.truncateFullyAndStartAt(baseOffset, { keepsStart: true })
+    if ((await this.#untilDone(empty, fields)) && !this.#ended) {
       // A log that is emptied has forgotten where it may have gaps.
       await (this.#allowGaps(batches) ?? this.#appendNow(batches))
-      if (log.logEndOffset > baseOffset) return
     } else core.appendRefused()
-    // Whoever comes next begins with this log, which must not end below what is known to be committed.
+    // Whoever comes next begins with this log, which must not end before it starts.
     if (log.logEndOffset < startOffset)
       await this.#untilDone(() => log.truncateFullyAndStartAt(startOffset), fields)
   }

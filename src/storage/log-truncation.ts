@@ -83,13 +83,16 @@ export async function truncateEnd(
 
 /**
  * Drops everything; the log is empty and begins at the offset given.
- * @param onCut called before anything of the log changes.
+ * @param cut `keepsStart`: the log start stays beyond the offset, durably, also when nothing comes to be written behind it.
+ *   `onCut` is called before anything of the log changes.
  */
 export async function truncateFully(
   log: TruncatedLog,
-  { startOffset, onCut }: { readonly startOffset: Offset; readonly onCut: () => void },
+  cut: { readonly startOffset: Offset; readonly keepsStart?: boolean; readonly onCut: () => void },
 ): Promise<void> {
+  const { startOffset, keepsStart = false, onCut } = cut
   const { segments, segmentContext, failure } = log
+  if (keepsStart) await log.trim.keepStart()
   await lowerRecoveryPoint(log, 0)
   onCut()
   const isCut = log.health.cut(0)
@@ -103,7 +106,7 @@ export async function truncateFully(
   segment.holdUntil(inPlace.promise)
   segments.replaceAll(segment)
   try {
-    await log.trim.restartAt(startOffset)
+    if (!keepsStart) await log.trim.restartAt(startOffset)
     while (old.length > 0) await old.pop()!.remove()
     await segment.activate({ emptied: true })
     await log.epochs.truncateFromEnd(0)

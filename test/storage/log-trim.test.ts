@@ -11,6 +11,7 @@ import {
   openTestLog,
   readAll,
   recordsOf,
+  stamped,
   type TestLogOptions,
   textsOf,
 } from './fixtures.ts'
@@ -224,6 +225,52 @@ describe('log trim', () => {
     await log.trimTo(5)
     await log.truncateFullyAndStartAt(2)
     expect([checkpoint.offset, log.logStartOffset, log.logEndOffset]).toEqual([2, 2, 2])
+  })
+})
+
+describe('a log that begins anew with the batch in which it starts', () => {
+  const BATCH = stamped({ text: 'a', records: 4, offset: 6, leaderEpoch: 3 })
+
+  it('REP-44: the batch comes -> the log starts inside of it', async () => {
+    const disk = new MemoryFileSystem()
+    const { log, checkpoint } = await filled(disk)
+    await log.trimTo(8)
+    await log.truncateFullyAndStartAt(6, { keepsStart: true })
+    expect([log.logStartOffset, log.logEndOffset]).toEqual([8, 6])
+    await log.appendAsFollower(BATCH).written
+    expect([log.logStartOffset, log.logEndOffset, checkpoint.offset]).toEqual([8, 10, 8])
+    await log.close()
+    const again = await filled(disk, { logStart: checkpoint, recoveryPoint: 10 }, 0)
+    expect([again.log.logStartOffset, again.log.logEndOffset]).toEqual([8, 10])
+  })
+
+  it('REP-44, STO-29: at every operation -> the log starts where it did, and does not end before', async () => {
+    const open = (disk: MemoryFileSystem, checkpoint: MemoryCheckpoint) =>
+      filled(disk, { logStart: checkpoint, toleratesDamage: true }, 0)
+    const operations = await sweepCrashes<{ checkpoint: MemoryCheckpoint; isDone: boolean }>({
+      async prepare(disk) {
+        const { log } = await filled(disk)
+        await log.trimTo(8)
+        await log.close()
+      },
+      // The name of its first segment says where the log starts.
+      state: () => ({ checkpoint: new MemoryCheckpoint(), isDone: false }),
+      async run(disk, state) {
+        const { log } = await open(disk, state.checkpoint)
+        expect(log.logStartOffset).toBe(8)
+        await log.truncateFullyAndStartAt(6, { keepsStart: true })
+        await log.appendAsFollower(BATCH).written
+        await log.flush()
+        state.isDone = true
+      },
+      async check(disk, { checkpoint, isDone }) {
+        const { log } = await open(disk, new MemoryCheckpoint(checkpoint.offset))
+        expect(log.logStartOffset).toBe(8)
+        expect(log.logEndOffset).toBeGreaterThanOrEqual(isDone ? 10 : 8)
+      },
+      randomLosses: 2,
+    })
+    expect(operations).toBeGreaterThan(8)
   })
 })
 
