@@ -171,20 +171,24 @@ export class FollowerRole {
     const batches = this.#fromLogEnd(given)
     const inside = this.#startInside(batches)
     if (inside === null) return this.#noteCompacted(batches) ?? this.#appendNow(batches)
-    // The leader must not hear of the batch before the log starts where it should again: this replica may lead next.
-    this.#heldHighWatermark ??= this.options.core.highWatermark
+    // The log starts where the leader's does before the leader hears of the batch: this replica may lead next.
+    this.#heldHighWatermark ??= Math.max(this.options.core.highWatermark, this.options.log.logStartOffset)
     return this.#appendInside(batches, inside)
   }
 
   async #appendInside(batches: readonly LeaderBatches[], baseOffset: Offset): Promise<void> {
-    const { log, core } = this.options
+    const { log, core, topicId, partition } = this.options
     const startOffset = log.logStartOffset
-    await log.truncateFullyAndStartAt(baseOffset)
-    // A log that is emptied has forgotten that it was compacted.
-    if (!this.#ended) return this.#noteCompacted(batches) ?? this.#appendNow(batches) ?? undefined
-    // Whoever comes next begins with this log, which must not end below what is known to be committed.
-    await log.truncateFullyAndStartAt(startOffset)
-    core.appendRefused()
+    const fields = { topicId, partition, offset: baseOffset, logEndOffset: startOffset }
+    // The log start stays: with less, this replica would have deleted records again, and offsets to give away, if it led next.
+    const empty = (): Promise<void> => log.truncateFullyAndStartAt(baseOffset, { keepsStart: true })
+    if ((await this.#untilDone(empty, fields)) && !this.#ended) {
+      // A log that is emptied has forgotten that it was compacted.
+      await (this.#noteCompacted(batches) ?? this.#appendNow(batches))
+    } else core.appendRefused()
+    // Whoever comes next begins with this log, which must not end before it starts.
+    if (log.logEndOffset < startOffset)
+      await this.#untilDone(() => log.truncateFullyAndStartAt(startOffset), fields)
   }
 
   /** The leader may have compacted around the end of this log; see `beginningAt`. */

@@ -42,20 +42,30 @@ export function problemOf(
 ): string | null {
   const covered = batch.bytes.subarray(batch.at + ATTRIBUTES_POSITION, batch.at + batch.sizeBytes)
   if (cpu.crc32c(covered) !== crcOf(batch.bytes, batch.at)) return 'its checksum is wrong'
-  // The checksum does not cover the epoch. An epoch is in its file before any record of it is in the log.
-  if (epochs === null) return null
+  return epochs === null ? null : epochProblemOf(batch, epochs)
+}
+
+/**
+ * Whether a batch has the leader epoch that the file of the epochs says, which the checksum does not cover: null when it has. An
+ * epoch is in its file before any record of it is in the log.
+ */
+export function epochProblemOf(
+  batch: Pick<ScannedBatch, 'baseOffset' | 'nextOffset' | 'leaderEpoch'>,
+  epochs: EpochView,
+): string | null {
+  const { baseOffset, nextOffset, leaderEpoch } = batch
   const first = epochs.entries[0]
-  if (first !== undefined && batch.baseOffset < first.startOffset) {
+  // Only deleted records are there, which wait for their segment to go.
+  if (first === undefined) return null
+  if (baseOffset < first.startOffset) {
     // Records were deleted, and their epochs forgotten; but none was later, and that of the batch in which the log starts is known.
-    const { leaderEpoch } = batch
-    const isRight =
-      batch.nextOffset > first.startOffset ? leaderEpoch === first.epoch : leaderEpoch <= first.epoch
+    const isRight = nextOffset > first.startOffset ? leaderEpoch === first.epoch : leaderEpoch <= first.epoch
     return isRight
       ? null
       : `its leader epoch is ${leaderEpoch}, and ${first.epoch} begins at ${first.startOffset}`
   }
-  const epoch = epochs.epochAt(batch.baseOffset)
-  return batch.leaderEpoch === epoch ? null : `its leader epoch is ${batch.leaderEpoch} instead of ${epoch}`
+  const epoch = epochs.epochAt(baseOffset)
+  return leaderEpoch === epoch ? null : `its leader epoch is ${leaderEpoch} instead of ${epoch}`
 }
 
 export interface Verification extends Soundness {

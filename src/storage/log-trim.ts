@@ -99,6 +99,12 @@ export class LogTrim {
     this.#startOffset = offset
   }
 
+  /** The names of segments are about to say less than that the log starts where it does. @throws what the file system throws. */
+  async keepStart(): Promise<void> {
+    const { checkpoint } = this.#options
+    if (checkpoint.offset < this.#startOffset) await checkpoint.save(this.#startOffset)
+  }
+
   async #removeBelow(startOffset: Offset): Promise<void> {
     const { segments, segmentContext, removals, writer } = this.#options
     const { fileSystem, directory } = segmentContext

@@ -38,8 +38,9 @@ export interface TruncatedLog {
 }
 
 /**
- * Drops every batch with an offset at or beyond the one given; a batch that spans it goes whole. Where the log was
- * compacted beyond the offset, all goes: what compaction took away there had later records, and these would go now.
+ * Drops every batch with an offset at or beyond the one given; a batch that spans it goes whole, and where the log starts in
+ * that one, all goes: a log does not end before it starts. Where the log was compacted beyond the offset, all goes as well:
+ * what compaction took away there had later records, and these would go now.
  * @param onCut called when the place is found, before anything of the log changes.
  */
 export async function truncateEnd(
@@ -55,6 +56,11 @@ export async function truncateEnd(
     const segment = segments.floor(offset)
     assert(segment !== undefined, `offset ${offset} is below the start of the log`)
     const cut = await findCut(log, segment, offset)
+    // The batch in which the log starts goes, and what is left of the log must not end before it starts.
+    if (cut.offset < trim.startOffset) {
+      await truncateFully(log, { startOffset: trim.startOffset, onCut })
+      return
+    }
     await lowerRecoveryPoint(log, cut.offset)
     onCut()
     const isCut = log.health.cut(cut.offset)
@@ -77,13 +83,16 @@ export async function truncateEnd(
 
 /**
  * Drops everything; the log is empty and begins at the offset given.
- * @param onCut called before anything of the log changes.
+ * @param cut `keepsStart`: the log start stays beyond the offset, durably, also when nothing comes to be written behind it.
+ *   `onCut` is called before anything of the log changes.
  */
 export async function truncateFully(
   log: TruncatedLog,
-  { startOffset, onCut }: { readonly startOffset: Offset; readonly onCut: () => void },
+  cut: { readonly startOffset: Offset; readonly keepsStart?: boolean; readonly onCut: () => void },
 ): Promise<void> {
+  const { startOffset, keepsStart = false, onCut } = cut
   const { segments, segmentContext, failure } = log
+  if (keepsStart) await log.trim.keepStart()
   await lowerRecoveryPoint(log, 0)
   onCut()
   const isCut = log.health.cut(0)
@@ -97,7 +106,7 @@ export async function truncateFully(
   segment.holdUntil(inPlace.promise)
   segments.replaceAll(segment)
   try {
-    await log.trim.restartAt(startOffset)
+    if (!keepsStart) await log.trim.restartAt(startOffset)
     while (old.length > 0) await old.pop()!.remove()
     await segment.activate({ emptied: true })
     await log.epochs.truncateFromEnd(0)

@@ -170,10 +170,13 @@ class LogCheck {
   /** Compares the epochs with those of the batches. */
   #checkEpochs(stored: EpochHistory | null, runs: readonly EpochRun[], endOffset: Offset): void {
     if (stored === null) return
+    const first = stored.entries[0]
     for (const run of runs) {
       for (const offset of [run.startOffset, run.lastOffset]) {
         const epoch = stored.epochAt(offset)
         if (epoch === run.epoch) continue
+        // Below the log start epochs are forgotten, but none was later.
+        if (epoch === -1 && run.epoch <= (first?.epoch ?? run.epoch)) continue
         const what = `the batches of the offsets ${run.startOffset} to ${run.lastOffset} have the leader epoch ${run.epoch}, but leader-epochs says ${epoch} at offset ${offset}`
         this.#add({ path: run.path, position: run.position, offset, what })
         break

@@ -230,10 +230,13 @@ export class PartitionLog {
     return this.#truncate(() => truncateEnd(this.#truncated, { offset, onCut: () => this.#reads.changed() }))
   }
 
-  /** Drops everything; the log begins and ends at the offset given. Durable when it resolves. */
-  truncateFullyAndStartAt(offset: Offset): Promise<void> {
+  /**
+   * Drops everything; the log begins and ends at the offset given. Durable when it resolves.
+   * @param options `keepsStart`: the log start stays where it is, in the batch that is to come at the offset.
+   */
+  truncateFullyAndStartAt(offset: Offset, { keepsStart = false } = {}): Promise<void> {
     const onCut = (): void => this.#reads.changed()
-    return this.#truncate(() => truncateFully(this.#truncated, { startOffset: offset, onCut }))
+    return this.#truncate(() => truncateFully(this.#truncated, { startOffset: offset, keepsStart, onCut }))
   }
 
   /**

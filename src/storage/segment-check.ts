@@ -4,6 +4,7 @@ import type { EpochView } from '../log/epoch-history.ts'
 import type { LeaderEpoch, Offset } from '../model/ids.ts'
 import { ATTRIBUTES_POSITION, crcOf } from '../record/batch-format.ts'
 import type { ScannedBatch, ScanPoint } from './batch-scan.ts'
+import { epochProblemOf } from './batch-verifier.ts'
 import { type FoundBatch, type FoundGarbage, walkBatches } from './batch-walk.ts'
 import { readSmallFile } from './file-io.ts'
 import type { FileHandle, FileSystem } from './file-system.ts'
@@ -187,11 +188,12 @@ class SegmentCheck {
     return true
   }
 
-  #isSound({ bytes, at, sizeBytes, baseOffset, leaderEpoch }: ScannedBatch): boolean {
+  #isSound(batch: ScannedBatch): boolean {
     const { cpu, epochs } = this.#options
+    const { bytes, at, sizeBytes } = batch
     if (cpu.crc32c(bytes.subarray(at + ATTRIBUTES_POSITION, at + sizeBytes)) !== crcOf(bytes, at))
       return false
-    return epochs === null || epochs.epochAt(baseOffset) === leaderEpoch
+    return epochs === null || epochProblemOf(batch, epochs) === null
   }
 
   #reportDamage(found: FoundBatch | FoundGarbage, problem: string): void {

@@ -6,7 +6,7 @@ import type { PartitionRegistry } from '../../src/broker/partition-registry.ts'
 import type { NodeId, Offset } from '../../src/model/ids.ts'
 import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
-import { batchOf, cpu, openTestLog, TOPIC_ID } from '../storage/fixtures.ts'
+import { batchOf, cpu, openTestLog, type TestLogOptions, TOPIC_ID } from '../storage/fixtures.ts'
 
 const REPLICAS = [1, 2]
 
@@ -24,8 +24,11 @@ export interface HostedPartition {
  * Broker 1 hosts the partition with 5 records of epoch 2, of which it knows 2 to be committed. Record n has the time
  * 1,000 + 10 n. In epoch 3 it leads, or follows broker 2.
  */
-export async function hostedPartition(leader: NodeId): Promise<HostedPartition> {
-  const { log } = await openTestLog(new MemoryFileSystem())
+export async function hostedPartition(
+  leader: NodeId,
+  options: TestLogOptions = {},
+): Promise<HostedPartition> {
+  const { log } = await openTestLog(new MemoryFileSystem(), options)
   for (let offset = 0; offset < 5; offset++) {
     await log.appendAsLeader(batchOf({ text: `${offset}`, timestampMs: 1_000 + 10 * offset }), 2).written
   }

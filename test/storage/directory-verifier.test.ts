@@ -94,6 +94,19 @@ describe('verify: sound', () => {
     expect(report.checked.segments).toBeGreaterThan(6)
   })
 
+  it('logs that start inside of a segment, and one of which nothing else is left -> no finding', async () => {
+    const { directory } = await openDirectory(disk)
+    const settings = { ...SETTINGS, fileDeleteDelayMs: 0 }
+    const logs = await Promise.all(
+      [P0, P1].map((of) => directory.openPartition(of, { create: false, settings })),
+    )
+    await logs[0]!.trimTo(73)
+    await logs[1]!.trimTo(74)
+    await logs[1]!.truncateTo(74)
+    await directory.close({ cleanBrokerEpoch: 3 })
+    expect(await found()).toEqual([])
+  })
+
   it('any check -> nothing is written, renamed, removed or synced, and every file is closed', async () => {
     await flip(segmentPath(0, 'log', LOG), 70)
     await change(await lastSegment(), (bytes) => bytes.subarray(0, bytes.length - 3))

@@ -11,6 +11,7 @@ import {
   openTestLog,
   readAll,
   recordsOf,
+  stamped,
   type TestLogOptions,
   textsOf,
 } from './fixtures.ts'
@@ -224,6 +225,112 @@ describe('log trim', () => {
     await log.trimTo(5)
     await log.truncateFullyAndStartAt(2)
     expect([checkpoint.offset, log.logStartOffset, log.logEndOffset]).toEqual([2, 2, 2])
+  })
+})
+
+describe('a log that begins anew with the batch in which it starts', () => {
+  const BATCH = stamped({ text: 'a', records: 4, offset: 6, leaderEpoch: 3 })
+
+  it('REP-44: the batch comes -> the log starts inside of it', async () => {
+    const disk = new MemoryFileSystem()
+    const { log, checkpoint } = await filled(disk)
+    await log.trimTo(8)
+    await log.truncateFullyAndStartAt(6, { keepsStart: true })
+    expect([log.logStartOffset, log.logEndOffset]).toEqual([8, 6])
+    await log.appendAsFollower(BATCH).written
+    expect([log.logStartOffset, log.logEndOffset, checkpoint.offset]).toEqual([8, 10, 8])
+    await log.close()
+    const again = await filled(disk, { logStart: checkpoint, recoveryPoint: 10 }, 0)
+    expect([again.log.logStartOffset, again.log.logEndOffset]).toEqual([8, 10])
+  })
+
+  it('REP-44, STO-29: at every operation -> the log starts where it did, and does not end before', async () => {
+    const open = (disk: MemoryFileSystem, checkpoint: MemoryCheckpoint) =>
+      filled(disk, { logStart: checkpoint, toleratesDamage: true }, 0)
+    const operations = await sweepCrashes<{ checkpoint: MemoryCheckpoint; isDone: boolean }>({
+      async prepare(disk) {
+        const { log } = await filled(disk)
+        await log.trimTo(8)
+        await log.close()
+      },
+      // The name of its first segment says where the log starts.
+      state: () => ({ checkpoint: new MemoryCheckpoint(), isDone: false }),
+      async run(disk, state) {
+        const { log } = await open(disk, state.checkpoint)
+        expect(log.logStartOffset).toBe(8)
+        await log.truncateFullyAndStartAt(6, { keepsStart: true })
+        await log.appendAsFollower(BATCH).written
+        await log.flush()
+        state.isDone = true
+      },
+      async check(disk, { checkpoint, isDone }) {
+        const { log } = await open(disk, new MemoryCheckpoint(checkpoint.offset))
+        expect(log.logStartOffset).toBe(8)
+        expect(log.logEndOffset).toBeGreaterThanOrEqual(isDone ? 10 : 8)
+      },
+      randomLosses: 2,
+    })
+    expect(operations).toBeGreaterThan(8)
+  })
+})
+
+describe('a log of which nothing is left but deleted records', () => {
+  const ONE_SEGMENT = { settings: { segmentBytes: 10_000 }, toleratesDamage: true }
+
+  it('REP-03: cut off where it starts -> what was deleted is no damage, and no dropped tail', async () => {
+    const disk = new MemoryFileSystem()
+    const { log, checkpoint } = await filled(disk, ONE_SEGMENT)
+    await log.trimTo(6)
+    await log.truncateTo(6)
+    expect([log.logStartOffset, log.logEndOffset, log.epochs.entries]).toEqual([6, 6, []])
+    await log.health.scrub(async () => {})
+    await log.close()
+    expect(await names(disk, LOG_PATH)).not.toContain('damaged-ranges')
+    const again = await filled(disk.afterKill(), { ...ONE_SEGMENT, logStart: checkpoint }, 0)
+    expect([again.log.logStartOffset, again.log.logEndOffset]).toEqual([6, 6])
+    expect(again.log.health).toMatchObject({ damagedRanges: [], isTailDropped: false })
+    await again.log.appendAsLeader(batchOf({ text: 'new' }), 7).written
+    expect(await readAll(again.log)).toEqual([{ offset: 6, leaderEpoch: 7, text: 'new' }])
+  })
+
+  it('REP-03: cut off inside of the batch in which it starts -> begins there, and does not end before', async () => {
+    for (const cut of [6, 7]) {
+      const disk = new MemoryFileSystem()
+      const { log, checkpoint } = await filled(disk, ONE_SEGMENT, 0)
+      for (const text of ['a', 'b', 'c']) await log.appendAsLeader(batchOf({ text, records: 4 }), 1).written
+      await log.trimTo(6)
+      await log.truncateTo(cut)
+      expect([log.logStartOffset, log.logEndOffset, log.epochs.entries]).toEqual([6, 6, []])
+      const again = await filled(disk.afterKill(), { ...ONE_SEGMENT, logStart: checkpoint }, 0)
+      expect([again.log.logStartOffset, again.log.logEndOffset]).toEqual([6, 6])
+    }
+  })
+
+  it('STO-29: cut off inside of the batch in which it starts, at every operation -> starts where it did', async () => {
+    const state = () => ({ checkpoint: new MemoryCheckpoint(6), isDone: false })
+    const open = (disk: MemoryFileSystem, { checkpoint }: { readonly checkpoint: MemoryCheckpoint }) =>
+      filled(disk, { ...ONE_SEGMENT, logStart: new MemoryCheckpoint(checkpoint.offset) }, 0)
+    await sweepCrashes<ReturnType<typeof state>>({
+      async prepare(disk) {
+        const { log } = await filled(disk, ONE_SEGMENT, 0)
+        for (const text of ['a', 'b', 'c']) await log.appendAsLeader(batchOf({ text, records: 4 }), 1).written
+        await log.flush()
+        await log.close()
+      },
+      state,
+      async run(disk, told) {
+        const { log } = await open(disk, told)
+        await log.truncateTo(7)
+        told.isDone = true
+      },
+      async check(disk, told) {
+        const { log } = await open(disk, told)
+        expect([log.logStartOffset, log.logEndOffset]).toEqual([6, told.isDone ? 6 : expect.any(Number)])
+        expect(log.logEndOffset).toBeGreaterThanOrEqual(6)
+        expect(log.health).toMatchObject({ damagedRanges: [], isTailDropped: false })
+      },
+      randomLosses: 2,
+    })
   })
 })
 

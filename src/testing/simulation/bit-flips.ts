@@ -1,8 +1,9 @@
 // Flips bits of records that were committed, on the disk of one replica at a time: what a medium may do to data at rest. The
-// other members of the in-sync set have the same records whole, or what happens would be nobody's to mend.
+// other members of the in-sync set have the same records whole and keep them, or what happens would be nobody's to mend.
 import type { Cpu } from '../../base/cpu.ts'
 import type { Random } from '../../base/random.ts'
-import type { ClusterImage, TopicImage } from '../../metadata/cluster-image.ts'
+import type { ClusterImage, PartitionImage, TopicImage } from '../../metadata/cluster-image.ts'
+import type { NodeId } from '../../model/ids.ts'
 import {
   ATTRIBUTES_POSITION,
   batchSizeOf,
@@ -22,6 +23,8 @@ export interface BitFlipsOptions {
   readonly committedEnd: (key: string) => number
   /** The largest log start that any replica has had: what lies below may be nobody's to mend, and nobody reads it. */
   readonly logStartOf: (topic: string, partition: number) => number
+  /** Whether a member of the ISR besides this node keeps its copy, whatever becomes of moves. */
+  readonly isKeptByAnother: (topic: string, partition: PartitionImage, nodeId: NodeId) => boolean
   readonly cpu: Cpu
   readonly random: Random
   readonly onTrace: (line: string) => void
@@ -54,10 +57,16 @@ export class BitFlips {
   /** Replicas with bits that are still flipped, as `node-1 topic/0`. */
   get left(): readonly string[] {
     return this.#places().flatMap((place) =>
-      this.#options.cluster.nodes
-        .filter((node) => isDamaged(node, place))
-        .map(({ name }) => `${name} ${place.directory}`),
+      this.#damaged(place).map(({ name }) => `${name} ${place.directory}`),
     )
+  }
+
+  /** The nodes on which bits of a partition are still flipped. */
+  nodesLeft(topic: string, partition: number): readonly NodeId[] {
+    const image = this.#options.newestMetadata()
+    const found = image?.topics.get(image.topicIds.get(topic) ?? '')
+    if (found === undefined) return []
+    return this.#damaged(this.#placeOf(found, partition)).map(({ id }) => id)
   }
 
   /**
@@ -78,14 +87,15 @@ export class BitFlips {
   }
 
   #targets(node: SimulatedNode, where: 'anywhere' | 'end'): readonly Batch[] {
+    const { isKeptByAnother, newestMetadata } = this.#options
     const hurt = this.left
     const targets: Batch[] = []
-    for (const topic of this.#options.newestMetadata()?.topics.values() ?? []) {
-      for (const { partition, isr } of topic.partitions) {
-        const place = this.#placeOf(topic, partition)
+    for (const topic of newestMetadata()?.topics.values() ?? []) {
+      for (const partition of topic.partitions) {
+        const place = this.#placeOf(topic, partition.partition)
         const { directory } = place
-        const isKeptByAnother = isr.some((member) => member !== node.id)
-        if (!isKeptByAnother || hurt.some((replica) => replica.endsWith(directory))) continue
+        if (!isKeptByAnother(topic.name, partition, node.id)) continue
+        if (hurt.some((replica) => replica.endsWith(directory))) continue
         const found = this.#targetsIn(node, place)
         targets.push(...(where === 'end' ? found.slice(-LAST_BATCHES) : found))
       }
@@ -118,6 +128,10 @@ export class BitFlips {
     if (!fileSystem.isDurable(path, { start: position, end: position + sizeBytes })) return false
     const bytes = fileSystem.peek(path)!.subarray(position, position + sizeBytes)
     return this.#options.cpu.crc32c(bytes.subarray(ATTRIBUTES_POSITION)) === crcOf(bytes, 0)
+  }
+
+  #damaged(place: Place): readonly SimulatedNode[] {
+    return this.#options.cluster.nodes.filter((node) => isDamaged(node, place))
   }
 
   #places(): readonly Place[] {

@@ -4,6 +4,7 @@ import type { Random } from '../../base/random.ts'
 import type { QuorumAdmin, QuorumDescription, QuorumMember } from '../../client/quorum-admin.ts'
 import { toVltavaError } from '../../model/errors.ts'
 import { between, chance, exponential, oneOf, shuffled } from './draw.ts'
+import type { KeptCopies, WantedMove } from './kept-copies.ts'
 import type { SimulatedClient } from './simulated-cluster.ts'
 import type { SimulationPlan } from './simulation-plan.ts'
 
@@ -46,30 +47,38 @@ export async function changeFlush(options: OperatorOptions): Promise<void> {
   })
 }
 
-/** Moves replicas to any brokers, dead ones as well, and goes back on it now and then. */
-export async function moveReplicas(options: OperatorOptions): Promise<void> {
-  const { plan, random, onMark, onTrace } = options
+/**
+ * Moves replicas to any brokers, dead ones as well, and goes back on it now and then. What would take away the last copy that is
+ * whole is not asked for: whoever wants one copy only and gets the spoilt one has lost records, whatever the cluster does.
+ */
+export async function moveReplicas(
+  options: OperatorOptions & { readonly copies: Pick<KeptCopies, 'ask' | 'answered'> },
+): Promise<void> {
+  const { plan, random, onMark, onTrace, copies } = options
   const { admin } = options.by.client
   const nodes = Array.from({ length: plan.nodes }, (_, i) => i + 1)
-  const change = async (
-    of: { readonly topic: string; readonly partition: number },
-    replicas: readonly number[] | null,
-  ): Promise<void> => {
-    const [answer] = await admin.reassignPartitions([{ ...of, replicas }], { timeoutMs: TIMEOUT_MS })
+  const change = async (move: WantedMove): Promise<void> => {
+    if (!copies.ask(move)) {
+      onTrace(`operator move: ${move.topic}/${move.partition} keeps its copies while another is spoilt`)
+      return
+    }
+    const [answer] = await admin.reassignPartitions([move], { timeoutMs: TIMEOUT_MS })
+    copies.answered(move)
     if (answer?.error != null) onTrace(`operator move: ${answer.error.code}`)
-    else onMark(replicas === null ? 'move cancelled' : 'replicas moved')
+    else onMark(move.replicas === null ? 'move cancelled' : 'replicas moved')
   }
   await repeat(options, 'move', async () => {
     const ongoing = await admin.listReassignments({ timeoutMs: TIMEOUT_MS })
     if (ongoing.length > 0 && chance(random, 30)) {
       onMark('move under way')
-      await change(oneOf(random, ongoing), null)
+      const { topic, partition } = oneOf(random, ongoing)
+      await change({ topic, partition, replicas: null })
       return
     }
     const { name: topic, partitions, replicationFactor, observers = 0 } = oneOf(random, plan.topics)
     const size = chance(random, 70) ? replicationFactor + observers : between(random, 1, plan.nodes)
     const replicas = shuffled(random, nodes).slice(0, size)
-    await change({ topic, partition: random.below(partitions) }, replicas)
+    await change({ topic, partition: random.below(partitions), replicas })
   })
 }
 

@@ -17,6 +17,7 @@ import { chance } from './draw.ts'
 import { ForeignFiles } from './foreign-files.ts'
 import { ClusterInvariants } from './invariants/cluster-invariants.ts'
 import type { ObservedNode } from './invariants/observed-node.ts'
+import { KeptCopies } from './kept-copies.ts'
 import { Nemesis } from './nemesis.ts'
 import { RandomStreams } from './random-streams.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
@@ -83,6 +84,7 @@ class SimulationRun {
   readonly #trace: Trace
   readonly #network: SimulatedNetwork
   readonly #cluster: SimulatedCluster
+  readonly #copies: KeptCopies
   readonly #bitFlips: BitFlips
   readonly #foreignFiles: ForeignFiles
   readonly #nemesis: Nemesis
@@ -122,12 +124,17 @@ class SimulationRun {
       link: { latency, bytesPerMs },
     })
     this.#cluster = this.#newCluster()
+    this.#copies = new KeptCopies({
+      newestMetadata: () => this.#invariants.newestMetadata,
+      spoilt: ({ topic, partition }) => [...this.#bitFlips.nodesLeft(topic, partition), ...this.#diskless()],
+    })
     this.#bitFlips = new BitFlips({
       ...this.#common(),
       cpu,
       random: this.#streams.stream('bit-flips'),
       newestMetadata: () => this.#invariants.newestMetadata,
       committedEnd: (key) => this.#invariants.committedEnd(key),
+      isKeptByAnother: (...of) => this.#copies.isKeptByAnother(...of),
       logStartOf: (topic, partition) => this.#logStarts.get(historyKey(topic, partition)) ?? 0,
     })
     this.#foreignFiles = new ForeignFiles({
@@ -137,6 +144,7 @@ class SimulationRun {
     this.#nemesis = this.#newNemesis()
     this.#workload = new Workload({
       ...this.#common(),
+      copies: this.#copies,
       onMark: (name) => this.#mark(name),
       onAcknowledged: (key, offset) => this.#noteAcknowledged(key, offset),
       onDeleted: (key, offset) =>
@@ -319,16 +327,16 @@ class SimulationRun {
     return this.#plan
   }
 
-  /** Whether every partition has a member of its ISR besides this node, and enough replicas to be written to. */
+  /** Whether every partition keeps a member of its ISR besides this node, and enough replicas to be written to. */
   #hasAllWithout(id: NodeId): boolean {
     const image = this.#invariants.newestMetadata
     if (image === null || image.topics.size < this.#plan.topics.length) return false
-    for (const { partitions, configs } of image.topics.values()) {
+    for (const { name, partitions, configs } of image.topics.values()) {
       const minIsr = Number(configs.get('min.insync.replicas') ?? 2)
       for (const partition of partitions) {
         const voters = votersOf(partition)
         const left = voters.filter((replica) => replica !== id).length
-        if (!partition.isr.some((member) => member !== id)) return false
+        if (!this.#copies.isKeptByAnother(name, partition, id)) return false
         if (left < Math.min(minIsr, voters.length)) return false
       }
     }
@@ -339,7 +347,7 @@ class SimulationRun {
     const { voters, nodes } = this.#plan
     const lostVoters = new Set([id, ...this.#voteless()].filter((node) => node <= voters))
     const isNeededVoter = 2 * (voters - lostVoters.size) <= voters
-    const haveAllRegistered = [...this.#wiped.keys()].every((node) => this.#hasRegisteredSinceWipe(node))
+    const haveAllRegistered = this.#diskless().length === 0
     const areAllThere = this.#cluster.nodes.every((node) => node.isReady)
     const isWhole = this.#bitFlips.left.length === 0
     const mayGo = nodes > 1 && !isNeededVoter && haveAllRegistered && areAllThere && isWhole
@@ -352,6 +360,11 @@ class SimulationRun {
     const hasVote = (id: NodeId): boolean =>
       voters.some(({ directoryId }) => directoryId === this.#cluster.node(id).server?.directory.directoryId)
     return [...this.#wiped.keys()].filter((id) => !hasVote(id))
+  }
+
+  /** Nodes that lost their disks, and of which the cluster does not know it yet. */
+  #diskless(): readonly NodeId[] {
+    return [...this.#wiped.keys()].filter((node) => !this.#hasRegisteredSinceWipe(node))
   }
 
   #hasRegisteredSinceWipe(id: NodeId): boolean {

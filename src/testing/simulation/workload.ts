@@ -10,6 +10,7 @@ import { RecordedConsumer } from '../recording/recorded-consumer.ts'
 import { RecordedProducer } from '../recording/recorded-producer.ts'
 import type { ValueCodec } from '../recording/value-codec.ts'
 import { between, chance, exponential, oneOf, shuffled } from './draw.ts'
+import type { KeptCopies } from './kept-copies.ts'
 import { changeFlush, changeRoles, changeVoters, moveReplicas, type OperatorOptions } from './operator.ts'
 import type { RandomStreams } from './random-streams.ts'
 import type { SimulatedClient, SimulatedCluster } from './simulated-cluster.ts'
@@ -28,6 +29,8 @@ export interface WorkloadOptions {
   readonly streams: RandomStreams
   readonly cluster: SimulatedCluster
   readonly plan: SimulationPlan
+  /** What moves of replicas must leave. */
+  readonly copies: KeptCopies
   readonly onTrace: (line: string) => void
   readonly onMark: (name: string) => void
   /** A record was acknowledged at this offset. */
@@ -78,7 +81,10 @@ export class Workload {
     if (plan.deletesRecords) this.#running.push(setUp.then(() => this.#deleteRecords(cluster.client())))
     if (plan.changesRoles) this.#running.push(setUp.then(() => changeRoles(this.#operator('roles'))))
     if (plan.changesFlush) this.#running.push(setUp.then(() => changeFlush(this.#operator('flush'))))
-    if (plan.movesReplicas) this.#running.push(setUp.then(() => moveReplicas(this.#operator('moves'))))
+    if (plan.movesReplicas) {
+      const { copies } = this.#options
+      this.#running.push(setUp.then(() => moveReplicas({ ...this.#operator('moves'), copies })))
+    }
     if (plan.changesVoters) this.#running.push(setUp.then(() => changeVoters(this.#operator('quorum'))))
   }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../../src/base/random.ts'
 import type { ClusterImage } from '../../../src/metadata/cluster-image.ts'
 import { MemoryFileSystem } from '../../../src/storage/memory-file-system.ts'
-import { BitFlips } from '../../../src/testing/simulation/bit-flips.ts'
+import { BitFlips, type BitFlipsOptions } from '../../../src/testing/simulation/bit-flips.ts'
 import type { SimulatedNode } from '../../../src/testing/simulation/simulated-node.ts'
 import { cpu, stamped } from '../../storage/fixtures.ts'
 
@@ -16,6 +16,7 @@ const BATCHES = [0, 1, 2].map((offset) =>
 const SIZE = BATCHES[0]!.length
 
 const IMAGE = {
+  topicIds: new Map([['t', TOPIC_ID]]),
   topics: new Map([
     [
       TOPIC_ID,
@@ -41,7 +42,10 @@ async function logOf({ synced }: { readonly synced: number }): Promise<MemoryFil
 }
 
 /** The batches that are hit in many tries, all of which are committed. */
-async function hitsOn(disk: () => Promise<MemoryFileSystem>): Promise<readonly number[]> {
+async function hitsOn(
+  disk: () => Promise<MemoryFileSystem>,
+  isKeptByAnother: BitFlipsOptions['isKeptByAnother'] = () => true,
+): Promise<readonly number[]> {
   const hits = new Set<number>()
   for (let seed = 1; seed <= 40; seed++) {
     const fileSystem = await disk()
@@ -51,12 +55,14 @@ async function hitsOn(disk: () => Promise<MemoryFileSystem>): Promise<readonly n
       newestMetadata: () => IMAGE,
       committedEnd: () => BATCHES.length,
       logStartOf: () => 0,
+      isKeptByAnother,
       cpu,
       random: seededRandom(seed),
       onTrace: () => {},
     })
     if (!flips.strike(node)) continue
     expect(flips.left).toEqual([`node-1 ${TOPIC_ID}/0`])
+    expect(flips.nodesLeft('t', 0)).toEqual([1])
     expect(flips.strike(node)).toBe(false)
     hits.add(Math.floor(fileSystem.flippedPositions(PATH)[0]! / SIZE))
   }
@@ -68,6 +74,16 @@ describe('what bits are flipped in', () => {
     expect(await hitsOn(() => logOf({ synced: 3 }))).toEqual([0, 1])
     expect(await hitsOn(() => logOf({ synced: 2 }))).toEqual([0])
     expect(await hitsOn(() => logOf({ synced: 1 }))).toEqual([])
+  })
+
+  it('nobody else keeps a copy -> none', async () => {
+    const asked: unknown[] = []
+    const isKeptByAnother: BitFlipsOptions['isKeptByAnother'] = (topic, { partition }, nodeId) => {
+      asked.push([topic, partition, nodeId])
+      return false
+    }
+    expect(await hitsOn(() => logOf({ synced: 3 }), isKeptByAnother)).toEqual([])
+    expect(asked[0]).toEqual(['t', 0, 1])
   })
 
   it('the power was lost, and the node has not started again -> not the batch before one that is torn', async () => {
