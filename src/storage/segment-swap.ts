@@ -80,9 +80,8 @@ export async function recoverSwaps(
     changed = true
   }
   for (const name of names) {
-    const [, base, end] = SWAP.exec(name) ?? []
-    if (base === undefined || end === undefined) continue
-    const range = { baseOffset: Number(base), endOffset: Number(end) }
+    const range = swapRangeOf(name)
+    if (range === null) continue
     const replaced = names.flatMap((other) => replacedBy(range, other))
     await finishSwap(fileSystem, { directory, range, replaced })
     changed = true
@@ -99,6 +98,12 @@ function replacedBy({ baseOffset, endOffset }: SwapRange, name: string): Offset[
 async function removeIndexes(fileSystem: FileSystem, files: SegmentFiles): Promise<void> {
   await removeIfPresent(fileSystem, files.offsetIndex)
   await removeIfPresent(fileSystem, files.timeIndex)
+}
+
+/** What a `.swap` file takes the place of; null where the name is not one's. */
+export function swapRangeOf(name: string): SwapRange | null {
+  const [, base, end] = SWAP.exec(name) ?? []
+  return base === undefined || end === undefined ? null : { baseOffset: Number(base), endOffset: Number(end) }
 }
 
 function swapPath(directory: string, { baseOffset, endOffset }: SwapRange): string {

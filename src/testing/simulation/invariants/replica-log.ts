@@ -11,6 +11,8 @@ import {
 } from '../../../record/batch-format.ts'
 import { isEmptyBatch } from '../../../record/empty-batch.ts'
 import type { MemoryFileSystem } from '../../../storage/memory-file-system.ts'
+import { baseOffsetOfLogFile } from '../../../storage/segment-files.ts'
+import { swapRangeOf } from '../../../storage/segment-swap.ts'
 
 export interface StoredBatch {
   readonly baseOffset: number
@@ -53,7 +55,7 @@ export class ReplicaLog {
    * @param logEndOffset as the log itself has it.
    */
   read(logEndOffset: number): readonly StoredBatch[] {
-    const names = this.#fileSystem.peekNames(this.#path).filter((name) => name.endsWith('.log'))
+    const names = logFilesIn(this.#fileSystem.peekNames(this.#path))
     let changed = false
     for (const known of [...this.#segments.keys()]) {
       if (names.includes(known)) continue
@@ -90,6 +92,20 @@ export class ReplicaLog {
     }
     return changed
   }
+}
+
+/** The files that hold the log, in order: a compacted segment counts from the moment on at which it is to take the place of others. */
+function logFilesIn(names: readonly string[]): readonly string[] {
+  const swaps = names.flatMap((name) => {
+    const range = swapRangeOf(name)
+    return range === null ? [] : [{ name, ...range }]
+  })
+  const segments = names.flatMap((name) => {
+    const base = baseOffsetOfLogFile(name)
+    const isReplaced = swaps.some(({ baseOffset, endOffset }) => baseOffset <= base! && base! < endOffset)
+    return base === null || isReplaced ? [] : [{ name, baseOffset: base }]
+  })
+  return [...segments, ...swaps].sort((a, b) => a.baseOffset - b.baseOffset).map(({ name }) => name)
 }
 
 /** What several segments became one of is there beside it until it is removed, and not read any more. */

@@ -71,6 +71,12 @@ export class ReplicaFiles {
     this.#sizeBytes = 0
   }
 
+  /** Appends go to a compacted segment now, which is to take the place of those that begin in a range. */
+  compactTo(baseOffset: number, endOffset: number): void {
+    this.#segment = segmentName(baseOffset).replace('.log', `-${segmentName(endOffset)}.swap`)
+    this.#sizeBytes = 0
+  }
+
   async removeSegment(baseOffset: number): Promise<void> {
     await this.fileSystem.remove(`${DIRECTORY}/${segmentName(baseOffset)}`)
   }

@@ -40,6 +40,20 @@ describe('ReplicaLog', () => {
     expect(ranges(log.read(40))).toEqual(['0-10@1', '10-20@1', '20-30@1', '30-40@1'])
   })
 
+  it('a compacted segment is about to take the place of others -> it counts, and these do not', async () => {
+    await files.append(batch({ baseOffset: 0 }))
+    for (const base of [10, 20, 30]) {
+      files.roll(base)
+      await files.append(batch({ baseOffset: base }))
+    }
+    files.compactTo(10, 30)
+    await files.append(batch({ baseOffset: 10, records: 20, leaderEpoch: 5 }))
+    const expected = ['0-10@1', '10-30@5', '30-40@1']
+    expect(ranges(log.read(40))).toEqual(expected)
+    await files.removeSegment(20)
+    expect(ranges(log.read(40))).toEqual(expected)
+  })
+
   it('behind the log end: a whole batch, part of one, garbage -> ignored until the log end passes it', async () => {
     await files.append(batch({ baseOffset: 0 }), batch({ baseOffset: 10 }))
     expect(ranges(log.read(10))).toEqual(['0-10@1'])
