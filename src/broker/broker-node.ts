@@ -75,6 +75,7 @@ export class BrokerNode {
   readonly #registry: PartitionRegistry
   readonly #fetchers: ReplicaFetchers
   readonly #care: LogCare
+  readonly #replicaFlow: ReplicaFetchFlow
   readonly #hints = new MetadataHints()
   readonly #waiters: ImageWaiters
   readonly #changes: ForwardedChanges
@@ -125,6 +126,11 @@ export class BrokerNode {
       counters: this.counters,
     })
     this.#registry = this.#makeRegistry(proposer)
+    this.#replicaFlow = new ReplicaFetchFlow({
+      environment,
+      registry: this.#registry,
+      counters: this.counters,
+    })
     this.#care = new LogCare({
       ...options,
       image: () => this.#registry.applied,
@@ -165,6 +171,11 @@ export class BrokerNode {
 
   get fetchers(): ReplicaFetchers {
     return this.#fetchers
+  }
+
+  /** The fetch sessions that it keeps for its readers. */
+  get fetchSessions(): { readonly count: number; readonly partitions: number; readonly parked: number } {
+    return this.#replicaFlow.sessions
   }
 
   /** Whether this broker serves: registered, caught up with metadata, unfenced, by the controller's last word. */
@@ -271,7 +282,7 @@ export class BrokerNode {
     const registry = this.#registry
     const produceFlow = new ProduceFlow({ environment, registry, counters })
     const fetchFlow = new FetchFlow({ environment, registry, counters })
-    const replicaFlow = new ReplicaFetchFlow({ environment, registry, counters })
+    const replicaFlow = this.#replicaFlow
     const offsetsFlow = new ListOffsetsFlow({ registry })
     const replicasFlow = new DescribeReplicasFlow({ registry })
     const deletionFlow = new DeleteRecordsFlow({ environment, registry })
@@ -346,6 +357,7 @@ export class BrokerNode {
         followLeader: (partition, role) => this.#fetchers.follow(partition, role),
         unfollowLeader: (partition) => this.#fetchers.unfollow(partition),
         reportFlush: (partition, flushedOffset) => this.#fetchers.reportFlush(partition, flushedOffset),
+        logTouched: (partition) => this.#fetchers.touched(partition),
       },
       onApplied: (before, after) => this.#applied(before, after),
       onDamaged: () => this.#damaged(),

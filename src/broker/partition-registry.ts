@@ -40,7 +40,7 @@ export interface PartitionRegistryOptions {
   /** What the registry itself does not know of a new partition. */
   readonly wiring: Pick<
     PartitionOptions,
-    'settings' | 'proposeIsr' | 'followLeader' | 'unfollowLeader' | 'reportFlush'
+    'settings' | 'proposeIsr' | 'followLeader' | 'unfollowLeader' | 'reportFlush' | 'logTouched'
   >
   /** Called after the hosted partitions have taken the roles of the image. */
   readonly onApplied: (before: ClusterImage, after: ClusterImage) => void
@@ -358,7 +358,10 @@ export class PartitionRegistry {
           onWritten: (endOffset) => partition?.written(endOffset),
           onFlushed: (flushedOffset) => partition?.flushed(flushedOffset),
           onStartMoved: (startOffset) => partition?.logStartMoved(startOffset),
-          onDamaged: () => this.#options.onDamaged(),
+          onDamaged: () => {
+            partition?.damageChanged()
+            this.#options.onDamaged()
+          },
         },
       })
       const stored = Math.min(directory.highWatermark(target) ?? 0, log.logEndOffset)

@@ -44,6 +44,7 @@ export async function hostedPartition(leader: NodeId): Promise<HostedPartition> 
     followLeader: () => {},
     unfollowLeader: () => {},
     reportFlush: () => {},
+    logTouched: () => {},
   })
   const states = REPLICAS.map(
     (id) => [id, { brokerEpoch: 10 + id, fenced: false, shuttingDown: false }] as const,
