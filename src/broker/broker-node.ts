@@ -75,6 +75,7 @@ export class BrokerNode {
   readonly #registry: PartitionRegistry
   readonly #fetchers: ReplicaFetchers
   readonly #care: LogCare
+  readonly #fetchFlow: FetchFlow
   readonly #replicaFlow: ReplicaFetchFlow
   readonly #hints = new MetadataHints()
   readonly #waiters: ImageWaiters
@@ -126,11 +127,9 @@ export class BrokerNode {
       counters: this.counters,
     })
     this.#registry = this.#makeRegistry(proposer)
-    this.#replicaFlow = new ReplicaFetchFlow({
-      environment,
-      registry: this.#registry,
-      counters: this.counters,
-    })
+    const reading = { environment, registry: this.#registry, counters: this.counters }
+    this.#fetchFlow = new FetchFlow(reading)
+    this.#replicaFlow = new ReplicaFetchFlow(reading)
     this.#care = new LogCare({
       ...options,
       image: () => this.#registry.applied,
@@ -175,7 +174,10 @@ export class BrokerNode {
 
   /** The fetch sessions that it keeps for its readers. */
   get fetchSessions(): { readonly count: number; readonly partitions: number; readonly parked: number } {
-    return this.#replicaFlow.sessions
+    const all = [this.#fetchFlow.sessions, this.#replicaFlow.sessions]
+    const sum = (of: 'count' | 'partitions' | 'parked'): number =>
+      all.reduce((total, sessions) => total + sessions[of], 0)
+    return { count: sum('count'), partitions: sum('partitions'), parked: sum('parked') }
   }
 
   /** Whether this broker serves: registered, caught up with metadata, unfenced, by the controller's last word. */
@@ -281,13 +283,11 @@ export class BrokerNode {
     const { counters } = this
     const registry = this.#registry
     const produceFlow = new ProduceFlow({ environment, registry, counters })
-    const fetchFlow = new FetchFlow({ environment, registry, counters })
-    const replicaFlow = this.#replicaFlow
     const offsetsFlow = new ListOffsetsFlow({ registry })
     const replicasFlow = new DescribeReplicasFlow({ registry })
     const deletionFlow = new DeleteRecordsFlow({ environment, registry })
     router.handle(produce, async ({ body, payload }) => ({ body: await produceFlow.handle(body, payload) }))
-    router.handle(fetch, ({ body, connection }) => fetchFlow.handle(body, connection))
+    router.handle(fetch, ({ body, connection }) => this.#fetchFlow.handle(body, connection))
     router.handle(listOffsets, async ({ body }) => ({ body: await offsetsFlow.handle(body) }))
     router.handle(describeReplicas, async ({ body }) => ({ body: await replicasFlow.handle(body) }))
     router.handle(deleteRecords, async ({ body }) => ({ body: await deletionFlow.handle(body) }))
@@ -301,12 +301,12 @@ export class BrokerNode {
       return { body: describeTopicConfigs(this.image, body) }
     })
     router.handle(replicaFetch, ({ connection, body }) =>
-      replicaFlow.handle(body, { replicaId: connection.identity!.nodeId, connection }),
+      this.#replicaFlow.handle(body, { replicaId: connection.identity!.nodeId, connection }),
     )
     const readFlow = new ReplicaReadFlow({ registry })
     router.handle(replicaRead, ({ body }) => readFlow.handle(body))
     router.handle(flushedNote, ({ connection, body }) => {
-      replicaFlow.flushed(body, connection.identity!.nodeId)
+      this.#replicaFlow.flushed(body, connection.identity!.nodeId)
       return null
     })
     router.handle(highWatermarkNote, ({ connection, body }) => {

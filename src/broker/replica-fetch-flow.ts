@@ -4,8 +4,8 @@ import type { RequestOf } from '../protocol/api.ts'
 import { type flushedNote, highWatermarkNote, type replicaFetch } from '../protocol/replica-fetch.ts'
 import type { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
-import { assemble, type FetchAnswer, forEachHosted, readWithin } from './fetch-flow.ts'
 import { FetchSessions } from './fetch-sessions.ts'
+import { assemble, forEachHosted, readWithin } from './fetch-slots.ts'
 import { readOrPark } from './parked-read.ts'
 import type { PartitionRegistry } from './partition-registry.ts'
 import {
@@ -15,7 +15,7 @@ import {
   type ReplicaPartitionResponse,
   readJudged,
 } from './replica-reads.ts'
-import { ServedSession, type SessionAnswer, type SessionKind } from './served-session.ts'
+import { ServedSession, type SessionAnswer, type SessionKind, withoutSession } from './served-session.ts'
 
 type Request = RequestOf<typeof replicaFetch>
 type Answer = SessionAnswer<ReplicaPartitionResponse>
@@ -28,8 +28,6 @@ interface Follower {
   readonly replicaId: NodeId
   readonly connection: Connection
 }
-
-const WITHOUT_SESSION = { sessionId: null, about: [] } as const
 
 /** Serves followers. Who fetches is the node that the connection proved, never what a message says (SEC-30). */
 export class ReplicaFetchFlow {
@@ -162,10 +160,4 @@ export class ReplicaFetchFlow {
       counted: (about, responses) => this.#count(about, responses),
     }
   }
-}
-
-function withoutSession(
-  answer: FetchAnswer<{ readonly partitions: readonly ReplicaPartitionResponse[] }>,
-): Answer {
-  return { body: { ...WITHOUT_SESSION, ...answer.body }, payload: answer.payload }
 }

@@ -2,7 +2,7 @@ import { VltavaError } from '../model/errors.ts'
 import { partitionKey } from '../model/ids.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import type { replicaRead } from '../protocol/replica-read.ts'
-import { bytesOf, type FetchAnswer } from './fetch-flow.ts'
+import { bytesOf, type FetchAnswer } from './fetch-slots.ts'
 import { partitionErrorOf } from './partition-error.ts'
 import type { PartitionRegistry } from './partition-registry.ts'
 

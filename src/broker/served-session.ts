@@ -9,7 +9,7 @@ import { endsStatement } from '../protocol/fetch-session.ts'
 import { FetchSession, newsOf, type SessionPartition } from '../replication/fetch-session.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
 import { ParkedFetches, type PartitionWatcher } from './delayed-requests.ts'
-import { bytesOf, type FetchAnswer, type ReadLimit, type Slot } from './fetch-flow.ts'
+import { bytesOf, type FetchAnswer, type ReadLimit, type Slot } from './fetch-slots.ts'
 import { type ReadAttempt, readOrPark } from './parked-read.ts'
 
 export interface SessionRequestBody<P> {
@@ -302,4 +302,11 @@ export class ServedSession<P, R extends SessionResponse, J> {
     this.#watched.delete(key)
     for (const parked of watched.at) parked.unwatch(watched.watcher)
   }
+}
+
+/** An answer to a fetch that belongs to no session. */
+export function withoutSession<R>(
+  answer: FetchAnswer<{ readonly partitions: readonly R[] }>,
+): SessionAnswer<R> {
+  return { body: { sessionId: null, about: [], ...answer.body }, payload: answer.payload }
 }
