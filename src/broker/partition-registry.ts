@@ -192,9 +192,14 @@ export class PartitionRegistry {
   }
 
   #logsThat(test: (partition: Partition) => boolean): readonly TopicPartition[] {
-    return [...this.#hosted.values()]
-      .filter(test)
-      .map(({ options: { topicId, partition } }) => ({ topicId, partition }))
+    const found: TopicPartition[] = []
+    // Each heartbeat asks; copies of all partitions would be most of what an idle broker does.
+    for (const hosted of this.#hosted.values()) {
+      if (!test(hosted)) continue
+      const { topicId, partition } = hosted.options
+      found.push({ topicId, partition })
+    }
+    return found
   }
 
   #mayApply(image: ClusterImage): boolean {
