@@ -66,8 +66,8 @@ describe.each([
   })
 
   it('the log starts later -> told at once', async () => {
-    const { fetch, partition, followerReaches } = await leading()
-    followerReaches(5)
+    const { fetch, partition, ...hosted } = await leading()
+    hosted.followerReaches(5)
     const answer = fetch(5, sessionOf(0))
     await partition.log.trimTo(3)
     partition.logStartMoved(3)
