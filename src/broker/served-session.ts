@@ -200,6 +200,8 @@ export class ServedSession<P, R extends SessionResponse, J> {
   #attempt(request: SessionRequestBody<P>): ReadAttempt<Answer<R, J>> | Promise<ReadAttempt<Answer<R, J>>> {
     const looked: { readonly partition: SessionPartition<J>; readonly slot: Slot<R> | Promise<Slot<R>> }[] =
       []
+    // Nobody reads on.
+    if (this.#isEnded) return this.#put(request, [])
     let budget = request.maxBytes
     let first = true
     for (const partition of this.#core.look()) {

@@ -47,6 +47,8 @@ export class FetchSessionReader<S> {
   /** To be looked at when the next request is made anyway. */
   readonly #touched = new Set<PartitionKey>()
   readonly #forgotten = new Set<PartitionKey>()
+  /** Those that the broker remembers, also after their statement has ended. */
+  readonly #remembered = new Set<PartitionKey>()
   #number = 0
   /** The request that began the session; answers to older ones are about another session. */
   #firstNumber = 0
@@ -89,7 +91,8 @@ export class FetchSessionReader<S> {
     this.#wanted.delete(key)
     this.#due.delete(key)
     this.#touched.delete(key)
-    if (this.#stated.delete(key)) this.#forgotten.add(key)
+    this.#stated.delete(key)
+    if (this.#remembered.has(key)) this.#forgotten.add(key)
   }
 
   /** The partition can be stated now, or has to be stated anew. */
@@ -128,12 +131,17 @@ export class FetchSessionReader<S> {
     if (this.#epoch === 0) {
       this.#firstNumber = number
       this.#forgotten.clear()
+      this.#remembered.clear()
     }
     const max = this.#requestPartitionsMax - stated.length
     // Before the broker knows anything, all there is to say is due.
     if (this.#isOpen) stated.push(...this.#state(this.#touched, { number, current, max }))
     const forgotten = [...this.#forgotten].slice(0, this.#requestPartitionsMax)
-    for (const key of forgotten) this.#forgotten.delete(key)
+    for (const key of forgotten) {
+      this.#forgotten.delete(key)
+      this.#remembered.delete(key)
+    }
+    for (const { key } of stated) this.#remembered.add(key)
     const session = { id: this.#id, epoch: this.#epoch++ }
     return { number, session, stated, forgotten: forgotten.map(partitionOfKey) }
   }
@@ -177,6 +185,7 @@ export class FetchSessionReader<S> {
     this.#stated.clear()
     this.#touched.clear()
     this.#forgotten.clear()
+    this.#remembered.clear()
     this.#epoch = 0
     this.#firstNumber = this.#number + 1
     this.#isOpen = false

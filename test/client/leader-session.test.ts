@@ -50,13 +50,18 @@ describe('LeaderSession', () => {
     expect(partitionsOf(session.next())).toEqual([])
   })
 
-  it('a partition got records: forgotten by both ends until it is asked for again', () => {
+  it('a partition got records: asked for again, or forgotten where nobody wants more of it now', () => {
     const { session, states } = watching()
-    const answered = session.answered(session.next(), { sessionId: 1, about: [target(1)], ends: [true] })
+    const served = { sessionId: 1, about: [target(1)], ends: [true] }
+    const answered = session.answered(session.next(), served)
     expect(answered![0]!.statement.state).toBe(states[1])
-    states[1]!.underWay = null
+    ask(session, states[1]!)
     const next = session.next()
-    expect([partitionsOf(next), next.forgotten]).toEqual([[], []])
+    expect([partitionsOf(next), next.forgotten]).toEqual([[1], []])
+    session.answered(next, served)
+    states[1]!.underWay = null
+    const later = session.next()
+    expect([partitionsOf(later), later.forgotten]).toEqual([[], [target(1)]])
     ask(session, states[1]!)
     expect(partitionsOf(session.next())).toEqual([1])
   })

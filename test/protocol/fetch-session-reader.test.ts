@@ -98,6 +98,14 @@ describe('FetchSessionReader with a broker that keeps sessions', () => {
     expect(next().forgotten).toEqual([])
   })
 
+  it('removed after its statement had ended -> forgotten as well: the broker remembers it', () => {
+    const { reader, next } = opened()
+    reader.answered(next(), about([B], [B]))
+    reader.remove(B)
+    expect(next().forgotten).toEqual([partitionOfKey(B)])
+    expect(next().forgotten).toEqual([])
+  })
+
   it('removed and added again -> stated, not forgotten', () => {
     const { reader, next } = opened()
     reader.remove(B)
