@@ -160,7 +160,7 @@ export class BrokerNode {
    * their state is not known.
    */
   get cleanBrokerEpoch(): number | null {
-    if (this.#registry.offlineLogs === null && !this.#wasClean) return null
+    if (!this.#registry.isOpened && !this.#wasClean) return null
     return this.#lifecycle.brokerEpoch ?? (this.#wasClean ? this.#options.directory.lastBrokerEpoch : null)
   }
 
@@ -194,7 +194,7 @@ export class BrokerNode {
     return {
       registered: this.#lifecycle.brokerEpoch !== null,
       // Its own registration is replayed, and the logs of that image are open.
-      caughtUp: this.#registry.offlineLogs !== null,
+      caughtUp: this.#registry.isOpened,
       unfenced: !this.#lifecycle.isFenced && this.#isUnfencedInImage(),
     }
   }
@@ -434,7 +434,7 @@ export class BrokerNode {
 
   /** Until its own registration is replayed, the image may be older than what clients know (REP-27). */
   #requireReplayed(): void {
-    if (this.#registry.offlineLogs !== null) return
+    if (this.#registry.isOpened) return
     throw new VltavaError('BROKER_FENCED', `Broker ${this.#options.identity.nodeId} is starting.`)
   }
 
