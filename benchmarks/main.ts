@@ -1,6 +1,7 @@
 // npm run bench [-- <name> ...] [--small]: runs the benchmarks and prints one line of text and one of JSON for each.
 import { benchmarkCompaction } from './compaction.js'
 import { benchmarkFailover } from './failover.js'
+import { benchmarkPartitions } from './partitions.js'
 import { benchmarkProduce } from './produce.js'
 import { benchmarkStart } from './start.js'
 import { benchmarkAppend } from './storage-append.js'
@@ -21,6 +22,7 @@ export type Benchmark = (options: BenchmarkOptions) => Promise<Readonly<Record<s
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compaction: benchmarkCompaction,
   failover: benchmarkFailover,
+  partitions: benchmarkPartitions,
   produce: benchmarkProduce,
   start: benchmarkStart,
   'storage-append': benchmarkAppend,

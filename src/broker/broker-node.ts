@@ -75,6 +75,8 @@ export class BrokerNode {
   readonly #registry: PartitionRegistry
   readonly #fetchers: ReplicaFetchers
   readonly #care: LogCare
+  readonly #fetchFlow: FetchFlow
+  readonly #replicaFlow: ReplicaFetchFlow
   readonly #hints = new MetadataHints()
   readonly #waiters: ImageWaiters
   readonly #changes: ForwardedChanges
@@ -125,6 +127,9 @@ export class BrokerNode {
       counters: this.counters,
     })
     this.#registry = this.#makeRegistry(proposer)
+    const reading = { environment, registry: this.#registry, counters: this.counters }
+    this.#fetchFlow = new FetchFlow(reading)
+    this.#replicaFlow = new ReplicaFetchFlow(reading)
     this.#care = new LogCare({
       ...options,
       image: () => this.#registry.applied,
@@ -155,7 +160,7 @@ export class BrokerNode {
    * their state is not known.
    */
   get cleanBrokerEpoch(): number | null {
-    if (this.#registry.offlineLogs === null && !this.#wasClean) return null
+    if (!this.#registry.isOpened && !this.#wasClean) return null
     return this.#lifecycle.brokerEpoch ?? (this.#wasClean ? this.#options.directory.lastBrokerEpoch : null)
   }
 
@@ -165,6 +170,14 @@ export class BrokerNode {
 
   get fetchers(): ReplicaFetchers {
     return this.#fetchers
+  }
+
+  /** The fetch sessions that it keeps for its readers. */
+  get fetchSessions(): { readonly count: number; readonly partitions: number; readonly parked: number } {
+    const all = [this.#fetchFlow.sessions, this.#replicaFlow.sessions]
+    const sum = (of: 'count' | 'partitions' | 'parked'): number =>
+      all.reduce((total, sessions) => total + sessions[of], 0)
+    return { count: sum('count'), partitions: sum('partitions'), parked: sum('parked') }
   }
 
   /** Whether this broker serves: registered, caught up with metadata, unfenced, by the controller's last word. */
@@ -181,7 +194,7 @@ export class BrokerNode {
     return {
       registered: this.#lifecycle.brokerEpoch !== null,
       // Its own registration is replayed, and the logs of that image are open.
-      caughtUp: this.#registry.offlineLogs !== null,
+      caughtUp: this.#registry.isOpened,
       unfenced: !this.#lifecycle.isFenced && this.#isUnfencedInImage(),
     }
   }
@@ -270,13 +283,11 @@ export class BrokerNode {
     const { counters } = this
     const registry = this.#registry
     const produceFlow = new ProduceFlow({ environment, registry, counters })
-    const fetchFlow = new FetchFlow({ environment, registry, counters })
-    const replicaFlow = new ReplicaFetchFlow({ environment, registry, counters })
     const offsetsFlow = new ListOffsetsFlow({ registry })
     const replicasFlow = new DescribeReplicasFlow({ registry })
     const deletionFlow = new DeleteRecordsFlow({ environment, registry })
     router.handle(produce, async ({ body, payload }) => ({ body: await produceFlow.handle(body, payload) }))
-    router.handle(fetch, ({ body, connection }) => fetchFlow.handle(body, connection))
+    router.handle(fetch, ({ body, connection }) => this.#fetchFlow.handle(body, connection))
     router.handle(listOffsets, async ({ body }) => ({ body: await offsetsFlow.handle(body) }))
     router.handle(describeReplicas, async ({ body }) => ({ body: await replicasFlow.handle(body) }))
     router.handle(deleteRecords, async ({ body }) => ({ body: await deletionFlow.handle(body) }))
@@ -290,12 +301,12 @@ export class BrokerNode {
       return { body: describeTopicConfigs(this.image, body) }
     })
     router.handle(replicaFetch, ({ connection, body }) =>
-      replicaFlow.handle(body, { replicaId: connection.identity!.nodeId, connection }),
+      this.#replicaFlow.handle(body, { replicaId: connection.identity!.nodeId, connection }),
     )
     const readFlow = new ReplicaReadFlow({ registry })
     router.handle(replicaRead, ({ body }) => readFlow.handle(body))
     router.handle(flushedNote, ({ connection, body }) => {
-      replicaFlow.flushed(body, connection.identity!.nodeId)
+      this.#replicaFlow.flushed(body, connection.identity!.nodeId)
       return null
     })
     router.handle(highWatermarkNote, ({ connection, body }) => {
@@ -346,6 +357,7 @@ export class BrokerNode {
         followLeader: (partition, role) => this.#fetchers.follow(partition, role),
         unfollowLeader: (partition) => this.#fetchers.unfollow(partition),
         reportFlush: (partition, flushedOffset) => this.#fetchers.reportFlush(partition, flushedOffset),
+        logTouched: (partition) => this.#fetchers.touched(partition),
       },
       onApplied: (before, after) => this.#applied(before, after),
       onDamaged: () => this.#damaged(),
@@ -422,7 +434,7 @@ export class BrokerNode {
 
   /** Until its own registration is replayed, the image may be older than what clients know (REP-27). */
   #requireReplayed(): void {
-    if (this.#registry.offlineLogs !== null) return
+    if (this.#registry.isOpened) return
     throw new VltavaError('BROKER_FENCED', `Broker ${this.#options.identity.nodeId} is starting.`)
   }
 

@@ -56,10 +56,17 @@ export interface ParkedFetch {
   wake(): void
 }
 
-/** The fetches parked on one partition. */
+/** A fetch session that has the partition. Told of every move, whether a fetch of it is parked or not. */
+export interface PartitionWatcher {
+  moved(): void
+}
+
+/** The fetches parked on one partition, and the sessions that watch it. */
 export class ParkedFetches {
   readonly #parked = new Set<ParkedFetch>()
+  readonly #watchers = new Set<PartitionWatcher>()
 
+  /** Parked fetches of the partition alone; those of sessions are counted there. */
   get size(): number {
     return this.#parked.size
   }
@@ -72,8 +79,17 @@ export class ParkedFetches {
     this.#parked.delete(fetch)
   }
 
+  watch(watcher: PartitionWatcher): void {
+    this.#watchers.add(watcher)
+  }
+
+  unwatch(watcher: PartitionWatcher): void {
+    this.#watchers.delete(watcher)
+  }
+
   wakeAll(): void {
     // A woken fetch takes itself out of the set, and one that goes on waiting stays in it.
     for (const fetch of [...this.#parked]) fetch.wake()
+    for (const watcher of [...this.#watchers]) watcher.moved()
   }
 }

@@ -1,80 +1,23 @@
 import { VltavaError } from '../model/errors.ts'
-import { type Offset, partitionKey, type TopicPartition } from '../model/ids.ts'
+import { type Offset, partitionKey } from '../model/ids.ts'
+import { FETCH_SESSION_PARTITIONS_PER_BROKER_MAX } from '../model/limits.ts'
 import type { Connection } from '../net/connection.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import type { fetch } from '../protocol/fetch.ts'
-import type { BrokerCounters, TopicCounters } from './broker-counters.ts'
+import type { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
-import { type ReadAttempt, readOrPark } from './parked-read.ts'
+import { FetchSessions } from './fetch-sessions.ts'
+import { assemble, bytesOf, forEachHosted, type ReadLimit, readWithin, type Slot } from './fetch-slots.ts'
+import { readOrPark } from './parked-read.ts'
 import { partitionErrorOf } from './partition-error.ts'
 import type { PartitionRegistry } from './partition-registry.ts'
+import { ServedSession, type SessionAnswer, type SessionKind, withoutSession } from './served-session.ts'
 
 type Request = RequestOf<typeof fetch>
 type PartitionRequest = Request['partitions'][number]
 type PartitionResponse = ResponseOf<typeof fetch>['partitions'][number]
-
-export interface FetchAnswer<Body> {
-  readonly body: Body
-  readonly payload: readonly Uint8Array[]
-}
-
-/** What one partition gives to a fetch. */
-export interface Slot<Response> {
-  readonly response: Response
-  readonly batches: readonly Uint8Array[]
-  /** Whether the reader must hear of it at once: an error, a divergence. */
-  readonly urgent: boolean
-}
-
-export function bytesOf(batches: readonly Uint8Array[]): number {
-  let bytes = 0
-  for (const batch of batches) bytes += batch.length
-  return bytes
-}
-
-/** Puts the slots of all partitions together; waits only if one of them had to go to its files. */
-export function assemble<Response>(
-  slots: readonly (Slot<Response> | Promise<Slot<Response>>)[],
-  minBytes: number,
-):
-  | ReadAttempt<FetchAnswer<{ partitions: Response[] }>>
-  | Promise<ReadAttempt<FetchAnswer<{ partitions: Response[] }>>> {
-  if (slots.some((slot) => slot instanceof Promise))
-    return Promise.all(slots.map((slot) => Promise.resolve(slot))).then((done) => join(done, minBytes))
-  return join(slots as readonly Slot<Response>[], minBytes)
-}
-
-function join<Response>(
-  slots: readonly Slot<Response>[],
-  minBytes: number,
-): ReadAttempt<FetchAnswer<{ partitions: Response[] }>> {
-  const payload = slots.flatMap((slot) => slot.batches)
-  const satisfied = slots.some((slot) => slot.urgent) || bytesOf(payload) >= minBytes
-  return { satisfied, answer: { body: { partitions: slots.map((slot) => slot.response) }, payload } }
-}
-
-/** What is left for a partition of the bytes of an answer, and whether it would be the first to give any. */
-export interface ReadLimit {
-  readonly budget: number
-  readonly first: boolean
-}
-
-/** Reads the partitions of a fetch one after the other, until the bytes of the answer are used up. */
-export function readWithin<Partition extends { readonly maxBytes: number }, Response>(
-  request: { readonly maxBytes: number; readonly partitions: readonly Partition[] },
-  read: (partition: Partition, limit: ReadLimit, at: number) => Slot<Response> | Promise<Slot<Response>>,
-): readonly (Slot<Response> | Promise<Slot<Response>>)[] {
-  let budget = request.maxBytes
-  let first = true
-  return request.partitions.map((partition, at) => {
-    const slot = read(partition, { budget, first }, at)
-    // A cold read is counted with all that it may bring.
-    const bytes = slot instanceof Promise ? Math.min(budget, partition.maxBytes) : bytesOf(slot.batches)
-    budget -= bytes
-    if (bytes > 0) first = false
-    return slot
-  })
-}
+type Answer = SessionAnswer<PartitionResponse>
+type ConsumerSession = ServedSession<PartitionRequest, PartitionResponse, PartitionRequest>
 
 export interface FetchFlowOptions {
   readonly environment: BrokerEnvironment
@@ -84,35 +27,69 @@ export interface FetchFlowOptions {
 
 /** Reads for clients: committed records only, from the leader. */
 export class FetchFlow {
+  readonly sessions = new FetchSessions<ConsumerSession>({
+    partitionsMax: FETCH_SESSION_PARTITIONS_PER_BROKER_MAX,
+  })
   readonly #options: FetchFlowOptions
 
   constructor(options: FetchFlowOptions) {
     this.#options = options
   }
 
-  handle(
-    request: Request,
-    reader: Connection,
-  ): ReturnType<typeof readOrPark<FetchAnswer<{ partitions: PartitionResponse[] }>>> {
-    const { environment, registry, counters } = this.#options
+  handle(request: Request, reader: Connection): Answer | Promise<Answer> {
+    const { session } = request
+    if (session === null) return this.#handlePlain(request, reader)
+    const found = this.sessions.of(reader, { ...request, session }, () => this.#begin(session.id, reader))
+    return found?.exchange(request) ?? this.#handlePlain(request, reader)
+  }
+
+  #handlePlain(request: Request, reader: Connection): Answer | Promise<Answer> {
+    const { environment, registry } = this.#options
     const parkOn = request.partitions.flatMap(({ topicId, partition }) => {
       const hosted = registry.find(partitionKey(topicId, partition))
       return hosted === null ? [] : [hosted.committedFetches]
     })
-    return readOrPark({
+    const answer = readOrPark({
       clock: environment.clock,
       reader,
       maxWaitMs: request.maxWaitMs,
       parkOn,
       attempt: () => this.#attempt(request),
-      onAnswer: ({ body }) =>
-        forEachHosted(request.partitions, { registry, counters }, (counted, at) => {
-          const { error, batchesBytes } = body.partitions[at]!
-          counted.fetchRequests++
-          counted.bytesOut += batchesBytes
-          if (error !== null) counted.failedFetchRequests++
-        }),
+      onAnswer: ({ body }) => this.#count(request.partitions, body.partitions),
     })
+    return answer instanceof Promise ? answer.then(withoutSession) : withoutSession(answer)
+  }
+
+  #count(partitions: Parameters<typeof forEachHosted>[0], responses: readonly PartitionResponse[]): void {
+    const { registry, counters } = this.#options
+    forEachHosted(partitions, { registry, counters }, (counted, at) => {
+      const { error, batchesBytes } = responses[at]!
+      counted.fetchRequests++
+      counted.bytesOut += batchesBytes
+      if (error !== null) counted.failedFetchRequests++
+    })
+  }
+
+  #begin(id: number, connection: Connection): ConsumerSession {
+    const { environment, registry } = this.#options
+    const kind: SessionKind<PartitionRequest, PartitionResponse, PartitionRequest> = {
+      // A consumer tells nothing by asking; its position is judged with each look.
+      judge: (request) => request,
+      sourceOf: ({ topicId, partition }) => registry.find(partitionKey(topicId, partition))?.leader ?? null,
+      watched({ topicId, partition }) {
+        const hosted = registry.find(partitionKey(topicId, partition))
+        return hosted === null ? [] : [hosted.committedFetches]
+      },
+      maxBytesOf: ({ maxBytes }) => maxBytes,
+      read: (request, limit) => this.#read(request, limit),
+      hasRecords({ topicId, partition, fetchOffset }) {
+        const role = registry.find(partitionKey(topicId, partition))?.leader ?? null
+        return role !== null && fetchOffset < role.highWatermark
+      },
+      counted: (about, responses) => this.#count(about, responses),
+    }
+    const hasRoomFor = (partitions: number): boolean => this.sessions.hasRoomFor(partitions)
+    return new ServedSession({ id, connection, environment, hasRoomFor, kind })
   }
 
   #attempt(request: Request): ReturnType<typeof assemble<PartitionResponse>> {
@@ -167,17 +144,6 @@ export class FetchFlow {
       return failed(thrown)
     }
   }
-}
-
-/** The counters of each partition of a fetch that is hosted here; others must not make counters grow. */
-export function forEachHosted(
-  partitions: readonly TopicPartition[],
-  from: { readonly registry: PartitionRegistry; readonly counters: BrokerCounters },
-  count: (counted: TopicCounters, at: number) => void,
-): void {
-  partitions.forEach(({ topicId, partition }, at) => {
-    if (from.registry.find(partitionKey(topicId, partition)) !== null) count(from.counters.topic(topicId), at)
-  })
 }
 
 function describeBounds(

@@ -16,8 +16,12 @@ import type {
 import type { PartitionLog } from '../storage/partition-log.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
 
-/** Before a partition is asked for again after its leader refused: most often metadata is under way. */
+/**
+ * Before a partition is asked for again after its leader refused: most often metadata is under way. It doubles from one refusal to
+ * the next: a leader that has thousands of new logs to make refuses for seconds, and is not faster for being asked.
+ */
 const RETRY_PAUSE_MS = 50
+const RETRY_PAUSE_MAX_MS = 400
 const TRUNCATION_PAUSE_MS = 1_000
 /** The same for a follower whose disk is full: what it fetches meanwhile it must throw away. */
 const DISK_FULL_PAUSE_MS = 1_000
@@ -45,6 +49,8 @@ export class FollowerRole {
   /** The log end at which the append under way is written; null while there is none. */
   #appendingTo: Offset | null = null
   #pausedUntilMs = 0
+  /** Refusals in a row. */
+  #refusals = 0
   /** What the high watermark was before the log start has to move; null while it has not to. */
   #heldHighWatermark: Offset | null = null
   #truncatedRecords = 0
@@ -94,6 +100,7 @@ export class FollowerRole {
     if (this.#ended) return null
     const highWatermarkBefore = this.options.core.highWatermark
     const step = this.options.core.onFetchResponse(request, response)
+    if (step.kind !== 'retry-later') this.#refusals = 0
     if (this.#trimOffset !== null) this.#heldHighWatermark ??= highWatermarkBefore
     const done = this.#withTrim(this.#carryOut(step))
     if (done === null) return null
@@ -309,7 +316,8 @@ export class FollowerRole {
 
   #pause(code: string, reason: string): void {
     const { environment, topicId, partition } = this.options
-    const pauseMs = code === 'DISK_FULL' ? DISK_FULL_PAUSE_MS : RETRY_PAUSE_MS
+    const retryMs = Math.min(RETRY_PAUSE_MAX_MS, RETRY_PAUSE_MS * 2 ** this.#refusals++)
+    const pauseMs = code === 'DISK_FULL' ? DISK_FULL_PAUSE_MS : retryMs
     this.#pausedUntilMs = environment.clock.monotonicMs() + pauseMs
     environment.log.debug('replica-fetch-refused', { topicId, partition, code, reason })
   }

@@ -55,10 +55,12 @@ export class LeaderRole {
   /** The high watermark each follower was told last, in an answer or a note. */
   readonly #toldHighWatermark = new Map<NodeId, Offset>()
   #limits: TopicLimits
+  #isr: readonly NodeId[]
   #ended = false
 
   constructor(options: LeaderRoleOptions) {
     this.options = options
+    this.#isr = options.core.isr.isr
     this.#limits = options.limits
   }
 
@@ -219,7 +221,16 @@ export class LeaderRole {
       this.options.committedFetches.wakeAll()
       this.#noteFollowers()
     }
+    this.#noticeIsr()
     if (update.isrProposal !== null) this.options.proposeIsr(this, update.isrProposal)
+  }
+
+  /** Who left the in-sync set must be heard of again, also where its session has nothing to say of the partition. */
+  #noticeIsr(): void {
+    const { isr } = this.options.core.isr
+    if (isr === this.#isr) return
+    this.#isr = isr
+    this.options.committedFetches.wakeAll()
   }
 
   #noteFollowers(): void {

@@ -40,7 +40,7 @@ export interface PartitionRegistryOptions {
   /** What the registry itself does not know of a new partition. */
   readonly wiring: Pick<
     PartitionOptions,
-    'settings' | 'proposeIsr' | 'followLeader' | 'unfollowLeader' | 'reportFlush'
+    'settings' | 'proposeIsr' | 'followLeader' | 'unfollowLeader' | 'reportFlush' | 'logTouched'
   >
   /** Called after the hosted partitions have taken the roles of the image. */
   readonly onApplied: (before: ClusterImage, after: ClusterImage) => void
@@ -50,6 +50,8 @@ export interface PartitionRegistryOptions {
 export class PartitionRegistry {
   readonly #options: PartitionRegistryOptions
   readonly #hosted = new Map<PartitionKey, Partition>()
+  /** Those whose logs have, or had, damage or a lost end. Each heartbeat asks, so nobody looks at all the others for it. */
+  readonly #ailing = new Set<Partition>()
   /** Logs that must not be opened or made anew: they are damaged, or gone although this broker is in the ISR. */
   readonly #offline = new Map<PartitionKey, TopicPartition>()
   readonly #onDisk: Set<PartitionKey>
@@ -82,9 +84,14 @@ export class PartitionRegistry {
     return this.#applied.metadataOffset
   }
 
-  /** null until the logs of the replayed image are open. */
+  /** Whether the logs of the replayed image are open, as far as they can be. */
+  get isOpened(): boolean {
+    return this.#applied !== EMPTY_IMAGE && this.#unopened.size === 0
+  }
+
+  /** null until `isOpened`. */
   get offlineLogs(): readonly TopicPartition[] | null {
-    if (this.#applied === EMPTY_IMAGE || this.#unopened.size > 0) return null
+    if (!this.isOpened) return null
     return [...this.#offline.values(), ...this.#logsThat(({ log }) => log.health.isEndLost)]
   }
 
@@ -162,6 +169,7 @@ export class PartitionRegistry {
     await this.#applying
     await Promise.all([...this.#hosted.values()].map((partition) => partition.end()))
     this.#hosted.clear()
+    this.#ailing.clear()
   }
 
   async #applyAll(): Promise<void> {
@@ -192,9 +200,13 @@ export class PartitionRegistry {
   }
 
   #logsThat(test: (partition: Partition) => boolean): readonly TopicPartition[] {
-    return [...this.#hosted.values()]
-      .filter(test)
-      .map(({ options: { topicId, partition } }) => ({ topicId, partition }))
+    const found: TopicPartition[] = []
+    for (const hosted of this.#ailing) {
+      if (!test(hosted)) continue
+      const { topicId, partition } = hosted.options
+      found.push({ topicId, partition })
+    }
+    return found
   }
 
   #mayApply(image: ClusterImage): boolean {
@@ -358,7 +370,13 @@ export class PartitionRegistry {
           onWritten: (endOffset) => partition?.written(endOffset),
           onFlushed: (flushedOffset) => partition?.flushed(flushedOffset),
           onStartMoved: (startOffset) => partition?.logStartMoved(startOffset),
-          onDamaged: () => this.#options.onDamaged(),
+          onDamaged: () => {
+            if (partition !== null) {
+              this.#ailing.add(partition)
+              partition.damageChanged()
+            }
+            this.#options.onDamaged()
+          },
         },
       })
       const stored = Math.min(directory.highWatermark(target) ?? 0, log.logEndOffset)
@@ -367,7 +385,11 @@ export class PartitionRegistry {
       partition = new Partition({ ...wiring, ...target, log, highWatermark, nodeId, environment })
       this.#onDisk.add(key)
       this.#hosted.set(key, partition)
-      if (log.health.damagedRanges.length > 0) this.#options.onDamaged()
+      if (log.health.isEndLost) this.#ailing.add(partition)
+      if (log.health.damagedRanges.length > 0) {
+        this.#ailing.add(partition)
+        this.#options.onDamaged()
+      }
       return partition
     } catch (thrown) {
       if (!(thrown instanceof CorruptLogError)) throw thrown
@@ -387,6 +409,7 @@ export class PartitionRegistry {
       const partition = this.#hosted.get(key)
       if (partition === undefined) continue
       this.#hosted.delete(key)
+      this.#ailing.delete(partition)
       await partition.end()
       await this.#options.directory.closePartition(partition.options)
     }

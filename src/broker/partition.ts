@@ -37,6 +37,8 @@ export interface PartitionOptions {
   readonly unfollowLeader: (partition: Partition) => void
   /** A follower fsynced; the leader has to hear of it even while the fetch is parked. */
   readonly reportFlush: (partition: Partition, flushedOffset: Offset) => void
+  /** A follower's log changed in a way that the leader hears of with the next fetch. */
+  readonly logTouched: (partition: Partition) => void
 }
 
 export class Partition {
@@ -98,14 +100,21 @@ export class Partition {
     else if (this.#role?.kind === 'follower') {
       const countedOffset = this.#role.flushed(flushedOffset)
       if (countedOffset !== null) this.options.reportFlush(this, countedOffset)
+      else this.options.logTouched(this)
     }
   }
 
   /** To be wired to the log's own events: records left it at its start. */
   logStartMoved(startOffset: Offset): void {
     this.leader?.logStartMoved(startOffset)
+    this.options.logTouched(this)
     // Parked followers are to do the same.
     this.writtenFetches.wakeAll()
+  }
+
+  /** To be wired to the log's own events: what is known to be damaged changed. */
+  damageChanged(): void {
+    this.options.logTouched(this)
   }
 
   /** Takes the role that metadata gives. Calls must not overlap; the registry runs them one after the other. */

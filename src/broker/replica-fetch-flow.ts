@@ -1,44 +1,38 @@
-import { VltavaError } from '../model/errors.ts'
 import { type NodeId, partitionKey } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
-import type { RequestOf, ResponseOf } from '../protocol/api.ts'
-import { wireErrorOf } from '../protocol/error-schema.ts'
-import type { flushedNote, replicaFetch } from '../protocol/replica-fetch.ts'
+import type { RequestOf } from '../protocol/api.ts'
+import { type flushedNote, highWatermarkNote, type replicaFetch } from '../protocol/replica-fetch.ts'
 import type { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
-import {
-  assemble,
-  bytesOf,
-  type FetchAnswer,
-  forEachHosted,
-  type ReadLimit,
-  readWithin,
-  type Slot,
-} from './fetch-flow.ts'
-import type { LeaderRole } from './leader-role.ts'
+import { FetchSessions } from './fetch-sessions.ts'
+import { assemble, forEachHosted, readWithin } from './fetch-slots.ts'
 import { readOrPark } from './parked-read.ts'
-import { partitionErrorOf } from './partition-error.ts'
 import type { PartitionRegistry } from './partition-registry.ts'
+import {
+  type Judged,
+  judge,
+  type ReplicaPartitionRequest,
+  type ReplicaPartitionResponse,
+  readJudged,
+} from './replica-reads.ts'
+import { ServedSession, type SessionAnswer, type SessionKind, withoutSession } from './served-session.ts'
 
 type Request = RequestOf<typeof replicaFetch>
-type PartitionRequest = Request['partitions'][number]
-type PartitionResponse = ResponseOf<typeof replicaFetch>['partitions'][number]
+type Answer = SessionAnswer<ReplicaPartitionResponse>
+/** In a session the broker epoch goes with each partition that is stated in it. */
+type Stated = ReplicaPartitionRequest & { readonly brokerEpoch: number }
+type StatedJudged = Judged & { readonly stated: Stated }
+type ReplicaSession = ServedSession<Stated, ReplicaPartitionResponse, StatedJudged>
 
-const NO_BOUNDS = {
-  highWatermark: 0,
-  logStartOffset: 0,
-  diverging: null,
-  batchesBytes: 0,
-  compactedBelow: 0,
-} as const
-
-/** A partition of a follower's fetch after its position was judged once. */
-type Judged =
-  | { readonly kind: 'answered'; readonly slot: Slot<PartitionResponse> }
-  | { readonly kind: 'readable'; readonly role: LeaderRole; readonly request: PartitionRequest }
+interface Follower {
+  readonly replicaId: NodeId
+  readonly connection: Connection
+}
 
 /** Serves followers. Who fetches is the node that the connection proved, never what a message says (SEC-30). */
 export class ReplicaFetchFlow {
+  /** Peers are few and trusted, and one session of each is all there is. */
+  readonly sessions = new FetchSessions<ReplicaSession>({ partitionsMax: Number.POSITIVE_INFINITY })
   readonly #environment: BrokerEnvironment
   readonly #registry: PartitionRegistry
   readonly #counters: BrokerCounters
@@ -53,39 +47,16 @@ export class ReplicaFetchFlow {
     this.#counters = options.counters
   }
 
-  handle(
-    request: Request,
-    from: { readonly replicaId: NodeId; readonly connection: Connection },
-  ): ReturnType<typeof readOrPark<FetchAnswer<{ partitions: PartitionResponse[] }>>> {
-    // The fetch tells the leader what the follower holds; that counts once, when it arrives, however long it parks.
-    const judged = request.partitions.map((partition) =>
-      this.#judge(partition, request.brokerEpoch, from.replicaId),
-    )
-    const roles = judged.flatMap((one) => (one.kind === 'readable' ? [one.role] : []))
-    const parkOn = request.partitions.flatMap(({ topicId, partition }) => {
-      const hosted = this.#registry.find(partitionKey(topicId, partition))
-      return hosted === null ? [] : [hosted.writtenFetches]
-    })
-    return readOrPark({
-      clock: this.#environment.clock,
-      reader: from.connection,
-      maxWaitMs: request.maxWaitMs,
-      parkOn,
-      attempt: () => this.#attempt(judged, request),
-      onAnswer: ({ body }) => {
-        for (const role of roles) role.followerAnswered(from.replicaId)
-        const counts = { registry: this.#registry, counters: this.#counters }
-        forEachHosted(request.partitions, counts, (counted, at) => {
-          counted.replicationBytesOut += body.partitions[at]!.batchesBytes
-        })
-      },
-      onPark: () => {
-        for (const role of roles) role.followerParked(from.replicaId, from.connection)
-      },
-      onUnpark: () => {
-        for (const role of roles) role.followerUnparked(from.replicaId, from.connection)
-      },
-    })
+  handle(request: Request, from: Follower): Answer | Promise<Answer> {
+    const { session, brokerEpoch } = request
+    if (session !== null) {
+      const found = this.sessions.of(from.connection, { ...request, session }, () =>
+        this.#begin(session.id, from),
+      )
+      const partitions = request.partitions.map((partition) => ({ ...partition, brokerEpoch }))
+      if (found !== null) return found.exchange({ ...request, minBytes: 1, partitions })
+    }
+    return this.#handlePlain(request, from)
   }
 
   flushed(note: RequestOf<typeof flushedNote>, replicaId: NodeId): void {
@@ -95,87 +66,98 @@ export class ReplicaFetchFlow {
     }
   }
 
-  #judge(request: PartitionRequest, brokerEpoch: number, replicaId: NodeId): Judged {
-    try {
-      const role = this.#registry.require(partitionKey(request.topicId, request.partition)).requireLeader()
-      const { fetchOffset, flushedOffset, lastFetchedEpoch, currentLeaderEpoch } = request
-      const position = { fetchOffset, flushedOffset, lastFetchedEpoch, currentLeaderEpoch }
-      const result = role.followerFetched({ replicaId, brokerEpoch, ...position, isDamaged: request.damaged })
-      if (result.kind === 'accepted') {
-        if (request.logStartOffset !== null) role.followerStartsAt(replicaId, request.logStartOffset)
-        return { kind: 'readable', role, request }
-      }
-      if (result.kind === 'error') {
-        const error = wireErrorOf(new VltavaError(result.code))
-        return {
-          kind: 'answered',
-          slot: urgent({ ...boundsOf(role), error, diverging: null, batchesBytes: 0 }),
-        }
-      }
-      const diverging = { epoch: result.epoch, endOffset: result.endOffset }
-      return {
-        kind: 'answered',
-        slot: urgent({ ...boundsOf(role), error: null, diverging, batchesBytes: 0 }),
-      }
-    } catch (thrown) {
-      return { kind: 'answered', slot: failed(thrown) }
-    }
+  #handlePlain(request: Request, from: Follower): Answer | Promise<Answer> {
+    // The fetch tells the leader what the follower holds; that counts once, when it arrives, however long it parks.
+    const { brokerEpoch, partitions } = request
+    const { replicaId } = from
+    const judged = partitions.map((partition) => judge(this.#registry, partition, { replicaId, brokerEpoch }))
+    const roles = judged.flatMap((one) => (one.kind === 'readable' ? [one.role] : []))
+    const parkOn = request.partitions.flatMap(({ topicId, partition }) => {
+      const hosted = this.#registry.find(partitionKey(topicId, partition))
+      return hosted === null ? [] : [hosted.writtenFetches]
+    })
+    const answer = readOrPark({
+      clock: this.#environment.clock,
+      reader: from.connection,
+      maxWaitMs: request.maxWaitMs,
+      parkOn,
+      attempt: () => this.#attempt(judged, request),
+      onAnswer: ({ body }) => {
+        for (const role of roles) role.followerAnswered(replicaId)
+        this.#count(request.partitions, body.partitions)
+      },
+      onPark: () => {
+        for (const role of roles) role.followerParked(replicaId, from.connection)
+      },
+      onUnpark: () => {
+        for (const role of roles) role.followerUnparked(replicaId, from.connection)
+      },
+    })
+    return answer instanceof Promise ? answer.then(withoutSession) : withoutSession(answer)
   }
 
-  #attempt(judged: readonly Judged[], request: Request): ReturnType<typeof assemble<PartitionResponse>> {
-    const slots = readWithin(request, (_partition, limit, at) => {
-      const one = judged[at]!
-      return one.kind === 'answered' ? one.slot : read(one.role, one.request, limit)
-    })
+  #attempt(
+    judged: readonly Judged[],
+    request: Request,
+  ): ReturnType<typeof assemble<ReplicaPartitionResponse>> {
+    const slots = readWithin(request, (_partition, limit, at) => readJudged(judged[at]!, limit))
     return assemble(slots, 1)
   }
-}
 
-function boundsOf(
-  role: LeaderRole,
-): Pick<PartitionResponse, 'highWatermark' | 'logStartOffset' | 'compactedBelow'> {
-  const { logStartOffset, compaction } = role.options.log
-  return { highWatermark: role.highWatermark, logStartOffset, compactedBelow: compaction.compactedBelow }
-}
-
-function urgent(response: PartitionResponse): Slot<PartitionResponse> {
-  return { response, batches: [], urgent: true }
-}
-
-function failed(thrown: unknown): Slot<PartitionResponse> {
-  return urgent({ error: partitionErrorOf(thrown), ...NO_BOUNDS })
-}
-
-function read(
-  role: LeaderRole,
-  request: PartitionRequest,
-  limit: ReadLimit,
-): Slot<PartitionResponse> | Promise<Slot<PartitionResponse>> {
-  if (role.hasEnded) return failed(new VltavaError('NOT_LEADER_OR_FOLLOWER'))
-  const found = (batches: readonly Uint8Array[]): Slot<PartitionResponse> =>
-    role.hasEnded
-      ? failed(new VltavaError('NOT_LEADER_OR_FOLLOWER'))
-      : {
-          response: { error: null, diverging: null, ...boundsOf(role), batchesBytes: bytesOf(batches) },
-          batches,
-          // A deletion waits for the follower to do the same.
-          urgent: request.logStartOffset !== null && request.logStartOffset < role.options.log.logStartOffset,
-        }
-  // With the bounds: what the follower wants next may just have been deleted.
-  const refused = (thrown: unknown): Slot<PartitionResponse> =>
-    urgent({ error: partitionErrorOf(thrown), ...boundsOf(role), diverging: null, batchesBytes: 0 })
-  const { log } = role.options
-  const maxBytes = Math.min(limit.budget, request.maxBytes)
-  if (request.fetchOffset >= log.logEndOffset || maxBytes <= 0) return found([])
-  try {
-    const batches = log.read({
-      offset: request.fetchOffset,
-      endOffset: log.logEndOffset,
-      maxBytes,
-      atLeastOneBatch: limit.first,
+  #count(
+    partitions: Parameters<typeof forEachHosted>[0],
+    responses: readonly ReplicaPartitionResponse[],
+  ): void {
+    forEachHosted(partitions, { registry: this.#registry, counters: this.#counters }, (counted, at) => {
+      counted.replicationBytesOut += responses[at]!.batchesBytes
     })
-    return batches instanceof Promise ? batches.then(found, refused) : found(batches)
-  } catch (thrown) {
-    return refused(thrown)
+  }
+
+  #begin(id: number, { replicaId, connection }: Follower): ReplicaSession {
+    return new ServedSession({
+      id,
+      connection,
+      environment: this.#environment,
+      hasRoomFor: () => true,
+      kind: this.#kindFor(replicaId, connection),
+    })
+  }
+
+  #kindFor(
+    replicaId: NodeId,
+    connection: Connection,
+  ): SessionKind<Stated, ReplicaPartitionResponse, StatedJudged> {
+    const registry = this.#registry
+    return {
+      judge: (stated) => ({
+        ...judge(registry, stated, { replicaId, brokerEpoch: stated.brokerEpoch }),
+        stated,
+      }),
+      sourceOf: (judged) => (judged.kind === 'readable' ? judged.role : null),
+      watched({ topicId, partition }) {
+        const hosted = registry.find(partitionKey(topicId, partition))
+        return hosted === null ? [] : [hosted.writtenFetches, hosted.committedFetches]
+      },
+      maxBytesOf: ({ stated }) => stated.maxBytes,
+      read: readJudged,
+      hasRecords: (judged) =>
+        judged.kind === 'readable' && judged.request.fetchOffset < judged.role.options.log.logEndOffset,
+      // It holds what it held, and it is alive: who left the in-sync set may come back by that (REP-39).
+      heard(judged) {
+        if (judged.kind !== 'readable') return
+        const { role, stated } = judged
+        const { brokerEpoch, flushedOffset } = stated
+        role.followerFlushed({ replicaId, brokerEpoch, leaderEpoch: role.leaderEpoch, flushedOffset })
+      },
+      note(moved) {
+        if (!connection.isOpen) return
+        const partitions = moved.map(({ judged: { stated }, highWatermark }) => {
+          const { topicId, partition, currentLeaderEpoch } = stated
+          return { topicId, partition, leaderEpoch: currentLeaderEpoch, highWatermark }
+        })
+        connection.notify(highWatermarkNote, { partitions })
+      },
+      counted: (about, responses) => this.#count(about, responses),
+    }
   }
 }

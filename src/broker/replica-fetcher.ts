@@ -1,45 +1,37 @@
 import { AssertionError } from '../base/assert.ts'
+import { settledWithin } from '../base/async/settled-within.ts'
 import { Sleeper } from '../base/async/sleeper.ts'
-import { errorNameOf } from '../model/error-codes.ts'
+import type { Timer } from '../base/clock.ts'
 import { toVltavaError } from '../model/errors.ts'
 import type { BrokerEpoch, NodeId, Offset, PartitionKey } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
 import type { ResponseOf } from '../protocol/api.ts'
+import { endsStatement } from '../protocol/fetch-session.ts'
+import { FetchSessionReader, type SessionRequest } from '../protocol/fetch-session-reader.ts'
 import { flushedNote, replicaFetch } from '../protocol/replica-fetch.ts'
-import { FetchPlan } from '../replication/fetch-plan.ts'
-import type { FetchRequest, FetchResponse } from '../replication/partition-follower.ts'
 import type { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerSettings } from './broker-environment.ts'
-import type { FollowerRole, LeaderBatches } from './follower-role.ts'
+import type { FollowerRole } from './follower-role.ts'
 import type { Partition } from './partition.ts'
+import { isSameStatement, responseOf, type Statement, statementOf } from './replica-statement.ts'
 
 /** Beyond the time a fetch may park: how long an answer may take before the connection is given up. */
 const RESPONSE_GRACE_MS = 5_000
 const FAILURE_PAUSE_MS = 50
-/** A second fetch that ends this soon is waited for, so that both become one again. */
+/** A second fetch beside a parked one parks so long where the leader keeps no session, so that both become one again. */
 const MERGE_WITHIN_MS = 50
+/** How long the next fetch waits for the steps of an answer; a log that takes longer must not stop the others. */
+const STEPS_WAIT_MS = 50
+const SESSION_ID = 1
 
 interface Followed {
   readonly partition: Partition
   readonly role: FollowerRole
 }
 
-interface Asked {
-  readonly key: PartitionKey
-  readonly role: FollowerRole
-  readonly request: FetchRequest
-  readonly maxBytes: number
-}
-
-interface InFlight {
-  readonly connection: Connection
-  readonly keys: ReadonlySet<PartitionKey>
-  readonly parkedUntilMs: number
-}
-
 interface Prepared {
-  readonly inFlight: InFlight
-  readonly asked: readonly Asked[]
+  readonly connection: Connection
+  readonly request: SessionRequest<Statement>
   readonly brokerEpoch: BrokerEpoch
   readonly maxWaitMs: number
 }
@@ -54,25 +46,24 @@ export interface ReplicaFetcherOptions {
 }
 
 /**
- * Fetches from one leader for all partitions that follow it. As a rule one fetch is under way; a partition that comes
- * while it is parked does not wait for its end but goes in a second one, which parks shortly.
+ * Fetches from one leader for all partitions that follow it, in one session. As a rule one fetch is under way; a partition that
+ * comes while it is parked does not wait for its end but goes in a second one, which takes the place of the first.
  */
 export class ReplicaFetcher {
   readonly #options: ReplicaFetcherOptions
-  readonly #plan: FetchPlan
+  readonly #reader = new FetchSessionReader<Statement>({ id: SESSION_ID, isSame: isSameStatement })
   readonly #followed = new Map<PartitionKey, Followed>()
-  readonly #inFlight = new Set<InFlight>()
+  readonly #inFlight = new Set<Prepared>()
   readonly #sleeper: Sleeper
+  /** What the session goes with: another connection or another run, as the controller counts them, is another session. */
+  #sessionOf: { readonly connection: Connection; readonly brokerEpoch: BrokerEpoch } | null = null
   #connecting = false
-  #pumpTimer: { cancel(): void } | null = null
+  /** Answers whose steps the next fetch waits for. */
+  #stepping = 0
+  #pumpTimer: Timer | null = null
 
   constructor(options: ReplicaFetcherOptions) {
     this.#options = options
-    const { replicaFetchMaxBytes, replicaFetchResponseMaxBytes } = options.settings
-    this.#plan = new FetchPlan({
-      responseMaxBytes: replicaFetchResponseMaxBytes,
-      partitionMaxBytes: replicaFetchMaxBytes,
-    })
     this.#sleeper = new Sleeper(options.environment.clock)
   }
 
@@ -86,13 +77,13 @@ export class ReplicaFetcher {
 
   add(partition: Partition, role: FollowerRole): void {
     this.#followed.set(partition.key, { partition, role })
-    this.#plan.add(partition.key)
+    this.#reader.add(partition.key)
     this.#pump()
   }
 
   remove(partition: Partition): void {
     this.#followed.delete(partition.key)
-    this.#plan.remove(partition.key)
+    this.#reader.remove(partition.key)
   }
 
   stop(): void {
@@ -101,51 +92,49 @@ export class ReplicaFetcher {
     this.#sleeper.stop()
   }
 
-  /** Tells the leader of an fsync if a fetch of the partition is under way there; else the next fetch carries it. */
+  /** What the leader has to hear of the partition may have changed; the next fetch says it. */
+  touched(partition: Partition): void {
+    this.#reader.touched(partition.key)
+  }
+
+  /** Tells the leader of an fsync if it watches the partition for us; else the next fetch carries it. */
   reportFlush(partition: Partition, flushedOffset: Offset): void {
-    const brokerEpoch = this.#options.brokerEpoch()
+    this.touched(partition)
     const followed = this.#followed.get(partition.key)
-    if (followed === undefined || brokerEpoch === null) return
-    for (const { connection, keys } of this.#inFlight) {
-      if (!keys.has(partition.key) || !connection.isOpen) continue
-      const { topicId, partition: index } = partition.options
-      const note = { topicId, partition: index, leaderEpoch: followed.role.leaderEpoch, flushedOffset }
-      connection.notify(flushedNote, { brokerEpoch, partitions: [note] })
-    }
+    const session = this.#sessionOf
+    if (followed === undefined || session === null || !this.#reader.isStated(partition.key)) return
+    const { connection, brokerEpoch } = session
+    if (!connection.isOpen || brokerEpoch !== this.#options.brokerEpoch()) return
+    const { topicId, partition: index } = partition.options
+    const note = { topicId, partition: index, leaderEpoch: followed.role.leaderEpoch, flushedOffset }
+    connection.notify(flushedNote, { brokerEpoch, partitions: [note] })
   }
 
   /** Sends a fetch if there is room for one and something to ask. Safe to call at any time. */
   #pump(): void {
     if (this.#sleeper.isStopped || this.#connecting || this.#inFlight.size >= 2) return
-    const nowMs = this.#options.environment.clock.monotonicMs()
-    const [other] = this.#inFlight
-    if (other !== undefined && other.parkedUntilMs - nowMs <= MERGE_WITHIN_MS && other.parkedUntilMs > nowMs)
-      return
-    if (this.#nextAsked(other).length === 0) {
+    const isWorthIt = this.#inFlight.size === 0 && this.#reader.isWatching
+    if (!isWorthIt && !this.#reader.hasNews(this.#statement)) {
       this.#pumpAfterPauses()
       return
     }
     this.#connecting = true
-    this.#fetch().catch((error: unknown) => {
-      this.#options.environment.process.fail('a replica fetch could not be carried out', error)
-    })
+    this.#fetch().catch((error: unknown) => this.#fail(error))
   }
 
-  #nextAsked(other: InFlight | undefined): readonly Asked[] {
-    const planned = this.#plan.next(
-      (key) => other?.keys.has(key) !== true && this.#followed.get(key)!.role.nextFetch() !== null,
-    )
-    return planned.map(({ key, maxBytes }) => {
-      const { role } = this.#followed.get(key)!
-      return { key, role, request: role.nextFetch()!, maxBytes }
-    })
+  readonly #statement = (key: PartitionKey): Statement | null => {
+    const { replicaFetchMaxBytes, replicaFetchResponseMaxBytes } = this.#options.settings
+    const maxBytes = Math.min(replicaFetchMaxBytes, replicaFetchResponseMaxBytes)
+    return statementOf(this.#followed.get(key)!.role, maxBytes)
   }
 
   /** Paused partitions are asked for again when the shortest pause is over. */
   #pumpAfterPauses(): void {
     let shortestMs = Number.POSITIVE_INFINITY
-    for (const { role } of this.#followed.values())
-      if (role.pauseMs > 0) shortestMs = Math.min(shortestMs, role.pauseMs)
+    for (const key of this.#reader.due) {
+      const { pauseMs } = this.#followed.get(key)!.role
+      if (pauseMs > 0) shortestMs = Math.min(shortestMs, pauseMs)
+    }
     if (!Number.isFinite(shortestMs)) return
     this.#pumpTimer?.cancel()
     this.#pumpTimer = this.#options.environment.clock.setTimer(Math.ceil(shortestMs), () => this.#pump())
@@ -177,86 +166,90 @@ export class ReplicaFetcher {
   #prepare(connection: Connection): Prepared | null {
     const brokerEpoch = this.#options.brokerEpoch()
     if (this.#sleeper.isStopped || brokerEpoch === null) return null
-    const [other] = this.#inFlight
-    const asked = this.#nextAsked(other)
-    if (asked.length === 0) return null
+    const session = this.#sessionOf
+    if (session?.connection !== connection || session.brokerEpoch !== brokerEpoch) {
+      this.#reader.reset()
+      this.#sessionOf = { connection, brokerEpoch }
+    }
+    const request = this.#reader.next(this.#statement)
+    // One that neither asks nor goes on with a session would be answered in a loop.
+    if (request.stated.length === 0 && (request.session === null || request.session.epoch === 0)) {
+      this.#reader.failed(request)
+      return null
+    }
     const { replicaFetchWaitMaxMs } = this.#options.settings
-    // Beside another one it parks shortly: whoever comes third would have to wait for its end.
-    const maxWaitMs =
-      other === undefined ? replicaFetchWaitMaxMs : Math.min(replicaFetchWaitMaxMs, MERGE_WITHIN_MS)
-    const parkedUntilMs = this.#options.environment.clock.monotonicMs() + maxWaitMs
-    const inFlight: InFlight = { connection, keys: new Set(asked.map(({ key }) => key)), parkedUntilMs }
-    this.#inFlight.add(inFlight)
-    return { inFlight, asked, brokerEpoch, maxWaitMs }
+    const isBeside = request.session === null && this.#inFlight.size > 0
+    const maxWaitMs = isBeside ? Math.min(replicaFetchWaitMaxMs, MERGE_WITHIN_MS) : replicaFetchWaitMaxMs
+    const prepared: Prepared = { connection, request, brokerEpoch, maxWaitMs }
+    this.#inFlight.add(prepared)
+    return prepared
   }
 
-  async #exchange({ inFlight, asked, brokerEpoch, maxWaitMs }: Prepared): Promise<void> {
+  async #exchange(prepared: Prepared): Promise<void> {
+    const { connection, request, brokerEpoch, maxWaitMs } = prepared
+    const { replicaFetchResponseMaxBytes: maxBytes } = this.#options.settings
+    const { session, forgotten } = request
+    let steps: readonly Promise<void>[]
     try {
-      const { body, payload } = await inFlight.connection.request(
+      const partitions = request.stated.map(({ statement }) => statement.body)
+      const { body, payload } = await connection.request(
         replicaFetch,
-        { brokerEpoch, maxWaitMs, maxBytes: this.#plan.responseMaxBytes, partitions: asked.map(requestOf) },
+        { brokerEpoch, maxWaitMs, maxBytes, partitions, session, forgotten },
         { timeoutMs: maxWaitMs + RESPONSE_GRACE_MS },
       )
-      await this.#take(asked, body, payload)
+      steps = this.#take(request, body, payload)
+    } catch (error) {
+      this.#reader.failed(request)
+      throw error
     } finally {
-      this.#inFlight.delete(inFlight)
+      this.#inFlight.delete(prepared)
     }
+    if (steps.length === 0) return
+    this.#stepping++
+    await settledWithin(this.#options.environment.clock, steps, STEPS_WAIT_MS)
+    this.#stepping--
   }
 
-  /** Gives each partition its part of the answer; resolves when all are ready for the next fetch. */
-  async #take(
-    asked: readonly Asked[],
+  /** Gives each partition its part of the answer. @returns the steps that are to be carried out before they can fetch again. */
+  #take(
+    request: SessionRequest<Statement>,
     body: ResponseOf<typeof replicaFetch>,
     payload: Uint8Array,
-  ): Promise<void> {
+  ): readonly Promise<void>[] {
+    const { sessionId, about, partitions } = body
+    const answered = this.#reader.answered(request, { sessionId, about, ends: partitions.map(endsStatement) })
     const steps: Promise<void>[] = []
     let position = 0
-    body.partitions.forEach((answer, i) => {
-      const one = asked[i]
-      if (one === undefined) return
+    partitions.forEach((answer, i) => {
       const batches = payload.subarray(position, position + answer.batchesBytes)
       position += answer.batchesBytes
-      if (batches.length > 0) {
-        this.#plan.served(one.key)
-        this.#options.counters.topic(one.role.options.topicId).replicationBytesIn += batches.length
-      }
-      const step = one.role.take(one.request, responseOf(answer, batches))
-      if (step !== null) steps.push(this.#countingTruncation(one, step))
+      const one = answered?.[i] ?? null
+      if (one === null) return
+      const { role, request: asked } = one.statement
+      if (batches.length > 0)
+        this.#options.counters.topic(role.options.topicId).replicationBytesIn += batches.length
+      const step = role.take(asked, responseOf(answer, batches))
+      if (step !== null) steps.push(this.#stepped(one.key, role, step))
     })
-    await Promise.all(steps)
+    return steps
   }
 
-  async #countingTruncation({ role }: Asked, step: Promise<void>): Promise<void> {
+  async #stepped(key: PartitionKey, role: FollowerRole, step: Promise<void>): Promise<void> {
     const before = role.truncatedRecords
-    await step
+    try {
+      await step
+    } catch (error) {
+      this.#fail(error)
+      return
+    }
     const records = role.truncatedRecords - before
     if (records > 0) this.#options.counters.topic(role.options.topicId).truncatedRecords += records
+    this.#reader.changed(key)
+    // As a rule the fetch after the answer does it.
+    if (this.#stepping === 0) this.#pump()
   }
-}
 
-function requestOf({ role, request, maxBytes }: Asked): {
-  topicId: string
-  partition: number
-  maxBytes: number
-  logStartOffset: Offset
-  damaged: boolean
-} & FetchRequest {
-  const { topicId, partition, log } = role.options
-  const { logStartOffset } = log
-  const damaged = log.health.damagedRanges.length > 0
-  return { topicId, partition, maxBytes, logStartOffset, damaged, ...request }
-}
-
-function responseOf(
-  answer: ResponseOf<typeof replicaFetch>['partitions'][number],
-  batches: Uint8Array,
-): FetchResponse<LeaderBatches> {
-  const { error, diverging, highWatermark, logStartOffset, compactedBelow } = answer
-  if (error !== null) {
-    const code = errorNameOf(error.code)
-    return { kind: 'error', code, logStartOffset: code === 'OFFSET_OUT_OF_RANGE' ? logStartOffset : null }
+  #fail(error: unknown): void {
+    this.#options.environment.process.fail('a replica fetch could not be carried out', error)
   }
-  if (diverging !== null) return { kind: 'diverging', ...diverging, logStartOffset }
-  const given = batches.length === 0 ? [] : [{ bytes: batches, compactedBelow }]
-  return { kind: 'records', batches: given, highWatermark, logStartOffset }
 }

@@ -57,6 +57,12 @@ export class ReplicaFetchers {
     return count
   }
 
+  /** Something that the leader hears with a fetch may have changed. */
+  touched(partition: Partition): void {
+    const leaderId = this.#leaderOf.get(partition)
+    if (leaderId !== undefined) this.#fetchers.get(leaderId)?.touched(partition)
+  }
+
   reportFlush(partition: Partition, flushedOffset: Offset): void {
     const leaderId = this.#leaderOf.get(partition)
     if (leaderId !== undefined) this.#fetchers.get(leaderId)?.reportFlush(partition, flushedOffset)

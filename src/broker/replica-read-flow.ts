@@ -3,7 +3,7 @@ import { type Offset, partitionKey } from '../model/ids.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import type { replicaRead } from '../protocol/replica-read.ts'
 import type { ReadRange } from '../storage/hot-tail.ts'
-import { bytesOf, type FetchAnswer } from './fetch-flow.ts'
+import { bytesOf, type FetchAnswer } from './fetch-slots.ts'
 import { partitionErrorOf } from './partition-error.ts'
 import type { PartitionRegistry } from './partition-registry.ts'
 

@@ -4,6 +4,7 @@ import type { ClusterCalls } from './cluster-calls.ts'
 import type { Connections } from './connections.ts'
 import type { ClientEnvironment } from './environment.ts'
 import type { MetadataCache } from './metadata-cache.ts'
+import type { SessionIds } from './session-ids.ts'
 
 /** What the producers, consumers and admin calls of one client share. */
 export interface ClientContext {
@@ -13,4 +14,5 @@ export interface ClientContext {
   readonly anyBroker: AnyBroker
   readonly metadata: MetadataCache
   readonly calls: ClusterCalls
+  readonly sessionIds: SessionIds
 }

@@ -15,6 +15,7 @@ import { MetadataCache } from './metadata-cache.ts'
 import { integerOption, resolveOptions } from './options.ts'
 import { Producer } from './producer.ts'
 import { type ProducerOptions, resolveProducerOptions } from './producer-options.ts'
+import { SessionIds } from './session-ids.ts'
 
 /** What this client calls itself in the logs of the brokers. */
 export const CLIENT_SOFTWARE = 'vltava-client/0.1.0'
@@ -61,7 +62,15 @@ export class Client {
     const anyBroker = new AnyBroker({ clock, random, connections, view, bootstrapUrls })
     const metadata = new MetadataCache({ clock, random, log, settings, anyBroker, view })
     const calls = new ClusterCalls({ clock, random, settings, connections, anyBroker, view })
-    this.#context = { environment, settings, connections, anyBroker, metadata, calls }
+    this.#context = {
+      environment,
+      settings,
+      connections,
+      anyBroker,
+      metadata,
+      calls,
+      sessionIds: new SessionIds(),
+    }
     this.admin = new Admin(this.#context)
   }
 

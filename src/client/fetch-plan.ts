@@ -1,8 +1,6 @@
 // Which partitions a consumer can ask of which leader, and how many bytes it may ask for. Pure, but for what it notes
 // in the partitions: that a question to a leader which was replaced is void, and that a new leader may be asked at once.
 import type { NodeId } from '../model/ids.ts'
-import type { RequestOf } from '../protocol/api.ts'
-import type { fetch } from '../protocol/fetch.ts'
 import { type BrokerView, type ClusterView, leaderOf, type TopicView } from './cluster-view.ts'
 import type { PartitionState } from './subscription-state.ts'
 
@@ -76,32 +74,4 @@ export function fetchBytes(room: {
   const freeBytes = Math.min(shareBytes, maxBufferedBytes - takenBytes)
   // Less than a partition may bring is not worth the round trip: wait until the user has taken more.
   return freeBytes < Math.min(maxPartitionBytes, shareBytes) ? null : Math.min(freeBytes, maxBytes)
-}
-
-export function fetchBody(
-  states: readonly PartitionState[],
-  ask: {
-    readonly topic: TopicView
-    readonly options: {
-      readonly maxWaitMs: number
-      readonly minBytes: number
-      readonly maxPartitionBytes: number
-    }
-    readonly maxBytes: number
-  },
-): RequestOf<typeof fetch> {
-  const { topic, options, maxBytes } = ask
-  return {
-    maxWaitMs: options.maxWaitMs,
-    minBytes: Math.min(options.minBytes, maxBytes),
-    maxBytes,
-    partitions: states.map((state) => ({
-      topicId: topic.topicId,
-      partition: state.partition,
-      currentLeaderEpoch: topic.partitions[state.partition]!.leaderEpoch,
-      fetchOffset: state.fetchOffset,
-      maxBytes: Math.min(options.maxPartitionBytes, maxBytes),
-      lastFetchedEpoch: state.fetchEpoch,
-    })),
-  }
 }

@@ -7,15 +7,18 @@ import type { Connection } from '../net/connection.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import { errorOfWire } from '../protocol/error-schema.ts'
 import { fetch } from '../protocol/fetch.ts'
+import { endsStatement } from '../protocol/fetch-session.ts'
+import type { SessionRequest } from '../protocol/fetch-session-reader.ts'
 import type { ClientContext } from './client-context.ts'
 import type { BrokerView, TopicView } from './cluster-view.ts'
 import type { ResolvedConsumerOptions } from './consumer-options.ts'
 import { Dialer } from './dialer.ts'
-import { fetchBody, fetchBytes, planFetches } from './fetch-plan.ts'
+import { fetchBytes, planFetches } from './fetch-plan.ts'
 import { FetchedFrame, readFetchedBatches } from './fetched-batches.ts'
+import { type Asked, type FetchStatement, isCurrent, LeaderSession } from './leader-session.ts'
 import { damagedAtBroker, PartitionErrors } from './partition-errors.ts'
 import { querySpecOf, startingPositions, startOffsetOf } from './start-position.ts'
-import { type PartitionState, SubscriptionState, type UnderWay } from './subscription-state.ts'
+import { type PartitionState, SubscriptionState } from './subscription-state.ts'
 import { UNKNOWN_TOPIC_WAIT_MS, unknownTopicError } from './unknown-topic.ts'
 import { WakeTimer } from './wake-timer.ts'
 
@@ -31,20 +34,18 @@ export interface FetcherOptions {
   readonly onProgress: () => void
 }
 
-/** What was asked of one partition; void once the partition's `underWay` is something else. */
-interface Asked {
-  readonly state: PartitionState
-  readonly underWay: UnderWay
-}
+/** Fetches of one session under way: the second one takes the place of the first at the leader. */
+const FETCHES_PER_SESSION_MAX = 2
 
 interface FetchUnderWay {
-  readonly asked: readonly Asked[]
-  readonly brokerId: NodeId
+  readonly session: LeaderSession
+  readonly request: SessionRequest<FetchStatement>
   readonly maxBytes: number
   readonly sentAtMs: number
 }
 
-type FetchAnswer = ResponseOf<typeof fetch>['partitions']
+type FetchAnswer = ResponseOf<typeof fetch>
+type PartitionAnswer = FetchAnswer['partitions'][number]
 
 export class Fetcher {
   readonly #options: FetcherOptions
@@ -52,6 +53,8 @@ export class Fetcher {
   readonly #stopListening: () => void
   readonly #startDeadlineMs: number
   readonly #fetches = new Set<FetchUnderWay>()
+  readonly #sessions = new Map<NodeId, LeaderSession>()
+  readonly #sessionId: number | null
   readonly #dialer: Dialer
   readonly #timer: WakeTimer
   #subscription: SubscriptionState | null = null
@@ -65,6 +68,7 @@ export class Fetcher {
     this.#options = options
     const { context, options: settings } = options
     this.#errors = new PartitionErrors({ context, options: settings })
+    this.#sessionId = context.sessionIds.take()
     this.#timer = new WakeTimer(context.environment.clock, () => this.wake())
     this.#dialer = new Dialer({
       connections: context.connections,
@@ -99,6 +103,8 @@ export class Fetcher {
     this.#isClosed = true
     this.#timer.cancel()
     this.#stopListening()
+    for (const session of this.#sessions.values()) session.end()
+    this.#options.context.sessionIds.give(this.#sessionId)
     this.#options.context.metadata.leave(this.#options.options.topic)
   }
 
@@ -133,8 +139,17 @@ export class Fetcher {
         continue
       }
       if (locate.length > 0) this.#locate(broker, locate, topic)
-      if (wanted.length > 0)
-        this.#fetch({ broker, connection, wanted, topic, leadersCount: plan.leadersCount })
+      if (wanted.length > 0) {
+        const session = this.#sessionWith(broker.brokerId, connection)
+        this.#fetch({ session, wanted, topic, leadersCount: plan.leadersCount })
+      }
+    }
+    for (const session of this.#sessions.values()) {
+      if (!session.connection.isOpen) this.#drop(session)
+      if (!session.connection.isOpen || !session.isWatching) continue
+      const goesOn = nowMs >= session.notBeforeMs
+      if (goesOn) this.#fetch({ session, wanted: [], topic, leadersCount: plan.leadersCount })
+      else dueMs = Math.min(dueMs, session.notBeforeMs)
     }
     this.#timer.arm(dueMs)
   }
@@ -201,78 +216,131 @@ export class Fetcher {
     }, throwUncaught)
   }
 
+  /** The session at a leader. It goes with the connection: on another one, everything is asked for again. */
+  #sessionWith(brokerId: NodeId, connection: Connection): LeaderSession {
+    const found = this.#sessions.get(brokerId)
+    if (found?.connection === connection) return found
+    if (found !== undefined) this.#drop(found)
+    const session = new LeaderSession({ brokerId, connection, id: this.#sessionId })
+    this.#sessions.set(brokerId, session)
+    return session
+  }
+
+  /** Its connection is gone. What waits for an answer fails by itself; what the leader watched is asked for again. */
+  #drop(session: LeaderSession): void {
+    if ([...this.#fetches].some((fetching) => fetching.session === session)) return
+    this.#sessions.delete(session.brokerId)
+    for (const asked of session.abandoned()) if (isCurrent(asked)) asked.state.underWay = null
+    this.wake()
+  }
+
   #fetch(fetching: {
-    readonly broker: BrokerView
-    readonly connection: Connection
+    readonly session: LeaderSession
+    /** To be asked for beside what the leader watches already. */
     readonly wanted: readonly PartitionState[]
     readonly topic: TopicView
     readonly leadersCount: number
   }): void {
-    const { broker, connection, wanted, topic, leadersCount } = fetching
+    const { session, wanted, topic, leadersCount } = fetching
     const { options } = this.#options
-    let takenBytes = this.#subscription!.bufferedBytes
-    for (const other of this.#fetches) {
-      // What a seek or a new leader made void is dropped when it comes, so it takes no room and keeps nobody waiting.
-      if (!other.asked.some(isCurrent)) continue
-      if (other.brokerId === broker.brokerId) return
-      takenBytes += other.maxBytes
-    }
+    const takenBytes = this.#takenBytes(session, wanted.length > 0)
+    if (takenBytes === null) return
     const maxBytes = fetchBytes({ ...options, takenBytes, leadersCount })
     if (maxBytes === null) return
-    const asked = wanted.map((state) => this.#ask(state, topic, broker))
-    const underWay = { asked, brokerId: broker.brokerId, maxBytes, sentAtMs: this.#nowMs() }
+    for (const state of wanted)
+      session.ask(this.#ask(state, topic, session), { topic, maxPartitionBytes: options.maxPartitionBytes })
+    const request = session.next()
+    const underWay = { session, request, maxBytes, sentAtMs: this.#nowMs() }
     this.#fetches.add(underWay)
-    const body = fetchBody(wanted, { topic, options, maxBytes })
-    connection.request(fetch, body, { timeoutMs: options.maxWaitMs + options.requestTimeoutMs }).then(
-      ({ body: answer, payload }) => {
-        this.#answered(underWay, { partitions: answer.partitions, payload })
+    const body = {
+      maxWaitMs: options.maxWaitMs,
+      minBytes: Math.min(options.minBytes, maxBytes),
+      maxBytes,
+      partitions: request.stated.map(({ statement }) => statement.body),
+      session: request.session,
+      forgotten: request.forgotten,
+    }
+    session.connection
+      .request(fetch, body, { timeoutMs: options.maxWaitMs + options.requestTimeoutMs })
+      .then(
+        ({ body: answer, payload }) => this.#answered(underWay, answer, payload),
+        (error: unknown) => this.#allFailed(underWay, toVltavaError(error)),
+      )
+      .then(() => {
         this.#fetches.delete(underWay)
         this.#progress()
-      },
-      (error: unknown) => {
-        this.#allFailed(asked, toVltavaError(error))
-        this.#fetches.delete(underWay)
-        this.#progress()
-      },
-    )
+      }, throwUncaught)
   }
 
-  #answered(
-    underWay: FetchUnderWay,
-    answer: { readonly partitions: FetchAnswer; readonly payload: Uint8Array },
-  ): void {
+  /** Bytes that are held or asked for; null where another fetch has to be answered before. */
+  #takenBytes(session: LeaderSession, isForMore: boolean): number | null {
+    let takenBytes = this.#subscription!.bufferedBytes
+    let ofSession = 0
+    for (const other of this.#fetches) {
+      const isSame = other.session === session
+      if (isSame) ofSession++
+      // What a seek or a new leader made void is dropped when it comes, so it takes no room and keeps nobody waiting.
+      if (!isStillWanted(other)) continue
+      if (other.session.brokerId === session.brokerId && !(isSame && session.isOpen && isForMore)) return null
+      takenBytes += other.maxBytes
+    }
+    return session.isOpen && ofSession >= FETCHES_PER_SESSION_MAX ? null : takenBytes
+  }
+
+  #answered(underWay: FetchUnderWay, answer: FetchAnswer, payload: Uint8Array): void {
     if (this.#isClosed) return
-    const { asked, sentAtMs } = underWay
-    const { partitions, payload } = answer
+    const { session, request, sentAtMs } = underWay
+    const { partitions, sessionId, about } = answer
     const payloadBytes = partitions.reduce((sum, { batchesBytes }) => sum + batchesBytes, 0)
-    if (partitions.length !== asked.length || payloadBytes !== payload.length) {
-      const detail = `The answer is about ${partitions.length} partitions and ${payloadBytes} bytes; asked were ${asked.length}, sent ${payload.length} bytes.`
-      this.#allFailed(asked, new VltavaError('PROTOCOL_VIOLATION', detail))
+    const ends = partitions.map(endsStatement)
+    const answered =
+      payloadBytes === payload.length ? session.answered(request, { sessionId, about, ends }) : null
+    if (answered === null) {
+      const detail = `The answer is about ${partitions.length} partitions and ${payloadBytes} bytes; asked were ${request.stated.length}, sent ${payload.length} bytes.`
+      this.#allFailed(underWay, new VltavaError('PROTOCOL_VIOLATION', detail))
       return
     }
     const nowMs = this.#nowMs()
     const cameEarly = payload.length === 0 && nowMs - sentAtMs < this.#options.options.maxWaitMs
+    if (cameEarly) session.notBeforeMs = nowMs + EMPTY_ANSWER_PAUSE_MS
     const frame = new FetchedFrame(payload.length)
     let position = 0
-    for (const [i, { state, underWay: askedUnder }] of asked.entries()) {
+    for (const [i, one] of answered.entries()) {
       const result = partitions[i]!
       const batches = payload.subarray(position, position + result.batchesBytes)
       position += result.batchesBytes
-      if (state.underWay !== askedUnder) continue
-      state.underWay = null
-      if (result.error !== null) {
-        this.#refused(state, damagedAtBroker(errorOfWire(result.error)), result)
-      } else if (result.diverging !== null) {
-        this.#errors.diverged(this.#subscription!, state, result.diverging)
-      } else if (this.#received(state, batches, { frame, leaderEpoch: askedUnder.leaderEpoch })) {
-        state.worked()
-        state.highWatermark = result.highWatermark
-        if (cameEarly) state.notBeforeMs = nowMs + EMPTY_ANSWER_PAUSE_MS
-      }
+      if (one === null || !isCurrent(one.statement)) continue
+      const { state } = one.statement
+      const isOver = sessionId === null || ends[i] === true
+      if (isOver) state.underWay = null
+      const worked = this.#take(one.statement, result, { batches, frame })
+      if (worked && cameEarly && isOver) state.notBeforeMs = nowMs + EMPTY_ANSWER_PAUSE_MS
     }
   }
 
-  #refused(state: PartitionState, error: VltavaError, answer: FetchAnswer[number]): void {
+  /** @returns whether the partition can be read on. */
+  #take(
+    { state, underWay }: Asked,
+    result: PartitionAnswer,
+    given: { readonly batches: Uint8Array; readonly frame: FetchedFrame },
+  ): boolean {
+    if (result.error !== null) {
+      this.#refused(state, damagedAtBroker(errorOfWire(result.error)), result)
+      return false
+    }
+    if (result.diverging !== null) {
+      this.#errors.diverged(this.#subscription!, state, result.diverging)
+      return false
+    }
+    const { batches, frame } = given
+    const from = { frame, leaderEpoch: underWay.leaderEpoch }
+    if (!this.#received(state, batches, from)) return false
+    state.worked()
+    state.highWatermark = result.highWatermark
+    return true
+  }
+
+  #refused(state: PartitionState, error: VltavaError, answer: PartitionAnswer): void {
     if (error.code !== 'OFFSET_OUT_OF_RANGE') this.#failed(state, error)
     else this.#errors.outOfRange(this.#subscription!, state, { error, logStartOffset: answer.logStartOffset })
   }
@@ -294,11 +362,12 @@ export class Fetcher {
     }
   }
 
-  #allFailed(asked: readonly Asked[], error: VltavaError): void {
+  #allFailed({ session, request }: FetchUnderWay, error: VltavaError): void {
     if (this.#isClosed) return
-    for (const { state } of asked.filter(isCurrent)) {
-      state.underWay = null
-      this.#failed(state, error)
+    for (const asked of session.failed(request)) {
+      if (!isCurrent(asked)) continue
+      asked.state.underWay = null
+      this.#failed(asked.state, error)
     }
   }
 
@@ -306,7 +375,7 @@ export class Fetcher {
     this.#errors.happened(this.#subscription!, state, error)
   }
 
-  #ask(state: PartitionState, topic: TopicView, broker: BrokerView): Asked {
+  #ask(state: PartitionState, topic: TopicView, broker: { readonly brokerId: NodeId }): Asked {
     const { leaderEpoch } = topic.partitions[state.partition]!
     const underWay = { brokerId: broker.brokerId, leaderEpoch }
     state.underWay = underWay
@@ -344,9 +413,12 @@ export class Fetcher {
   }
 }
 
-/** Whether the answer still counts: a seek, or a new leader, makes it void. */
-function isCurrent({ state, underWay }: Asked): boolean {
-  return state.underWay === underWay
+/** Whether anything that it may bring still counts. */
+function isStillWanted({ session, request }: FetchUnderWay): boolean {
+  if (request.session === null || !session.isOpen)
+    return request.stated.some(({ statement }) => isCurrent(statement))
+  for (const asked of session.asked) if (isCurrent(asked)) return true
+  return false
 }
 
 function throwUncaught(error: unknown): never {

@@ -71,6 +71,13 @@ export const ERRORS = {
   POLICY_VIOLATION: row(44, false, true, 'The settings of the topic do not allow this.'),
   STORAGE_ERROR: row(56, true, false, 'The disk of this broker failed.'),
   REASSIGNMENT_IN_PROGRESS: row(60, false, true, 'The replicas of the partition are being moved.'),
+  FETCH_SESSION_ID_NOT_FOUND: row(
+    70,
+    true,
+    true,
+    'The broker knows no such fetch session on this connection.',
+  ),
+  INVALID_FETCH_SESSION_EPOCH: row(71, true, true, 'The fetch is not the next one of its session.'),
   FENCED_LEADER_EPOCH: row(
     74,
     true,

@@ -70,6 +70,14 @@ export const NODES_MAX = 1_000
 export const DROPPED_TAILS_MAX = 80_000
 /** Partitions in one produce, fetch or list-offsets request. */
 export const PARTITIONS_PER_REQUEST_MAX = 10_000
+/** Fetch sessions of one connection; a peer needs one, a client one for each consumer. More go without. */
+export const FETCH_SESSIONS_PER_CONNECTION_MAX = 64
+/** Partitions of one fetch session; whoever reads more of one broker goes without. A broker hosts no more. */
+export const FETCH_SESSION_PARTITIONS_MAX = 10_000
+/** Partitions in all fetch sessions of clients at one broker, about 300 bytes each; clients beyond go without. */
+export const FETCH_SESSION_PARTITIONS_PER_BROKER_MAX = 200_000
+/** Requests of one fetch session that wait for their turn; a reader has two under way at most. */
+export const FETCH_SESSION_REQUESTS_MAX = 4
 /** Topics in one request. */
 export const TOPICS_PER_REQUEST_MAX = 1_000
 /** Bytes of a record batch that no setting can exceed; it bounds buffers while framing is read. */
@@ -95,5 +103,9 @@ assert(
 assert(
   BUFFERED_CHUNKS_MAX * 1_400 >= MESSAGE_MAX_BYTES,
   'the largest message must fit into the chunks allowed',
+)
+assert(
+  FETCH_SESSION_PARTITIONS_MAX <= PARTITIONS_PER_REQUEST_MAX,
+  'a session must begin with one request, and an answer must be able to be about all of it',
 )
 assert(2 * KEEPALIVE_INTERVAL_MS < KEEPALIVE_TIMEOUT_MS, 'a lost ping must not end a connection')

@@ -8,6 +8,7 @@ import { FETCH_RESPONSE_MAX_BYTES, PARTITIONS_PER_REQUEST_MAX } from '../model/l
 import { integer, list, nullable, struct, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 import { errorOrNoneSchema } from './error-schema.ts'
+import { sessionRequestFields, sessionResponseFields } from './fetch-session.ts'
 
 /** A client's read. It never sees records at or above the high watermark. */
 export const fetch = defineApi({
@@ -35,9 +36,10 @@ export const fetch = defineApi({
       }),
       PARTITIONS_PER_REQUEST_MAX,
     ),
+    ...sessionRequestFields,
   }),
   response: struct({
-    /** In the order of the request. */
+    /** In the order of the request; with a session, in the order of `about`. */
     partitions: list(
       struct({
         error: errorOrNoneSchema,
@@ -56,6 +58,7 @@ export const fetch = defineApi({
       }),
       PARTITIONS_PER_REQUEST_MAX,
     ),
+    ...sessionResponseFields,
   }),
   payload: { response: 'the record batches of the partitions, one after the other' },
   errors: [
@@ -68,5 +71,8 @@ export const fetch = defineApi({
     'CORRUPT_MESSAGE',
     'STORAGE_ERROR',
     'BROKER_FENCED',
+    'INVALID_REQUEST',
+    'FETCH_SESSION_ID_NOT_FOUND',
+    'INVALID_FETCH_SESSION_EPOCH',
   ],
 })

@@ -10,6 +10,7 @@ import { FETCH_RESPONSE_MAX_BYTES, PARTITIONS_PER_REQUEST_MAX } from '../model/l
 import { boolean, integer, list, nullable, struct, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 import { errorOrNoneSchema } from './error-schema.ts'
+import { sessionRequestFields, sessionResponseFields } from './fetch-session.ts'
 
 const partitionOf = { topicId: topicIdSchema, partition: partitionIndexSchema } as const
 
@@ -44,9 +45,10 @@ export const replicaFetch = defineApi({
       }),
       PARTITIONS_PER_REQUEST_MAX,
     ),
+    ...sessionRequestFields,
   }),
   response: struct({
-    /** In the order of the request. */
+    /** In the order of the request; with a session, in the order of `about`. */
     partitions: list(
       struct({
         error: errorOrNoneSchema,
@@ -60,6 +62,7 @@ export const replicaFetch = defineApi({
       }),
       PARTITIONS_PER_REQUEST_MAX,
     ),
+    ...sessionResponseFields,
   }),
   payload: { response: 'the record batches of the partitions, one after the other' },
   errors: [
@@ -71,6 +74,9 @@ export const replicaFetch = defineApi({
     'OFFSET_OUT_OF_RANGE',
     'CORRUPT_MESSAGE',
     'STORAGE_ERROR',
+    'INVALID_REQUEST',
+    'FETCH_SESSION_ID_NOT_FOUND',
+    'INVALID_FETCH_SESSION_EPOCH',
   ],
 })
 

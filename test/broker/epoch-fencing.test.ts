@@ -8,6 +8,7 @@ import { ListOffsetsFlow } from '../../src/broker/list-offsets-flow.ts'
 import { ProduceFlow } from '../../src/broker/produce-flow.ts'
 import type { Connection } from '../../src/net/connection.ts'
 import { errorOfWire, type WireError } from '../../src/protocol/error-schema.ts'
+import { NO_SESSION } from '../protocol/no-session.ts'
 import { batchOf, TOPIC_ID } from '../storage/fixtures.ts'
 import { type HostedPartition, hostedPartition } from './hosted-partition.ts'
 
@@ -30,7 +31,9 @@ const REQUESTS: Readonly<Record<string, Ask>> = {
     const flow = new FetchFlow({ ...hosted, counters: new BrokerCounters() })
     const reader = { onClose: () => () => {} } as unknown as Connection
     const partitions = [{ ...target(epoch), fetchOffset: 0, maxBytes: 1_000, lastFetchedEpoch: -1 }]
-    return (await flow.handle({ maxWaitMs: 0, minBytes: 1, maxBytes: 1_000, partitions }, reader)).body
+    return (
+      await flow.handle({ ...NO_SESSION, maxWaitMs: 0, minBytes: 1, maxBytes: 1_000, partitions }, reader)
+    ).body
   },
   async 'list offsets'(hosted, epoch) {
     const flow = new ListOffsetsFlow(hosted)

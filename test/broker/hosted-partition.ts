@@ -47,6 +47,7 @@ export async function hostedPartition(
     followLeader: () => {},
     unfollowLeader: () => {},
     reportFlush: () => {},
+    logTouched: () => {},
   })
   const states = REPLICAS.map(
     (id) => [id, { brokerEpoch: 10 + id, fenced: false, shuttingDown: false }] as const,

@@ -5,6 +5,7 @@ import type { ConsumerProblem } from '../../src/client/consumer-options.ts'
 import { wireError } from '../../src/protocol/error-schema.ts'
 import { fetch } from '../../src/protocol/fetch.ts'
 import { stampBatch } from '../../src/record/batch-format.ts'
+import { NO_SESSION_ANSWER } from '../protocol/no-session.ts'
 import type { FakeCluster, FakeTopic } from './fake-cluster.ts'
 import { expectCleanClose, type Harness, makeHarness, numbers, watch } from './harness.ts'
 import { append, fetchBodies, Reading } from './reading.ts'
@@ -37,7 +38,10 @@ async function withReplacedLeader(): Promise<
       compactedBelow: 0,
     }
     return {
-      body: { partitions: [{ ...bounds, error: wireError('OFFSET_OUT_OF_RANGE', 'The log ends at 3.') }] },
+      body: {
+        ...NO_SESSION_ANSWER,
+        partitions: [{ ...bounds, error: wireError('OFFSET_OUT_OF_RANGE', 'The log ends at 3.') }],
+      },
     }
   }
   return { ...harness, topic }
@@ -79,7 +83,9 @@ describe('consumer: a leader that was replaced and does not know', () => {
         diverging: null,
         compactedBelow: 0,
       }
-      return { body: { partitions: [{ ...bounds, error: wireError('OFFSET_NOT_AVAILABLE') }] } }
+      return {
+        body: { ...NO_SESSION_ANSWER, partitions: [{ ...bounds, error: wireError('OFFSET_NOT_AVAILABLE') }] },
+      }
     }
     const reading = new Reading(client.consumer({ topic: 'orders', from: 2 }))
     await clock.run(2_000)
@@ -323,7 +329,7 @@ describe('consumer: a log that lost its end', () => {
     stampBatch(batch, 0, { baseOffset: 0, leaderEpoch: 7 })
     const bounds = { highWatermark: 3, logStartOffset: 0, diverging: null, compactedBelow: 0 }
     cluster.broker(1).onFetch = () => ({
-      body: { partitions: [{ ...bounds, error: null, batchesBytes: batch.length }] },
+      body: { ...NO_SESSION_ANSWER, partitions: [{ ...bounds, error: null, batchesBytes: batch.length }] },
       payload: [batch],
     })
     const reading = new Reading(client.consumer({ topic: 'orders', from: 'beginning' }))

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { ConsumerProblem } from '../../src/client/consumer-options.ts'
 import { wireError } from '../../src/protocol/error-schema.ts'
 import { stampBatch } from '../../src/record/batch-format.ts'
+import { NO_SESSION_ANSWER } from '../protocol/no-session.ts'
 import { expectCleanClose, makeHarness, numbers, watch } from './harness.ts'
 import { append, Reading, withTopic } from './reading.ts'
 
@@ -33,7 +34,7 @@ describe('consumer: errors', () => {
           diverging: null,
           compactedBelow: 0,
         }))
-        return { body: { partitions } }
+        return { body: { ...NO_SESSION_ANSWER, partitions } }
       }
       append(topic.partitions[0]!, numbers(3, 6))
       await clock.run(10_000)
@@ -181,7 +182,7 @@ describe('consumer: errors', () => {
         diverging: null,
         compactedBelow: 0,
       }
-      return isDamaged ? { body: { partitions: [partition] } } : undefined
+      return isDamaged ? { body: { ...NO_SESSION_ANSWER, partitions: [partition] } } : undefined
     }
     const options = { topic: 'orders', from: 'beginning', requestTimeoutMs: 10_000 } as const
     const repaired = new Reading(client.consumer(options))
@@ -216,7 +217,7 @@ describe('consumer: errors', () => {
 
   it('an answer that contradicts the request: PROTOCOL_VIOLATION', async () => {
     const harness = await withTopic([1])
-    harness.cluster.broker(1).onFetch = () => ({ body: { partitions: [] } })
+    harness.cluster.broker(1).onFetch = () => ({ body: { ...NO_SESSION_ANSWER, partitions: [] } })
     const reading = new Reading(harness.client.consumer({ topic: 'orders', from: 'beginning' }))
     await harness.clock.rest()
     expect(reading.error).toMatchObject({ code: 'PROTOCOL_VIOLATION' })

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { ErrorName } from '../../src/model/error-codes.ts'
 import { createNodeCpu } from '../../src/platform/node/node-cpu.ts'
 import { wireError } from '../../src/protocol/error-schema.ts'
+import { NO_SESSION_ANSWER } from '../protocol/no-session.ts'
 import { never } from './fake-cluster.ts'
 import { expectCleanClose, makeHarness, numbers, watch } from './harness.ts'
 import { append } from './reading.ts'
@@ -65,7 +66,7 @@ describe('consumer: faults', () => {
                 ...NOTHING,
                 error: wireError(fault as ErrorName),
               }))
-              return { body: { partitions } }
+              return { body: { ...NO_SESSION_ANSWER, partitions } }
             }
           }
           const consumer = client.consumer({

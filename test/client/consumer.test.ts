@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ConsumerOptions } from '../../src/client/consumer-options.ts'
 import { createNodeCpu } from '../../src/platform/node/node-cpu.ts'
+import { NO_SESSION_ANSWER } from '../protocol/no-session.ts'
 import { expectCleanClose, numbers, watch } from './harness.ts'
 import { append, fetchBodies, Reading, withTopic } from './reading.ts'
 
@@ -349,6 +350,7 @@ describe('consumer: memory', () => {
     const broker = harness.cluster.broker(1)
     broker.onFetch = (call) => ({
       body: {
+        ...NO_SESSION_ANSWER,
         partitions: call.body.partitions.map(() => ({
           error: null,
           highWatermark: 0,

@@ -436,7 +436,7 @@ export class FakeCluster {
       payload.push(wanted)
       return { ...bounds, error: null, batchesBytes: wanted.length }
     })
-    return { body: { partitions }, payload }
+    return { body: { partitions, sessionId: null, about: [] }, payload }
   }
 
   /** Whole batches up to the bound, but one at least. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ClusterView } from '../../src/client/cluster-view.ts'
-import { fetchBody, fetchBytes, planFetches } from '../../src/client/fetch-plan.ts'
+import { fetchBytes, planFetches } from '../../src/client/fetch-plan.ts'
 import {
   querySpecOf,
   type StartPosition,
@@ -117,27 +117,6 @@ describe('fetch plan', () => {
     Object.assign(states[1]!, { underWay: { brokerId: 2, leaderEpoch: 4 }, triedEpoch: 4 })
     expect(plan(states, [1, 1]).byLeader).toEqual([[1, [], [0, 1]]])
     expect(states[1]!.underWay).toBeNull()
-  })
-
-  it('the body: offsets, epochs and bounds', () => {
-    const topic = viewOf([1]).topic('orders')!
-    const options = { maxWaitMs: 500, minBytes: 5_000, maxPartitionBytes: 2_000 }
-    const state = new PartitionState(0, { offset: 7, leaderEpoch: 3 })
-    expect(fetchBody([state], { topic, options, maxBytes: 1_000 })).toEqual({
-      maxWaitMs: 500,
-      minBytes: 1_000,
-      maxBytes: 1_000,
-      partitions: [
-        {
-          topicId: topic.topicId,
-          partition: 0,
-          currentLeaderEpoch: 5,
-          fetchOffset: 7,
-          maxBytes: 1_000,
-          lastFetchedEpoch: 3,
-        },
-      ],
-    })
   })
 })
 

@@ -16,10 +16,11 @@ import { produce } from '../../src/protocol/produce.ts'
 import { createTopic } from '../../src/protocol/topics.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { RecordingLog } from '../../src/testing/recording-log.ts'
+import { NO_SESSION, NO_SESSION_ANSWER } from '../protocol/no-session.ts'
 import { FakeChannel } from './fake-channel.ts'
 import { settle } from './settle.ts'
 
-const fetchBody = { maxWaitMs: 0, minBytes: 0, maxBytes: 1, partitions: [] }
+const fetchBody = { ...NO_SESSION, maxWaitMs: 0, minBytes: 0, maxBytes: 1, partitions: [] }
 const produceBody = { acks: -1 as const, timeoutMs: 0, partitions: [] }
 const EMPTY_ANSWER = [[]]
 
@@ -272,7 +273,10 @@ describe('connection', () => {
     let answer = (): void => {}
     router.handle(
       fetch,
-      () => new Promise((resolve) => (answer = () => resolve({ body: { partitions: [] } }))),
+      () =>
+        new Promise(
+          (resolve) => (answer = () => resolve({ body: { ...NO_SESSION_ANSWER, partitions: [] } })),
+        ),
     )
     channel = new FakeChannel()
     connection = new Connection({ channel, router, clock, log, side: 'dialed' })

@@ -16,13 +16,14 @@ import { produce } from '../../src/protocol/produce.ts'
 import { replicaFetch } from '../../src/protocol/replica-fetch.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { RecordingLog } from '../../src/testing/recording-log.ts'
+import { NO_SESSION, NO_SESSION_ANSWER } from '../protocol/no-session.ts'
 import { FakeChannel } from './fake-channel.ts'
 import { settle } from './settle.ts'
 
 const FETCH = { apiKey: fetch.key, body: [0, 0, 1, []] }
 const PRODUCE = { apiKey: produce.key, body: [-1, 0, []] }
 const IDENTITY = { nodeId: 2, incarnationId: 'I'.repeat(22) }
-const EMPTY = { body: { partitions: [] } }
+const EMPTY = { body: { ...NO_SESSION_ANSWER, partitions: [] } }
 
 describe('router', () => {
   let clock: ManualClock
@@ -55,7 +56,7 @@ describe('router', () => {
   it('a handler that answers at once -> the response goes out in the same turn, with its payload', () => {
     router.handle(fetch, (call) => {
       expect(call.connection).toBe(connection)
-      expect(call.body).toEqual({ maxWaitMs: 0, minBytes: 0, maxBytes: 1, partitions: [] })
+      expect(call.body).toEqual({ ...NO_SESSION, maxWaitMs: 0, minBytes: 0, maxBytes: 1, partitions: [] })
       return { ...EMPTY, payload: [Uint8Array.of(1), Uint8Array.of(2, 3)] }
     })
     channel.deliver({ ...FETCH, correlationId: 77 })
@@ -67,7 +68,7 @@ describe('router', () => {
       correlationId: 77,
       errorCode: 0,
     })
-    expect(response!.body).toEqual([[]])
+    expect(response!.body).toEqual([[], null, []])
     expect([...response!.payload]).toEqual([1, 2, 3])
   })
 
@@ -83,7 +84,7 @@ describe('router', () => {
     expect(answers()).toEqual([[2, 0, [[]]]])
     parked.resolve(EMPTY)
     await settle(clock)
-    expect(answers()).toEqual([[1, 0, [[]]]])
+    expect(answers()).toEqual([[1, 0, [[], null, []]]])
   })
 
   it('a VltavaError, thrown or rejected -> its code and message go to the caller, no log line', async () => {

@@ -127,10 +127,21 @@ export const BROKER_METRICS: readonly MetricRow[] = [
         produces += hosted.leader?.pendingAcks.size ?? 0
         fetches += hosted.committedFetches.size + hosted.writtenFetches.size
       }
+      fetches += node.broker.fetchSessions.parked
       yield { labels: { delayedoperation: 'Produce' }, value: produces }
       yield { labels: { delayedoperation: 'Fetch' }, value: fetches }
     },
   },
+  ofBroker(
+    'kafka_server_fetchsessioncache_numincrementalfetchsessions',
+    'Fetch sessions of followers and consumers.',
+    { value: ({ fetchSessions }) => fetchSessions.count },
+  ),
+  ofBroker(
+    'kafka_server_fetchsessioncache_numincrementalfetchpartitionscached',
+    'Partitions in fetch sessions.',
+    { value: ({ fetchSessions }) => fetchSessions.partitions },
+  ),
   ofTopics('messagesin', 'Records appended.', ({ messagesIn }) => messagesIn),
   ofTopics('bytesin', 'Bytes of record batches appended.', ({ bytesIn }) => bytesIn),
   ofTopics('bytesout', 'Bytes of record batches given to consumers.', ({ bytesOut }) => bytesOut),

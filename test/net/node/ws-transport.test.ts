@@ -16,6 +16,7 @@ import { encodeFrame } from '../../../src/protocol/frame.ts'
 import { hello } from '../../../src/protocol/hello.ts'
 import type { Wire } from '../../../src/schema/schema.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { NO_SESSION, NO_SESSION_ANSWER } from '../../protocol/no-session.ts'
 import { incarnationOf, openOptions, peerCredentials, testNode } from '../test-node.ts'
 import { clientFrame, RawSocket } from './raw-socket.ts'
 
@@ -200,6 +201,7 @@ describe('connections over ws', () => {
       expect(connection.identity).toEqual({ nodeId: 7, incarnationId: incarnationOf(7) })
       return {
         body: {
+          ...NO_SESSION_ANSWER,
           partitions: [
             {
               error: null,
@@ -221,7 +223,7 @@ describe('connections over ws', () => {
       Array.from({ length: 20 }, (_, i) =>
         connection.request(
           fetch,
-          { maxWaitMs: 0, minBytes: 0, maxBytes: i + 1, partitions: [] },
+          { ...NO_SESSION, maxWaitMs: 0, minBytes: 0, maxBytes: i + 1, partitions: [] },
           { timeoutMs: 20_000 },
         ),
       ),
@@ -240,7 +242,7 @@ describe('connections over ws', () => {
     const { connection } = await openConnection(openOptions({ clock, transport, url }, { timeoutMs: 20_000 }))
     const answer = connection.request(
       fetch,
-      { maxWaitMs: 0, minBytes: 0, maxBytes: 1, partitions: [] },
+      { ...NO_SESSION, maxWaitMs: 0, minBytes: 0, maxBytes: 1, partitions: [] },
       { timeoutMs: 20_000 },
     )
     const failed = expect(answer).rejects.toThrow('code 4000: The node is stopping.')
@@ -250,7 +252,7 @@ describe('connections over ws', () => {
 
   it('SEC-08: a client that asks for much and never reads -> is cut off; others are served meanwhile', async () => {
     const payload = new Uint8Array(8 * 1024 * 1024)
-    node.router.handle(fetch, () => ({ body: { partitions: [] }, payload: [payload] }))
+    node.router.handle(fetch, () => ({ body: { ...NO_SESSION_ANSWER, partitions: [] }, payload: [payload] }))
     const frame = (apiKey: number, body: Wire): Buffer => {
       const parts = encodeFrame({ kind: 0, apiKey, apiVersion: 0, correlationId: 1, errorCode: 0, body })
       return clientFrame(0x82, concatBytes(parts))
@@ -261,7 +263,7 @@ describe('connections over ws', () => {
     const responses = OUTPUT_BUFFER_MAX_BYTES / payload.length + 4
     for (let i = 0; i < responses; i++) raw.write(frame(fetch.key, [0, 0, 1, []]))
     const { connection } = await openConnection(openOptions({ clock, transport, url }, { timeoutMs: 20_000 }))
-    const body = { maxWaitMs: 0, minBytes: 0, maxBytes: 1, partitions: [] }
+    const body = { ...NO_SESSION, maxWaitMs: 0, minBytes: 0, maxBytes: 1, partitions: [] }
     const answer = await connection.request(fetch, body, { timeoutMs: 20_000 })
     expect(answer.payload.length).toBe(payload.length)
     const { code, reason } = await node.connections[0]!.closed

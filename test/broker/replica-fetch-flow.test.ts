@@ -1,0 +1,99 @@
+// A leader and the fetches of its follower, with sessions and, as an older follower fetches, without.
+import { describe, expect, it } from 'vitest'
+import { BrokerCounters } from '../../src/broker/broker-counters.ts'
+import { ReplicaFetchFlow } from '../../src/broker/replica-fetch-flow.ts'
+import type { Connection } from '../../src/net/connection.ts'
+import type { RequestOf } from '../../src/protocol/api.ts'
+import type { replicaFetch } from '../../src/protocol/replica-fetch.ts'
+import { batchOf, TOPIC_ID } from '../storage/fixtures.ts'
+import { hostedPartition } from './hosted-partition.ts'
+
+const TARGET = { topicId: TOPIC_ID, partition: 0 }
+
+/** Broker 1 leads in epoch 3 with the records 0 to 4; broker 2 fetches. */
+async function leading() {
+  const hosted = await hostedPartition(1)
+  const { environment, registry } = hosted
+  const flow = new ReplicaFetchFlow({ environment, registry, counters: new BrokerCounters() })
+  const notes: unknown[] = []
+  const connection = {
+    isOpen: true,
+    onClose: () => () => {},
+    notify: (_api: unknown, body: unknown) => notes.push(body),
+  } as unknown as Connection
+  const fetch = (
+    fetchOffset: number,
+    session: RequestOf<typeof replicaFetch>['session'],
+    flushedOffset = fetchOffset,
+  ) => {
+    const position = {
+      fetchOffset,
+      flushedOffset,
+      lastFetchedEpoch: fetchOffset > 5 ? 3 : 2,
+      currentLeaderEpoch: 3,
+    }
+    const partitions = [{ ...TARGET, ...position, maxBytes: 1_000, logStartOffset: 0, damaged: false }]
+    const request = { brokerEpoch: 12, maxWaitMs: 500, maxBytes: 10_000, partitions, session, forgotten: [] }
+    return flow.handle(request, { replicaId: 2, connection })
+  }
+  return { ...hosted, flow, notes, fetch }
+}
+
+describe.each([
+  { how: 'without a session', sessionOf: () => null },
+  { how: 'in a session', sessionOf: (epoch: number) => ({ id: 1, epoch }) },
+])('a follower that fetches $how', ({ sessionOf }) => {
+  it('behind -> gets the records at once', async () => {
+    const { fetch } = await leading()
+    const { body, payload } = await fetch(0, sessionOf(0))
+    expect(body.partitions).toMatchObject([{ error: null, highWatermark: 2 }])
+    expect(payload.length).toBeGreaterThan(0)
+    expect(body.sessionId).toBe(sessionOf(0)?.id ?? null)
+    expect(body.about).toEqual(sessionOf(0) === null ? [] : [TARGET])
+  })
+
+  it('at the end -> parks, hears of the high watermark by a note, and gets the next records', async () => {
+    const { fetch, notes, partition } = await leading()
+    const answer = fetch(5, sessionOf(0))
+    expect(answer).toBeInstanceOf(Promise)
+    expect(notes).toEqual([{ partitions: [{ ...TARGET, leaderEpoch: 3, highWatermark: 5 }] }])
+    const { written, endOffset } = partition.requireLeader().append(batchOf({ text: 'news' }), 1)
+    await written
+    partition.written(endOffset)
+    const { body } = await answer
+    expect(body.partitions).toMatchObject([{ error: null, highWatermark: 5 }])
+    expect(body.partitions[0]!.batchesBytes).toBeGreaterThan(0)
+  })
+
+  it('the log starts later -> told at once', async () => {
+    const { fetch, partition, ...hosted } = await leading()
+    hosted.followerReaches(5)
+    const answer = fetch(5, sessionOf(0))
+    await partition.log.trimTo(3)
+    partition.logStartMoved(3)
+    expect((await answer).body.partitions).toMatchObject([{ logStartOffset: 3, batchesBytes: 0 }])
+  })
+
+  it('the leadership ends -> told at once', async () => {
+    const { fetch, partition } = await leading()
+    const answer = fetch(5, sessionOf(0))
+    await partition.end()
+    const { body } = await answer
+    expect(body.partitions[0]!.error).not.toBeNull()
+  })
+})
+
+describe('a follower that fetches in a session', () => {
+  it('its fetch ends without news -> answered about once, and then about nothing', async () => {
+    const { flow, fetch, clock } = await leading()
+    const first = fetch(5, { id: 1, epoch: 0 })
+    clock.advance(500)
+    expect((await first).body.about).toEqual([TARGET])
+    const request = { brokerEpoch: 12, maxWaitMs: 500, maxBytes: 10_000, partitions: [], forgotten: [] }
+    const connection = { isOpen: true, onClose: () => () => {} } as unknown as Connection
+    expect(() =>
+      flow.handle({ ...request, session: { id: 1, epoch: 1 } }, { replicaId: 2, connection }),
+    ).toThrow(expect.objectContaining({ code: 'FETCH_SESSION_ID_NOT_FOUND' }))
+    expect(flow.sessions.partitions).toBe(1)
+  })
+})
