@@ -89,7 +89,13 @@ async function whenWhole(client: Client, topics: readonly string[]): Promise<voi
 
 async function isWhole(client: Client, topic: string): Promise<boolean> {
   const { partitions } = await describe(client, topic)
-  return partitions.every(({ isr, leader }) => isr.length === BROKERS && leader !== null)
+  // A new partition has its in-sync set from the start; that its logs are there shows when its followers have fetched.
+  return partitions.every(
+    ({ isr, leader, replicaStates }) =>
+      isr.length === BROKERS &&
+      leader !== null &&
+      replicaStates.filter(({ lagRecords }) => lagRecords !== null).length === BROKERS,
+  )
 }
 
 async function describe(client: Client, topic: string): ReturnType<Client['admin']['describeTopic']> {
