@@ -5,6 +5,7 @@ import { AssertionError } from '../base/assert.ts'
 import type { Cpu } from '../base/cpu.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { Offset } from '../model/ids.ts'
+import { BATCH_ABSOLUTE_MAX_BYTES } from '../model/limits.ts'
 import { HEADER_BYTES } from '../record/batch-format.ts'
 import { emptyBatchWithin, isEmptyBatch } from '../record/empty-batch.ts'
 import { readScanned, type ScannedBatch } from './batch-scan.ts'
@@ -20,6 +21,8 @@ import type { Segment, SegmentContext } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
 
 const COPY_BYTES = 1024 * 1024
+/** What is damaged beyond that is written anew with its segment. One batch fits in any case. */
+const IN_PLACE_MAX_BYTES = 2 * BATCH_ABSOLUTE_MAX_BYTES
 
 export interface LogRepairOptions {
   readonly segments: SegmentList
@@ -107,45 +110,43 @@ export class LogRepair {
     return first.baseOffset
   }
 
-  /** Where in the file the sound batches begin: they end where the damage does. null when they do not fit. */
-  async #firstPosition(plan: RepairPlan): Promise<number | null> {
+  /**
+   * The sound batches, where they fill the damaged bytes exactly up to their end; null where they do not, or are too many to be
+   * held at once. What is shorter must not be written there: the bytes behind it would seem to be damage of other batches.
+   */
+  async #fitting(
+    plan: RepairPlan,
+  ): Promise<{ readonly parts: Uint8Array[]; readonly position: number } | null> {
     const { range, beginOffset } = plan
-    if (beginOffset === range.offset) return range.position
-    let bytes = 0
+    const damagedBytes = range.endPosition - range.position
+    if (damagedBytes === 0 || damagedBytes > IN_PLACE_MAX_BYTES) return null
+    const parts: Uint8Array[] = []
+    let sizeBytes = 0
     for (let offset = beginOffset; offset < range.endOffset; ) {
       const batches = await this.#ask(plan, offset)
-      bytes += batches.sizeBytes
+      parts.push(...batches.parts)
+      sizeBytes += batches.sizeBytes
       offset = batches.endOffset
+      if (sizeBytes > damagedBytes) return null
     }
-    const position = range.endPosition - bytes
-    return position < range.position ? null : position
+    // Below the log start records are gone elsewhere; what is damaged there may stay.
+    if (beginOffset === range.offset && sizeBytes !== damagedBytes) return null
+    return { parts, position: range.endPosition - sizeBytes }
   }
 
-  /** @returns whether the sound batches fill the damaged bytes exactly, up to their end. */
+  /** @returns whether the sound batches fit into the place of the damage. */
   async #writeOver(plan: RepairPlan): Promise<boolean> {
     const { range } = plan
-    if (range.position === range.endPosition) return false
-    const first = await this.#firstPosition(plan)
-    if (first === null) return false
+    const fitting = await this.#fitting(plan)
+    if (fitting === null) return false
     const handle = await this.#options.segmentContext.fileSystem.open(range.path, 'read-write')
     try {
-      let position = first
-      let offset = plan.beginOffset
-      while (offset < range.endOffset) {
-        const batches = await this.#ask(plan, offset)
-        if (position + batches.sizeBytes > range.endPosition) return false
-        // Between appends and truncations. What was cut off is not written again.
-        const isThere = await this.#options.writer.run(async () => {
-          if (!this.#options.health.isDamaged(range)) return false
-          await writeFully(handle, batches.parts, position)
-          return true
-        })
-        if (!isThere) return true
-        position += batches.sizeBytes
-        offset = batches.endOffset
-      }
+      // Between appends and truncations. What was cut off is not written again.
+      await this.#options.writer.run(async () => {
+        if (this.#options.health.isDamaged(range)) await writeFully(handle, fitting.parts, fitting.position)
+      })
       await handle.sync()
-      return position === range.endPosition
+      return true
     } finally {
       await handle.close()
     }

@@ -187,6 +187,27 @@ describe('damage in a compacted log', () => {
     expect((await shown(log)).at(-1)).toBe(`${COUNT} a=more`)
   })
 
+  it('STO-05: what another replica has is shorter than the damage -> the file stays as it is until the new one takes its place', async () => {
+    const { log: peer } = await reopen(await compactedDisk())
+    const disk = await writtenDisk()
+    const path = segmentPath(0)
+    await flip(disk, path, 70)
+    const before = await readFile(disk, path)
+    const { log } = await open(disk, { recoveryPoint: COUNT })
+    expect(await scrubbed(log)).toBe(1)
+    const [range] = log.health.damagedRanges
+    const source = sourceOf(peer, range!.endOffset)
+    let asked = 0
+    const broken: RepairSource = async (offset) => {
+      if (++asked > 1) throw new Error('the replica is gone')
+      return source(offset)
+    }
+    await expect(log.repair.repair(range!, broken)).rejects.toThrow('the replica is gone')
+    expect(await readFile(disk, path)).toEqual(before)
+    await repairAll(log, peer)
+    expect(await scrubbed(log)).toBe(0)
+  })
+
   it('STO-05: a replica that has nothing there -> nothing is repaired', async () => {
     const disk = await writtenDisk()
     const bases = await sealedBases(disk)
