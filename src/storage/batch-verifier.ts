@@ -49,7 +49,7 @@ export function problemOf(
  * Whether a batch has the leader epoch that the file of the epochs says, which the checksum does not cover: null when it has. An
  * epoch is in its file before any record of it is in the log.
  */
-export function epochProblemOf(
+function epochProblemOf(
   batch: Pick<ScannedBatch, 'baseOffset' | 'nextOffset' | 'leaderEpoch'>,
   epochs: EpochView,
 ): string | null {

@@ -2,9 +2,8 @@
 import type { Cpu } from '../base/cpu.ts'
 import type { EpochView } from '../log/epoch-history.ts'
 import type { LeaderEpoch, Offset } from '../model/ids.ts'
-import { ATTRIBUTES_POSITION, crcOf } from '../record/batch-format.ts'
 import type { ScannedBatch, ScanPoint } from './batch-scan.ts'
-import { epochProblemOf } from './batch-verifier.ts'
+import { problemOf } from './batch-verifier.ts'
 import { type FoundBatch, type FoundGarbage, walkBatches } from './batch-walk.ts'
 import { readSmallFile } from './file-io.ts'
 import type { FileHandle, FileSystem } from './file-system.ts'
@@ -171,7 +170,7 @@ class SegmentCheck {
       sizeBytes,
       damage: this.#end,
       cpu: this.#options.cpu,
-      isSound: (batch) => this.#isSound(batch),
+      isSound: (batch) => problemOf(batch, this.#options) === null,
     })
     if (later !== null) return false
     const meaning = isInUse
@@ -186,14 +185,6 @@ class SegmentCheck {
       advice: null,
     })
     return true
-  }
-
-  #isSound(batch: ScannedBatch): boolean {
-    const { cpu, epochs } = this.#options
-    const { bytes, at, sizeBytes } = batch
-    if (cpu.crc32c(bytes.subarray(at + ATTRIBUTES_POSITION, at + sizeBytes)) !== crcOf(bytes, at))
-      return false
-    return epochs === null || epochProblemOf(batch, epochs) === null
   }
 
   #reportDamage(found: FoundBatch | FoundGarbage, problem: string): void {
