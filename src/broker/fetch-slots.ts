@@ -50,19 +50,40 @@ export interface ReadLimit {
   readonly first: boolean
 }
 
+/** The bytes of one answer, as they are given to its partitions one after the other. */
+export class ReadBudget {
+  #bytes: number
+  #isFirst = true
+
+  constructor(maxBytes: number) {
+    this.#bytes = maxBytes
+  }
+
+  get limit(): ReadLimit {
+    return { budget: this.#bytes, first: this.#isFirst }
+  }
+
+  get isSpent(): boolean {
+    return this.#bytes <= 0
+  }
+
+  /** @param maxBytes as many as the partition may give: a cold read is counted with all that it may bring. */
+  take(slot: Slot<unknown> | Promise<Slot<unknown>>, maxBytes: number): void {
+    const bytes = slot instanceof Promise ? Math.min(this.#bytes, maxBytes) : bytesOf(slot.batches)
+    this.#bytes -= bytes
+    if (bytes > 0) this.#isFirst = false
+  }
+}
+
 /** Reads the partitions of a fetch one after the other, until the bytes of the answer are used up. */
 export function readWithin<Partition extends { readonly maxBytes: number }, Response>(
   request: { readonly maxBytes: number; readonly partitions: readonly Partition[] },
   read: (partition: Partition, limit: ReadLimit, at: number) => Slot<Response> | Promise<Slot<Response>>,
 ): readonly (Slot<Response> | Promise<Slot<Response>>)[] {
-  let budget = request.maxBytes
-  let first = true
+  const budget = new ReadBudget(request.maxBytes)
   return request.partitions.map((partition, at) => {
-    const slot = read(partition, { budget, first }, at)
-    // A cold read is counted with all that it may bring.
-    const bytes = slot instanceof Promise ? Math.min(budget, partition.maxBytes) : bytesOf(slot.batches)
-    budget -= bytes
-    if (bytes > 0) first = false
+    const slot = read(partition, budget.limit, at)
+    budget.take(slot, partition.maxBytes)
     return slot
   })
 }

@@ -9,7 +9,7 @@ import { endsStatement } from '../protocol/fetch-session.ts'
 import { FetchSession, newsOf, type SessionPartition } from '../replication/fetch-session.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
 import { ParkedFetches, type PartitionWatcher } from './delayed-requests.ts'
-import { bytesOf, type FetchAnswer, type ReadLimit, type Slot } from './fetch-slots.ts'
+import { bytesOf, type FetchAnswer, ReadBudget, type ReadLimit, type Slot } from './fetch-slots.ts'
 import { type ReadAttempt, readOrPark } from './parked-read.ts'
 
 export interface SessionRequestBody<P> {
@@ -202,20 +202,14 @@ export class ServedSession<P, R extends SessionResponse, J> {
       []
     // Nobody reads on.
     if (this.#isEnded) return this.#put(request, [])
-    let budget = request.maxBytes
-    let first = true
+    const { kind } = this.#options
+    const budget = new ReadBudget(request.maxBytes)
     for (const partition of this.#core.look()) {
-      const slot = this.#options.kind.read(partition.statement, { budget, first })
+      const slot = kind.read(partition.statement, budget.limit)
       looked.push({ partition, slot })
-      // A cold read is counted with all that it may bring.
-      const bytes =
-        slot instanceof Promise
-          ? Math.min(budget, this.#options.kind.maxBytesOf(partition.statement))
-          : bytesOf(slot.batches)
-      budget -= bytes
-      if (bytes > 0) first = false
+      budget.take(slot, kind.maxBytesOf(partition.statement))
       // All others are looked at for the next answer.
-      if (budget <= 0) break
+      if (budget.isSpent) break
     }
     if (!looked.some(({ slot }) => slot instanceof Promise))
       return this.#put(request, looked as readonly Looked<R, J>[])
