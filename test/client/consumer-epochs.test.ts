@@ -35,7 +35,6 @@ async function withReplacedLeader(): Promise<
       logStartOffset: 0,
       batchesBytes: 0,
       diverging: null,
-      compactedBelow: 0,
     }
     return {
       body: {
@@ -81,7 +80,6 @@ describe('consumer: a leader that was replaced and does not know', () => {
         logStartOffset: 0,
         batchesBytes: 0,
         diverging: null,
-        compactedBelow: 0,
       }
       return {
         body: { ...NO_SESSION_ANSWER, partitions: [{ ...bounds, error: wireError('OFFSET_NOT_AVAILABLE') }] },
@@ -327,7 +325,7 @@ describe('consumer: a log that lost its end', () => {
     append(topic.partitions[0]!, numbers(0, 3))
     const batch = topic.partitions[0]!.batches[0]!.slice()
     stampBatch(batch, 0, { baseOffset: 0, leaderEpoch: 7 })
-    const bounds = { highWatermark: 3, logStartOffset: 0, diverging: null, compactedBelow: 0 }
+    const bounds = { highWatermark: 3, logStartOffset: 0, diverging: null }
     cluster.broker(1).onFetch = () => ({
       body: { ...NO_SESSION_ANSWER, partitions: [{ ...bounds, error: null, batchesBytes: batch.length }] },
       payload: [batch],

@@ -32,7 +32,6 @@ describe('consumer: errors', () => {
           logStartOffset: 0,
           batchesBytes: 0,
           diverging: null,
-          compactedBelow: 0,
         }))
         return { body: { ...NO_SESSION_ANSWER, partitions } }
       }
@@ -180,7 +179,6 @@ describe('consumer: errors', () => {
         logStartOffset: 0,
         batchesBytes: 0,
         diverging: null,
-        compactedBelow: 0,
       }
       return isDamaged ? { body: { ...NO_SESSION_ANSWER, partitions: [partition] } } : undefined
     }

@@ -37,7 +37,6 @@ const NOTHING = {
   logStartOffset: 0,
   batchesBytes: 0,
   diverging: null,
-  compactedBelow: 0,
 } as const
 
 describe('consumer: faults', () => {

@@ -357,7 +357,6 @@ describe('consumer: memory', () => {
           logStartOffset: 0,
           batchesBytes: 0,
           diverging: null,
-          compactedBelow: 0,
         })),
       },
     })

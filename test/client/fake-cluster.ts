@@ -415,7 +415,7 @@ export class FakeCluster {
     const partitions = call.body.partitions.map((asked) => {
       const { partition, error } = this.#led(brokerId, asked)
       const { committedOffset: highWatermark, logStartOffset, logEndOffset } = partition
-      const bounds = { highWatermark, logStartOffset, batchesBytes: 0, diverging: null, compactedBelow: 0 }
+      const bounds = { highWatermark, logStartOffset, batchesBytes: 0, diverging: null }
       if (error !== null) return { ...bounds, error: wireError(error) }
       const refused = checkReadPosition(asked, {
         highWatermark,

@@ -7,7 +7,7 @@ import type { RepairSource } from '../../src/storage/log-repair.ts'
 import { verifyLog } from '../../src/storage/log-verifier.ts'
 import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
 import type { PartitionLog } from '../../src/storage/partition-log.ts'
-import { batchesOf, COMPACTING, compact, type Pair, produce, shown } from './compaction-fixtures.ts'
+import { batchesOf, COMPACTING, compact, produce, rounds, shown } from './compaction-fixtures.ts'
 import { sweepCrashes } from './crash-sweep.ts'
 import {
   cpu,
@@ -34,11 +34,6 @@ const open = (disk: MemoryFileSystem, options: TestLogOptions = {}) =>
 
 const reopen = (disk: MemoryFileSystem, options: TestLogOptions = {}) =>
   open(disk, { recoveryPoint: COUNT, ...options, settings: { ...LARGE, ...options.settings } })
-
-/** Keys a, b, c in turn: with small segments of two batches, all of which but the last are sealed. */
-function rounds(count: number): Pair[][] {
-  return Array.from({ length: count }, (_, i) => [['abc'[i % 3]!, `${i}`.padEnd(60, '.')]])
-}
 
 async function writtenDisk(): Promise<MemoryFileSystem> {
   const disk = new MemoryFileSystem()

@@ -32,6 +32,11 @@ export function keyedBatch(pairs: readonly Pair[], timestampMs = 1_000): Uint8Ar
   return builder.build()
 }
 
+/** Batches of one record, keys a, b, c in turn, values counted: a small segment holds two to four of them. */
+export function rounds(count: number): Pair[][] {
+  return Array.from({ length: count }, (_, i) => [['abc'[i % 3]!, `${i}`.padEnd(60, '.')]])
+}
+
 /** Appends each list of pairs as a batch and flushes. */
 export async function produce(
   log: PartitionLog,

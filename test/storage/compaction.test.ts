@@ -4,15 +4,7 @@ import { emptyBatch } from '../../src/record/empty-batch.ts'
 import { LOG_SETTINGS_DEFAULT } from '../../src/storage/log-settings.ts'
 import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
 import type { PartitionLog } from '../../src/storage/partition-log.ts'
-import {
-  batchesOf,
-  COMPACTING,
-  compact,
-  keyedBatch,
-  type Pair,
-  produce,
-  shown,
-} from './compaction-fixtures.ts'
+import { batchesOf, COMPACTING, compact, keyedBatch, produce, rounds, shown } from './compaction-fixtures.ts'
 import { sweepCrashes } from './crash-sweep.ts'
 import {
   cpu,
@@ -27,11 +19,6 @@ import {
 
 const open = (disk: MemoryFileSystem, options: TestLogOptions = {}) =>
   openTestLog(disk, { tailCacheBytes: 0, ...options, settings: { ...COMPACTING, ...options.settings } })
-
-/** Segments of two to four batches of one record, keys a, b, c in turn, values counted. */
-function rounds(count: number): Pair[][] {
-  return Array.from({ length: count }, (_, i) => [['abc'[i % 3]!, `${i}`.padEnd(60, '.')]])
-}
 
 async function namesIn(disk: MemoryFileSystem, suffix: string): Promise<string[]> {
   return (await disk.list(LOG_PATH)).map(({ name }) => name).filter((name) => name.endsWith(suffix))

@@ -209,7 +209,6 @@ describe('connections over ws', () => {
               logStartOffset: 0,
               batchesBytes: 1,
               diverging: null,
-              compactedBelow: 0,
             },
           ],
         },
