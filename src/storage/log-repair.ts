@@ -111,15 +111,13 @@ export class LogRepair {
   }
 
   /**
-   * The sound batches, where they fill the damaged bytes exactly up to their end; null where they do not, or are too many to be
-   * held at once. What is shorter must not be written there: the bytes behind it would seem to be damage of other batches.
+   * The sound batches, where they fill the damaged bytes exactly up to their end; null where they do not. What is shorter must not be written there: the bytes behind it would seem to be damage of other batches.
    */
   async #fitting(
     plan: RepairPlan,
   ): Promise<{ readonly parts: Uint8Array[]; readonly position: number } | null> {
     const { range, beginOffset } = plan
     const damagedBytes = range.endPosition - range.position
-    if (damagedBytes === 0 || damagedBytes > IN_PLACE_MAX_BYTES) return null
     const parts: Uint8Array[] = []
     let sizeBytes = 0
     for (let offset = beginOffset; offset < range.endOffset; ) {
@@ -134,13 +132,15 @@ export class LogRepair {
     return { parts, position: range.endPosition - sizeBytes }
   }
 
-  /** @returns whether the sound batches fit into the place of the damage. */
+  /** @returns whether the sound batches fit into the place of the damage, which must be little enough to be held at once. */
   async #writeOver(plan: RepairPlan): Promise<boolean> {
     const { range } = plan
-    const fitting = await this.#fitting(plan)
-    if (fitting === null) return false
+    const damagedBytes = range.endPosition - range.position
+    if (damagedBytes === 0 || damagedBytes > IN_PLACE_MAX_BYTES) return false
     const handle = await this.#options.segmentContext.fileSystem.open(range.path, 'read-write')
     try {
+      const fitting = await this.#fitting(plan)
+      if (fitting === null) return false
       // Between appends and truncations. What was cut off is not written again.
       await this.#options.writer.run(async () => {
         if (this.#options.health.isDamaged(range)) await writeFully(handle, fitting.parts, fitting.position)
