@@ -157,7 +157,12 @@ class Run {
   constructor(parts: RunParts) {
     this.#parts = parts
     const step = (): void => this.#step()
-    this.#steps = [...Array.from({ length: EVENTS_PER_TURN }, () => step), () => this.#endTurn()]
+    this.#steps = [
+      ...Array.from({ length: EVENTS_PER_TURN }, () => step),
+      () => this.#lastLook(),
+      // A step of its own: what that look sets off is over before the turn is.
+      () => this.#endTurn(),
+    ]
   }
 
   start(): void {
@@ -183,12 +188,17 @@ class Run {
     }
   }
 
-  #endTurn(): void {
+  /** The look after the last event of the turn. */
+  #lastLook(): void {
+    if (this.#isOver) return
     try {
-      if (!this.#isOver && this.#parts.options.afterEvent?.() === true) this.#reason = 'condition'
+      if (this.#parts.options.afterEvent?.() === true) this.#reason = 'condition'
     } catch (thrown) {
-      this.#error ??= { thrown }
+      this.#error = { thrown }
     }
+  }
+
+  #endTurn(): void {
     this.#isFirst = true
     this.#parts.onTurn(false)
     if (this.#isOver) this.#parts.onEnd({ reason: this.#reason ?? 'condition', error: this.#error })

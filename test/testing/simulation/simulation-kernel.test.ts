@@ -351,4 +351,36 @@ describe('SimulationKernel turns', () => {
     await kernel.run({ untilMs: 10_000 })
     expect(strays).toBe(1)
   })
+
+  it('afterEvent sets something off, whatever its place in the turn -> within the turn, and no stray', async () => {
+    let strays = 0
+    let isIn = false
+    const kernel = newKernel({
+      onStray: () => strays++,
+      onTurn: {
+        begin: () => {
+          isIn = true
+        },
+        end: () => {
+          isIn = false
+        },
+      },
+    })
+    for (let i = 1; i <= 200; i++) kernel.schedule(i, () => {})
+    const inside: boolean[] = []
+    await kernel.run({
+      untilMs: 1_000,
+      afterEvent: () => {
+        if (kernel.nowMs < 200)
+          queueMicrotask(() => {
+            inside.push(isIn)
+            kernel.schedule(kernel.nowMs + 1_000, () => {})
+          })
+        return false
+      },
+    })
+    expect(inside.length).toBeGreaterThan(190)
+    expect(inside).not.toContain(false)
+    expect(strays).toBe(0)
+  })
 })
