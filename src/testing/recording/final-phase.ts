@@ -2,6 +2,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { HistoryKey } from '../../history/history.ts'
 import { LargestOffsets } from '../../history/history-offsets.ts'
+import type { Offset } from '../../model/ids.ts'
 import type { RecordedConsumer } from './recorded-consumer.ts'
 import type { RecordedProcessOptions } from './recorded-process.ts'
 
@@ -15,24 +16,31 @@ export interface DrainOptions extends Pick<RecordedProcessOptions, 'recorder'> {
   readonly restartMs?: number
   /** Milliseconds of one poll. Default 1,000. */
   readonly pollMs?: number
+  /**
+   * Where logs end, exclusive: a reader gets there as well. Of use where logs are compacted: a record that no client has
+   * seen yet may have taken the place of an earlier one. Default: what the history shows is enough.
+   */
+  readonly ends?: ReadonlyMap<HistoryKey, Offset>
   /** Whether the record at this offset, and so all before it, was deleted. Default: none ever is. */
   readonly isGone?: (key: HistoryKey, offset: number) => boolean
 }
 
 export interface Drained {
-  /** Every key was read up to the largest offset that anything ever showed. */
+  /** Every key was read up to the largest offset that anything ever showed, and to the end that was named. */
   readonly isComplete: boolean
   /** The keys that were not. */
   readonly behind: ReadonlyMap<HistoryKey, { readonly position: number; readonly largestOffset: number }>
 }
 
+const NO_ENDS: ReadonlyMap<HistoryKey, Offset> = new Map()
+
 /**
  * Assigns all keys from the beginning and polls until each has reached the largest offset that the history knows by
- * then, also by what others read meanwhile. Each attempt begins with a crash of the consumer.
+ * then, also by what others read meanwhile, and the end that is named for it. Each attempt begins with a crash of the consumer.
  */
 export async function drain(consumer: RecordedConsumer, options: DrainOptions): Promise<Drained> {
   const { recorder, clock, timeoutMs = 200_000, restartMs = 10_000, pollMs = 1_000 } = options
-  const isGone = options.isGone ?? (() => false)
+  const { ends = NO_ENDS, isGone = () => false } = options
   const largest = new LargestOffsets()
   const deadlineMs = clock.monotonicMs() + timeoutMs
   for (;;) {
@@ -43,7 +51,7 @@ export async function drain(consumer: RecordedConsumer, options: DrainOptions): 
     await consumer.assign(keys, { from: 'beginning' })
     for (;;) {
       largest.update(recorder.events)
-      const behind = keysBehind(consumer, { keys, largest, isGone })
+      const behind = keysBehind(consumer, { keys, largest, ends, isGone })
       if (behind.size === 0) return { isComplete: true, behind }
       const leftMs = restartAtMs - clock.monotonicMs()
       if (leftMs <= 0) {
@@ -75,13 +83,14 @@ function keysBehind(
   of: {
     readonly keys: readonly HistoryKey[]
     readonly largest: LargestOffsets
+    readonly ends: ReadonlyMap<HistoryKey, Offset>
     readonly isGone: (key: HistoryKey, offset: number) => boolean
   },
 ): Drained['behind'] {
-  const { keys, largest, isGone } = of
+  const { keys, largest, ends, isGone } = of
   const behind = new Map<HistoryKey, { readonly position: number; readonly largestOffset: number }>()
   for (const key of keys) {
-    const largestOffset = largest.byKey.get(key) ?? -1
+    const largestOffset = Math.max(largest.byKey.get(key) ?? -1, (ends.get(key) ?? 0) - 1)
     const position = consumer.positions.get(key) ?? 0
     if (position <= largestOffset && !isGone(key, largestOffset)) behind.set(key, { position, largestOffset })
   }

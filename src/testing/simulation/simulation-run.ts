@@ -6,7 +6,7 @@ import type { HistoryKey } from '../../history/history.ts'
 import { historyKey, parseHistoryKey } from '../../history/history-key.ts'
 import { votersOf } from '../../metadata/cluster-image.ts'
 import { minIsrOf } from '../../metadata/eligible-replicas.ts'
-import type { BrokerEpoch, NodeId } from '../../model/ids.ts'
+import type { BrokerEpoch, NodeId, Offset } from '../../model/ids.ts'
 import { createNodeCpu } from '../../platform/node/node-cpu.ts'
 import { createNodeDigest } from '../../platform/node/node-digest.ts'
 import { createNodeFence } from '../../platform/node/node-fence.ts'
@@ -226,7 +226,8 @@ class SimulationRun {
   }
 
   async #finalPhase(): Promise<void> {
-    const behind = await this.#whenDone('everything is read once more', () => this.#workload.readAll())
+    const ends = this.#committedEnds()
+    const behind = await this.#whenDone('everything is read once more', () => this.#workload.readAll(ends))
     if (behind.length > 0) throw new Error(`LIVENESS: not everything could be read: ${behind.join('; ')}`)
     // No election is unclean: whatever was handed out stays, and is within every log that counts, unless it was deleted.
     const lost = this.#workload.recorder.events.find(
@@ -249,6 +250,19 @@ class SimulationRun {
     const errors = findings.filter(({ isAllowed }) => !isAllowed)
     if (errors.length > 0)
       throw new Error(errors.map(({ check, message }) => `${check}: ${message}`).join('; '))
+  }
+
+  /** What the leaders call committed: also records whose producers never heard of them, and which nobody has read yet. */
+  #committedEnds(): ReadonlyMap<HistoryKey, Offset> {
+    const ends = new Map<HistoryKey, Offset>()
+    for (const { server } of this.#cluster.observed()) {
+      for (const { leader, options } of server.broker?.registry.hosted ?? []) {
+        const topic = server.broker!.image.topics.get(options.topicId)
+        if (leader !== null && topic !== undefined)
+          ends.set(historyKey(topic.name, options.partition), leader.highWatermark)
+      }
+    }
+    return ends
   }
 
   /** @param changed the nodes in which something may be different; null where it may be in any. */

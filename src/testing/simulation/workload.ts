@@ -5,6 +5,7 @@ import type { HistoryKey } from '../../history/history.ts'
 import { historyKey, parseHistoryKey } from '../../history/history-key.ts'
 import { HistoryRecorder } from '../../history/history-recorder.ts'
 import { toVltavaError } from '../../model/errors.ts'
+import type { Offset } from '../../model/ids.ts'
 import { finalPhase } from '../recording/final-phase.ts'
 import { RecordedConsumer } from '../recording/recorded-consumer.ts'
 import { RecordedProducer } from '../recording/recorded-producer.ts'
@@ -101,7 +102,7 @@ export class Workload {
   }
 
   /** Reads everything once more, with every fault over. @returns the keys that could not be read to their ends. */
-  async readAll(): Promise<readonly string[]> {
+  async readAll(ends: ReadonlyMap<HistoryKey, Offset>): Promise<readonly string[]> {
     const { cluster, plan } = this.#options
     const reader = cluster.client()
     const consumer = new RecordedConsumer({
@@ -117,6 +118,7 @@ export class Workload {
       // A slow network needs its time; beginning anew only helps a reader that is stuck.
       restartMs: plan.deletesRecords ? 20_000 : 100_000,
       keys: this.#keys,
+      ends,
       isGone: (key, offset) => offset < this.#options.logStartOf(key),
     })
     await consumer.close()

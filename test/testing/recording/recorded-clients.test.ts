@@ -313,6 +313,21 @@ describe('finalPhase', () => {
     })
   })
 
+  it('JEP-2: an end beyond what the history shows -> read up to there', async () => {
+    const { client, recorder, shared } = await world()
+    await new RecordedProducer(shared).send('t/0', 'a')
+    const producer = client.producer()
+    await producer.send({ topic: 't', partition: 0, value: 'not in the history' })
+    const consumer = new RecordedConsumer(shared)
+    const common = { ...shared, consumers: [consumer], keys: ['t/0', 't/1'] } as const
+    const [drained] = await finalPhase({ ...common, ends: new Map([['t/0', 2]]) })
+    expect(drained).toEqual({ isComplete: true, behind: new Map() })
+    expect(consumer.positions).toEqual(new Map([['t/0', 2]]))
+    expect(JSON.stringify(recorder.events)).toContain('not in the history')
+    const [beyond] = await finalPhase({ ...common, ends: new Map([['t/0', 3]]), timeoutMs: 300, pollMs: 100 })
+    expect(beyond!.behind).toEqual(new Map([['t/0', { position: 2, largestOffset: 2 }]]))
+  })
+
   it('JEP-2: a record that nobody can read -> starts anew, gives up at the deadline and says what is behind', async () => {
     const { clock, recorder, shared } = await world()
     await new RecordedProducer(shared).send('t/0', 'a')
