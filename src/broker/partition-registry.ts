@@ -233,22 +233,23 @@ export class PartitionRegistry {
     for (const { topicId } of delta.deletedTopics) this.#deletedTopics.add(topicId)
     await this.#deleteTopics()
     const changed = new Map<PartitionKey, PartitionDelta>()
+    // Those to be led first: producers wait for them.
     for (const one of [...delta.lead, ...delta.follow, ...delta.configured])
       changed.set(partitionKey(one.topic.topicId, one.after.partition), one)
     if (delta.brokers.length > 0) this.#addLed(changed, after)
     this.#addWaiting(changed, after)
-    const waiting = [...changed.entries()]
-    const total = waiting.length
+    const total = changed.size
+    const waiting = changed.entries()
     const isStart = before === EMPTY_IMAGE
     let opened = 0
     const worker = async (): Promise<void> => {
-      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        await this.#tryUpdate(next[0], { before, delta: next[1], image: after, brokerEpoch })
+      for (const [key, one] of waiting) {
+        await this.#tryUpdate(key, { before, delta: one, image: after, brokerEpoch })
         if (isStart && (++opened % PROGRESS_EVERY === 0 || opened === total))
           this.#options.environment.log.info('logs-opened', { opened, total })
       }
     }
-    await Promise.all(Array.from({ length: Math.min(UPDATES_AT_ONCE, waiting.length) }, worker))
+    await Promise.all(Array.from({ length: Math.min(UPDATES_AT_ONCE, total) }, worker))
   }
 
   /** A change of brokers concerns every partition led here: it decides who may join the ISR. */

@@ -187,8 +187,8 @@ export class Partition {
   async #becomeLeader(target: PartitionTarget): Promise<void> {
     const { image, brokers, brokerEpoch, limits } = target
     const { environment, settings, nodeId, topicId, partition, proposeIsr } = this.options
-    // On disk before the leader serves: a follower with an older tail must find where this epoch began (REP-08).
-    await this.log.assignEpoch(image.leaderEpoch)
+    // Before the leader serves: a follower with an older tail must find where this epoch began (REP-08).
+    await this.log.beginEpoch(image.leaderEpoch)
     if (this.#closed) return
     const core = new PartitionLeader({
       brokerId: nodeId,

@@ -1,5 +1,6 @@
 // The epoch history of one log and the file it lives in. An epoch is durable before any record of it is written, so that
-// two replicas can always find where their logs part (KIP-101).
+// two replicas can always find where their logs part (KIP-101). An epoch without records need not be: it says only where the
+// log ends, and opening the log drops it anyway.
 
 import { type EpochEntry, EpochHistory, type EpochView } from '../log/epoch-history.ts'
 import type { LeaderEpoch, Offset } from '../model/ids.ts'
@@ -8,15 +9,36 @@ import { type AtomicFile, isCount } from './atomic-file.ts'
 export class LeaderEpochsFile {
   readonly #file: AtomicFile
   readonly #history: EpochHistory
+  /** The entries that the file holds; those of the history, or another array while it is ahead of the file. */
+  #saved: readonly EpochEntry[]
 
   /** @param entries what the file holds. */
   constructor(file: AtomicFile, entries: readonly EpochEntry[]) {
     this.#file = file
     this.#history = new EpochHistory(entries)
+    this.#saved = this.#history.entries
   }
 
   get view(): EpochView {
     return this.#history
+  }
+
+  /** Whether the file holds all that memory says. To be true, by `save`, before a record of the latest epoch is written. */
+  get isSaved(): boolean {
+    return this.#saved === this.#history.entries
+  }
+
+  /**
+   * Notes in memory alone that an epoch begins, at the end of the log: a broker that comes to lead a thousand partitions
+   * would have to write as many files before it could serve any.
+   */
+  begin(entry: EpochEntry): void {
+    this.#history.assign(entry.epoch, entry.startOffset)
+  }
+
+  /** Makes durable what `begin` noted. */
+  async save(): Promise<void> {
+    if (!this.isSaved) await this.#write(this.#history.entries)
   }
 
   /** Notes that epochs begin, durably when this resolves. What was noted before costs nothing. */
@@ -42,16 +64,25 @@ export class LeaderEpochsFile {
   async truncateFromStart(startOffset: Offset): Promise<void> {
     const copy = new EpochHistory(this.#history.entries)
     if (!copy.truncateFromStart(startOffset)) return
-    if (copy.entries.length < this.#history.entries.length) await this.#file.write(encodeEpochs(copy.entries))
+    const { isSaved } = this
+    const mustWrite = copy.entries.length < this.#history.entries.length
+    if (mustWrite) await this.#file.write(encodeEpochs(copy.entries))
     this.#history.truncateFromStart(startOffset)
+    if (mustWrite || isSaved) this.#saved = this.#history.entries
   }
 
-  /** Changes a copy first: what memory says must not be ahead of the file. */
+  /** Changes a copy first: of what goes, memory must not be ahead of the file. */
   async #change(change: (history: EpochHistory) => boolean): Promise<void> {
     const copy = new EpochHistory(this.#history.entries)
     if (!change(copy)) return
-    await this.#file.write(encodeEpochs(copy.entries))
+    await this.#write(copy.entries)
     change(this.#history)
+    this.#saved = this.#history.entries
+  }
+
+  async #write(entries: readonly EpochEntry[]): Promise<void> {
+    await this.#file.write(encodeEpochs(entries))
+    this.#saved = entries
   }
 }
 

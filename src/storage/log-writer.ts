@@ -185,6 +185,7 @@ export class LogWriter {
     try {
       failure.check()
       for (const { newEpochs } of round.appends) if (newEpochs.length > 0) await epochs.assign(newEpochs)
+      if (!epochs.isSaved) await epochs.save()
       if (this.#mustRoll(round)) await this.#roll(round.baseOffset)
       await this.#write(this.#options.segments.active.active, round)
     } catch (error) {

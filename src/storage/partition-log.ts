@@ -170,17 +170,14 @@ export class PartitionLog {
   }
 
   /**
-   * Notes that a leader epoch begins at the end of the log, durably when this resolves. A new leader does so before it
-   * serves anything.
+   * Notes that a leader epoch begins at the end of the log. A new leader does so before it serves anything. It becomes
+   * durable with the first append, before its records.
+   * @throws VltavaError STORAGE_ERROR when the directory has failed.
    */
-  async assignEpoch(leaderEpoch: LeaderEpoch): Promise<void> {
+  async beginEpoch(leaderEpoch: LeaderEpoch): Promise<void> {
     this.#failure.check()
     await this.#writer.run(async () => {
-      try {
-        await this.#epochs.assign([{ epoch: leaderEpoch, startOffset: this.logEndOffset }])
-      } catch (error) {
-        throw storageError(error)
-      }
+      this.#epochs.begin({ epoch: leaderEpoch, startOffset: this.logEndOffset })
       this.#writer.epochsChanged()
     })
   }

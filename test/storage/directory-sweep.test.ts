@@ -47,7 +47,7 @@ class Life {
       case 1:
         return this.#checkpoint(draw(0, this.#log.logEndOffset))
       case 2:
-        return this.#assignEpoch()
+        return this.#beginEpoch()
       case 3:
         return this.#setBrokerEpoch(draw(1, 1_000))
       case 4:
@@ -84,8 +84,8 @@ class Life {
     this.#model.highWatermarks = [highWatermark]
   }
 
-  async #assignEpoch(): Promise<void> {
-    await this.#log.assignEpoch(++this.#model.leaderEpoch)
+  async #beginEpoch(): Promise<void> {
+    await this.#log.beginEpoch(++this.#model.leaderEpoch)
   }
 
   async #setBrokerEpoch(brokerEpoch: number): Promise<void> {

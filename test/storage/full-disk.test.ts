@@ -61,7 +61,7 @@ class Day {
     async () => {
       this.#log ??= await this.#directory.openPartition(P0, SMALL)
     },
-    () => this.#log!.assignEpoch(1),
+    () => this.#log!.beginEpoch(1),
     ...['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((text) => () => this.#append(text)),
     () => this.#directory.checkpoint(new Map([[KEY0, 3]])),
     async () => {
@@ -71,7 +71,7 @@ class Day {
     async () => {
       this.written.length = Math.min(this.written.length, 2)
     },
-    () => this.#log!.assignEpoch(3),
+    () => this.#log!.beginEpoch(3),
     ...['h', 'i', 'j', 'k', 'l'].map((text) => () => this.#append(text, 3)),
     async () => {
       await this.#directory.openPartition(P1, SMALL)
@@ -192,7 +192,7 @@ describe('full disk', () => {
     expect(await textsOf(partition)).toEqual(texts)
     expect(await append(metadata, 'entry')).toBe('written')
     await metadata.flush()
-    await partition.assignEpoch(7)
+    await partition.beginEpoch(7)
     await directory.checkpoint(new Map())
     // Room again: it goes on without a restart.
     disk.capacityBytes = 400_000

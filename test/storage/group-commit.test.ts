@@ -118,7 +118,11 @@ describe('group commit', () => {
       const options = { topicId: 'T', partition, path, ...start, ...trusting }
       logs.push(await openLog(environment, { ...options, settings: LOG_SETTINGS_DEFAULT }))
     }
-    for (const log of logs) await log.assignEpoch(0)
+    // The first append stores the leader epoch, which takes a turn too.
+    for (const log of logs) {
+      await append(log, 'first').written
+      await log.flush()
+    }
     gated.hold(SYNC)
     for (const log of logs) await append(log, 'A').written
     await settled()
@@ -126,7 +130,7 @@ describe('group commit', () => {
     for (let flushed = 1; flushed <= 5; flushed++) {
       await gated.release(SYNC)
       expect(logs.map((log) => log.flushedOffset)).toEqual(
-        logs.map((_, partition) => (partition < flushed ? 1 : 0)),
+        logs.map((_, partition) => (partition < flushed ? 2 : 1)),
       )
     }
   })
@@ -181,7 +185,7 @@ describe('group commit', () => {
 
   it('a truncation that removes no record, between two fsyncs -> the second still comes', async () => {
     const { gated, log, flushed } = await gatedLog()
-    await log.assignEpoch(0)
+    await log.beginEpoch(0)
     gated.hold(SYNC)
     await append(log, 'A').written
     await gated.held(SYNC)
@@ -326,6 +330,63 @@ describe('failing disk', () => {
     expect(log.epochs.latestEpoch).toBe(0)
   })
 
+  it('beginEpoch -> nothing is written; the first append stores the epoch before its record, later ones nothing', async () => {
+    const { gated, log } = await gatedLog()
+    const STORE = { kind: 'write', path: 'leader-epochs.tmp' } as const
+    await log.beginEpoch(0)
+    expect(log.epochs.latestEpoch).toBe(0)
+    expect(gated.count(STORE)).toBe(0)
+    gated.hold(WRITE)
+    const { written } = append(log, 'A')
+    await gated.held(WRITE)
+    // Its name is durable as well: the record comes behind all of it.
+    expect(gated.operations.slice(-3).map(({ kind }) => kind)).toEqual(['rename', 'syncDirectory', 'write'])
+    gated.open()
+    await written
+    await append(log, 'B').written
+    expect(gated.count(STORE)).toBe(1)
+    const { log: again } = await openTestLog(gated.disk.afterKill())
+    expect(again.epochs.entries).toEqual([{ epoch: 0, startOffset: 0 }])
+  })
+
+  it('STO-13: an epoch that has begun cannot be stored -> appends are refused until it can', async () => {
+    const { gated, log } = await gatedLog()
+    await log.beginEpoch(0)
+    for (let i = 0; i < 2; i++) {
+      gated.fail({ kind: 'write', path: 'leader-epochs.tmp' }, eio())
+      expect(await outcome(append(log, 'A').written)).toBe('STORAGE_ERROR definite')
+      expect(log.epochs.latestEpoch).toBe(0)
+      expect(log.logEndOffset).toBe(0)
+    }
+    await append(log, 'B').written
+    const { log: recovered } = await openTestLog(gated.disk.afterKill())
+    expect(await readAll(recovered)).toEqual([{ offset: 0, leaderEpoch: 0, text: 'B' }])
+    expect(recovered.epochs.entries).toEqual([{ epoch: 0, startOffset: 0 }])
+  })
+
+  it('an epoch has begun, then the log is cut below and trimmed -> the file holds what memory says', async () => {
+    const { gated, log } = await gatedLog()
+    for (const leaderEpoch of [1, 2, 3])
+      await log.appendAsLeader(batchOf({ text: `${leaderEpoch}` }), leaderEpoch).written
+    await log.flush()
+    await log.beginEpoch(4)
+    await log.trimTo(1)
+    await log.appendAsLeader(batchOf({ text: '4' }), 4).written
+    await log.beginEpoch(5)
+    await log.truncateTo(3)
+    expect(log.epochs.entries).toEqual([
+      { epoch: 2, startOffset: 1 },
+      { epoch: 3, startOffset: 2 },
+    ])
+    await log.beginEpoch(6)
+    await log.appendAsLeader(batchOf({ text: '6' }), 6).written
+    const { log: recovered } = await openTestLog(gated.disk.afterKill())
+    expect(recovered.epochs.entries.slice(-2)).toEqual([
+      { epoch: 3, startOffset: 2 },
+      { epoch: 6, startOffset: 3 },
+    ])
+  })
+
   it('STO-12: the n-th fsync fails once, then works -> nothing after it is acknowledged, the directory fails once', async () => {
     for (let n = 1; n <= 4; n++) {
       const { gated, log, failure, flushed } = await gatedLog()
@@ -384,7 +445,7 @@ describe('failing disk', () => {
     expect(failure.isTripped).toBe(true)
     expect(log.logEndOffset).toBe(0)
     expect(log.epochs.latestEpoch).toBe(-1)
-    await expect(log.assignEpoch(3)).rejects.toMatchObject({ code: 'STORAGE_ERROR' })
+    await expect(log.beginEpoch(3)).rejects.toMatchObject({ code: 'STORAGE_ERROR' })
     await expect(log.truncateTo(0)).rejects.toMatchObject({ code: 'STORAGE_ERROR' })
   })
 

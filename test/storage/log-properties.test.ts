@@ -133,7 +133,7 @@ class ModelledLog {
         return this.#log.writeIndexes()
       case 'assign-epoch':
         this.#epoch++
-        return this.#log.assignEpoch(this.#epoch)
+        return this.#log.beginEpoch(this.#epoch)
       case 'truncate':
         return this.#truncate(command.share)
       case 'start-at':

@@ -394,11 +394,11 @@ describe('partition log: follower', () => {
 })
 
 describe('partition log: leader epochs', () => {
-  it('assignEpoch -> begins at the log end, durably when it resolves', async () => {
+  it('beginEpoch -> begins at the log end, durably with the first append', async () => {
     const fileSystem = new MemoryFileSystem()
     const { log } = await openTestLog(fileSystem)
     await fill(log, ['a', 'b'], 1)
-    await log.assignEpoch(4)
+    await log.beginEpoch(4)
     expect(log.epochs.entries).toEqual([
       { epoch: 1, startOffset: 0 },
       { epoch: 4, startOffset: 2 },
@@ -410,23 +410,23 @@ describe('partition log: leader epochs', () => {
     expect(recovered.epochs.entries).toEqual(log.epochs.entries)
   })
 
-  it('assignEpoch while appends wait -> begins behind them', async () => {
+  it('beginEpoch while appends wait -> begins behind them', async () => {
     const { log } = await openTestLog(new MemoryFileSystem())
     log.appendAsLeader(batchOf({ text: 'a', records: 5 }), 1)
-    await log.assignEpoch(2)
+    await log.beginEpoch(2)
     expect(log.epochs.entries.at(-1)).toEqual({ epoch: 2, startOffset: 5 })
   })
 
   it('an append with an older epoch -> a bug, refused', async () => {
     const { log } = await openTestLog(new MemoryFileSystem())
-    await log.assignEpoch(5)
+    await log.beginEpoch(5)
     expect(() => log.appendAsLeader(batchOf({ text: 'a' }), 4)).toThrow('leader epoch 4 after 5')
   })
 
   it('a truncation beyond the log end -> epochs without records go', async () => {
     const { log } = await openTestLog(new MemoryFileSystem())
     await fill(log, ['a'], 1)
-    await log.assignEpoch(5)
+    await log.beginEpoch(5)
     await log.truncateTo(1)
     expect(log.epochs.entries).toEqual([{ epoch: 1, startOffset: 0 }])
     await log.appendAsFollower(stamped({ text: 'b', offset: 1, leaderEpoch: 3 })).written

@@ -156,7 +156,7 @@ describe('recovery: torn tail', () => {
     const disk = new MemoryFileSystem()
     const { log } = await openTestLog(disk)
     await log.appendAsFollower(BATCHES[0]!.slice()).written
-    await log.assignEpoch(3)
+    await log.appendAsLeader(batchOf({ text: 'new' }), 3).written
     await log.close()
     // Offset 2 belongs to epoch 3, so a batch of epoch 0 there is from before.
     await writeFile(disk, ACTIVE, joined([BATCHES[0]!, BATCHES[1]!]))
@@ -495,7 +495,7 @@ describe('recovery: leader epochs', () => {
   it('REP-09: an epoch that begins at the log end -> dropped', async () => {
     const disk = await logWithEpochs(2 ** 30)
     const { log } = await openTestLog(disk, { recoveryPoint: 6 })
-    await log.assignEpoch(8)
+    await log.beginEpoch(8)
     expect(log.epochs.latestEpoch).toBe(8)
     await log.close()
     const { log: again } = await openTestLog(disk, { recoveryPoint: 6 })

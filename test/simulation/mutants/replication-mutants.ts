@@ -89,7 +89,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     item: 'REP-08',
     edit: {
       file: 'src/broker/partition.ts',
-      text: 'await this.log.assignEpoch(image.leaderEpoch)',
+      text: 'await this.log.beginEpoch(image.leaderEpoch)',
       replacement: 'await Promise.resolve()',
     },
     killer: { kind: 'simulation', expected: /JEP-4: .*must be in the log's epochs/ },
