@@ -3,6 +3,7 @@ import { benchmarkCompaction } from './compaction.js'
 import { benchmarkFailover } from './failover.js'
 import { benchmarkPartitions } from './partitions.js'
 import { benchmarkProduce } from './produce.js'
+import { benchmarkReplication } from './replication.js'
 import { benchmarkStart } from './start.js'
 import { benchmarkAppend } from './storage-append.js'
 import { benchmarkRead } from './storage-read.js'
@@ -24,6 +25,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   failover: benchmarkFailover,
   partitions: benchmarkPartitions,
   produce: benchmarkProduce,
+  replication: benchmarkReplication,
   start: benchmarkStart,
   'storage-append': benchmarkAppend,
   'storage-read': benchmarkRead,

@@ -83,7 +83,7 @@ async function appendToLog(directory: string, { batches, appends, isSynced }: Wo
   const { fileSystem, counts } = countingFileSystem()
   const flushMessages = isSynced ? 1 : Number.MAX_SAFE_INTEGER
   const { log, close } = await openBenchLog({ fileSystem, path: directory, settings: { flushMessages } })
-  await log.assignEpoch(1)
+  await log.beginEpoch(1)
   counts.writes = 0
   counts.writtenParts = 0
   counts.syncs = 0
