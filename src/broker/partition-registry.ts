@@ -383,7 +383,9 @@ export class PartitionRegistry {
       const stored = Math.min(directory.highWatermark(target) ?? 0, log.logEndOffset)
       // Records may have been deleted since it was saved; only committed ones ever are.
       const highWatermark = Math.max(stored, log.logStartOffset)
-      partition = new Partition({ ...wiring, ...target, log, highWatermark, nodeId, environment })
+      const hosted = { topicId, partition: after.partition, log, highWatermark, nodeId, environment }
+      // Assigned and not spread: an object of several spreads has a hidden class of its own, and there can be ten thousand.
+      partition = new Partition(Object.assign(hosted, wiring))
       this.#onDisk.add(key)
       this.#hosted.set(key, partition)
       if (log.health.isEndLost) this.#ailing.add(partition)

@@ -129,10 +129,13 @@ export class ReplicaFetchFlow {
   ): SessionKind<Stated, ReplicaPartitionResponse, StatedJudged> {
     const registry = this.#registry
     return {
-      judge: (stated) => ({
-        ...judge(registry, stated, { replicaId, brokerEpoch: stated.brokerEpoch }),
-        stated,
-      }),
+      judge(stated) {
+        const judged = judge(registry, stated, { replicaId, brokerEpoch: stated.brokerEpoch })
+        // There can be ten thousand, and each object with a spread has a hidden class of its own.
+        return judged.kind === 'readable'
+          ? { kind: judged.kind, role: judged.role, request: judged.request, stated }
+          : { kind: judged.kind, slot: judged.slot, stated }
+      },
       sourceOf: (judged) => (judged.kind === 'readable' ? judged.role : null),
       watched({ topicId, partition }) {
         const hosted = registry.find(partitionKey(topicId, partition))

@@ -18,7 +18,11 @@ export function statementOf(role: FollowerRole, maxBytes: number): Statement | n
   const { topicId, partition, log } = role.options
   const { logStartOffset } = log
   const damaged = log.health.damagedRanges.length > 0
-  return { role, request, body: { topicId, partition, maxBytes, logStartOffset, damaged, ...request } }
+  const { fetchOffset, flushedOffset, lastFetchedEpoch, currentLeaderEpoch } = request
+  const position = { fetchOffset, flushedOffset, lastFetchedEpoch, currentLeaderEpoch }
+  // Assigned and not spread: there can be ten thousand, and each object with a spread has a hidden class of its own.
+  const body = Object.assign(position, { topicId, partition, maxBytes, logStartOffset, damaged })
+  return { role, request, body }
 }
 
 /** Whether the leader would learn nothing by the second one. */

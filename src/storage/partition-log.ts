@@ -5,20 +5,21 @@ import type { EpochView } from '../log/epoch-history.ts'
 import type { LeaderEpoch, Offset, PartitionIndex, TopicId } from '../model/ids.ts'
 import type { Append, Appended } from './append-queue.ts'
 import { checkContinues, stampBatches } from './batch-checks.ts'
-import { Flusher } from './flusher.ts'
-import { HotTail, type ReadRange } from './hot-tail.ts'
+import type { Flusher } from './flusher.ts'
+import type { ReadRange } from './hot-tail.ts'
 import type { LeaderEpochsFile } from './leader-epochs-file.ts'
-import { LogCompaction } from './log-compaction.ts'
-import { LogHealth } from './log-health.ts'
-import { LogReads, logClosedError } from './log-reads.ts'
-import { LogRepair } from './log-repair.ts'
+import type { LogCompaction } from './log-compaction.ts'
+import type { LogHealth } from './log-health.ts'
+import { wireParts } from './log-parts.ts'
+import { type LogReads, logClosedError } from './log-reads.ts'
+import type { LogRepair } from './log-repair.ts'
 import type { LogSettings } from './log-settings.ts'
-import { LogTrim } from './log-trim.ts'
+import type { LogTrim } from './log-trim.ts'
 import { type TruncatedLog, truncateEnd, truncateFully } from './log-truncation.ts'
-import { LogWriter } from './log-writer.ts'
+import type { LogWriter } from './log-writer.ts'
 import { RELATIVE_OFFSET_MAX } from './offset-index.ts'
 import type { PartitionLogOptions } from './partition-log-options.ts'
-import { RetainedSegments } from './retained-segments.ts'
+import type { RetainedSegments } from './retained-segments.ts'
 import type { SegmentList } from './segment-list.ts'
 import type { DroppedTail } from './segment-recovery.ts'
 import { type StorageFailure, storageError } from './storage-failure.ts'
@@ -47,48 +48,17 @@ export class PartitionLog {
 
   /** Logs are opened by `openLog`. */
   constructor(options: PartitionLogOptions) {
-    const { segments, segmentContext, epochs, failure, observer, lowerRecoveryPoint } = options
-    const tail = new HotTail(options.budget)
-    const flusher = new Flusher({
-      failure,
-      endOffset: segments.active.endOffset,
-      sync: (onStart) => segments.active.active.handle.syncInTurn(onStart),
-      onFlushed: (flushedOffset) => observer.onFlushed?.(flushedOffset),
-    })
-    const parts = { segments, segmentContext, epochs, failure, tail, flusher, marks: options.compaction }
-    const onWritten = (endOffset: Offset): void => observer.onWritten?.(endOffset)
-    const writer = new LogWriter({ ...options, ...parts, onWritten })
-    const trim: LogTrim = new LogTrim({
-      ...options,
-      writer,
-      onRemoved: () => this.#reads.changed(),
-      onMoved: (startOffset) => {
-        health.trimmed(startOffset)
-        observer.onStartMoved?.(startOffset)
-      },
-    })
-    const health = new LogHealth({
-      ...options,
-      ...options.health,
-      ...parts,
-      startsAt: () => trim.readableFrom,
-    })
+    const { segments, epochs, failure } = options
+    const { flusher, writer, trim, health, reads, repair, compaction, retained, truncated } =
+      wireParts(options)
     this.#trim = trim
     this.#writer = writer
     this.health = health
-    this.#reads = new LogReads({ ...options, ...parts, writer, trim, health })
-    this.repair = new LogRepair({ ...options.health, ...parts, writer, health })
-    this.#truncated = { ...parts, writer, trim, health, lowerRecoveryPoint }
-    this.compaction = new LogCompaction({
-      ...parts,
-      writer,
-      health,
-      onReplace: () => {
-        this.#reads.changed()
-        health.segmentsReplaced()
-      },
-    })
-    this.retained = new RetainedSegments(options)
+    this.#reads = reads
+    this.repair = repair
+    this.#truncated = truncated
+    this.compaction = compaction
+    this.retained = retained
     this.topicId = options.topicId
     this.partition = options.partition
     this.droppedTail = options.droppedTail
