@@ -73,7 +73,9 @@ export class DeleteRecordsFlow {
       const timer = clock.setTimer(Math.max(0, deadlineMs - clock.monotonicMs()), () => {
         role.lowWatermark.remove(deletion)
         const missing = role.lowWatermark.startBelow(offset, role.inSyncFollowers).join(', ')
-        const detail = `Deleted by the leader, but not yet by the in-sync replicas ${missing}; they will follow.`
+        const detail = role.options.core.isBelowMinIsr
+          ? `Deleted by the leader, but too few replicas are in sync to be sure that the records do not come back (${role.describeIsr()}).`
+          : `Deleted by the leader, but not yet by the in-sync replicas ${missing}; they will follow.`
         reject(new VltavaError('REQUEST_TIMED_OUT', detail))
       })
       role.lowWatermark.add(deletion)

@@ -49,7 +49,7 @@ export class LeaderRole {
   readonly kind = 'leader'
   readonly options: LeaderRoleOptions
   readonly pendingAcks = new PendingAcks()
-  readonly lowWatermark = new LowWatermark()
+  readonly lowWatermark: LowWatermark
   /** Followers whose fetch is parked here, with the connection to tell them of a new high watermark. */
   readonly #parkedFollowers = new Map<NodeId, Connection>()
   /** The high watermark each follower was told last, in an answer or a note. */
@@ -60,6 +60,7 @@ export class LeaderRole {
 
   constructor(options: LeaderRoleOptions) {
     this.options = options
+    this.lowWatermark = new LowWatermark(options.core)
     this.#isr = options.core.isr.isr
     this.#limits = options.limits
   }
@@ -136,12 +137,6 @@ export class LeaderRole {
   get inSyncFollowers(): readonly NodeId[] {
     const { core, nodeId } = this.options
     return core.isr.maximalIsr.filter((id) => id !== nodeId)
-  }
-
-  /** A follower said where its log starts. */
-  followerStartsAt(replicaId: NodeId, logStartOffset: Offset): void {
-    this.lowWatermark.noted(replicaId, logStartOffset)
-    this.lowWatermark.release(() => this.inSyncFollowers)
   }
 
   /** Records left the log at its start, durably. */

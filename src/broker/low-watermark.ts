@@ -10,19 +10,24 @@ export interface PendingDeletion {
   settle(error: VltavaError | null): void
 }
 
+/** What the leader knows; a part of PartitionLeader. */
+export interface InSyncStarts {
+  /** With too few in sync, others may be elected that are not (KIP-966); where their logs start is not known. */
+  readonly isBelowMinIsr: boolean
+  logStartOf(replicaId: NodeId): Offset
+}
+
 export class LowWatermark {
-  /** By follower, as of its last fetch in this leadership. */
-  readonly #starts = new Map<NodeId, Offset>()
+  readonly #leader: InSyncStarts
   readonly #pending = new Set<PendingDeletion>()
 
-  /** A follower said where its log starts. */
-  noted(replicaId: NodeId, startOffset: Offset): void {
-    this.#starts.set(replicaId, startOffset)
+  constructor(leader: InSyncStarts) {
+    this.#leader = leader
   }
 
   /** The replicas that start below an offset, or have not said where. */
   startBelow(offset: Offset, replicas: readonly NodeId[]): readonly NodeId[] {
-    return replicas.filter((id) => (this.#starts.get(id) ?? -1) < offset)
+    return replicas.filter((id) => this.#leader.logStartOf(id) < offset)
   }
 
   add(deletion: PendingDeletion): void {
@@ -35,7 +40,7 @@ export class LowWatermark {
 
   /** Settles the deletions that are over. @param followers the in-sync replicas without the leader. */
   release(followers: () => readonly NodeId[]): void {
-    if (this.#pending.size === 0) return
+    if (this.#pending.size === 0 || this.#leader.isBelowMinIsr) return
     const replicas = followers()
     for (const deletion of [...this.#pending]) {
       if (this.startBelow(deletion.offset, replicas).length > 0) continue

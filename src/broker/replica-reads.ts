@@ -35,11 +35,9 @@ export function judge(
     const role = registry.require(partitionKey(request.topicId, request.partition)).requireLeader()
     const { fetchOffset, flushedOffset, lastFetchedEpoch, currentLeaderEpoch } = request
     const position = { fetchOffset, flushedOffset, lastFetchedEpoch, currentLeaderEpoch }
-    const result = role.followerFetched({ ...from, ...position, isDamaged: request.damaged })
-    if (result.kind === 'accepted') {
-      if (request.logStartOffset !== null) role.followerStartsAt(from.replicaId, request.logStartOffset)
-      return { kind: 'readable', role, request }
-    }
+    const { logStartOffset, damaged: isDamaged } = request
+    const result = role.followerFetched({ ...from, ...position, logStartOffset, isDamaged })
+    if (result.kind === 'accepted') return { kind: 'readable', role, request }
     if (result.kind === 'error') {
       const error = wireErrorOf(new VltavaError(result.code))
       return {

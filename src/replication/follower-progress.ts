@@ -16,6 +16,7 @@ export class FollowerProgress {
   #brokerEpoch: BrokerEpoch = UNKNOWN
   #fetchOffset: Offset = UNKNOWN
   #flushedOffset: Offset = UNKNOWN
+  #logStartOffset: Offset = UNKNOWN
   #caughtUpAtMs: number
   #countsWritten = false
   // A log end offset of the leader and when it had it. Once the follower counts that far, it was caught up at that
@@ -50,6 +51,11 @@ export class FollowerProgress {
     return this.#flushedOffset
   }
 
+  /** Where the follower's log started at its last accepted fetch. */
+  get logStartOffset(): Offset {
+    return this.#logStartOffset
+  }
+
   get caughtUpAtMs(): number {
     return this.#caughtUpAtMs
   }
@@ -81,6 +87,7 @@ export class FollowerProgress {
     this.#brokerEpoch = brokerEpoch
     this.#fetchOffset = UNKNOWN
     this.#flushedOffset = UNKNOWN
+    this.#logStartOffset = UNKNOWN
     this.#markOffset = UNKNOWN
   }
 
@@ -96,10 +103,18 @@ export class FollowerProgress {
   }
 
   /** Notes a fetch that did not diverge, sent in the broker epoch last seen. */
-  fetched(fetch: { readonly fetchOffset: Offset; readonly flushedOffset: Offset }, leader: LeaderEnd): void {
+  fetched(
+    fetch: {
+      readonly fetchOffset: Offset
+      readonly flushedOffset: Offset
+      readonly logStartOffset?: Offset | null
+    },
+    leader: LeaderEnd,
+  ): void {
     this.#isSilentOutside = false
     this.#fetchOffset = fetch.fetchOffset
     this.#flushedOffset = fetch.flushedOffset
+    this.#logStartOffset = fetch.logStartOffset ?? 0
     this.#compare(leader)
   }
 

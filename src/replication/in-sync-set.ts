@@ -43,6 +43,7 @@ export interface InSyncSetOptions {
 export interface LeaderPosition {
   readonly highWatermark: Offset
   readonly leaderEpochStartOffset: Offset
+  readonly logStartOffset: Offset
   readonly logEndOffset: Offset
   readonly nowMs: number
 }
@@ -102,7 +103,7 @@ export class InSyncSet {
     if (this.#state.maximalIsr.includes(follower.replicaId)) return true
     return (
       follower.countedOffset !== UNKNOWN &&
-      this.#eligibility.mayJoin(follower, leader.nowMs) &&
+      this.#eligibility.mayJoin(follower, leader) &&
       follower.hasBeenCaughtUp(leader, Math.min(JOIN_WAIT_MAX_MS, this.#options.lagTimeMaxMs))
     )
   }
@@ -118,13 +119,13 @@ export class InSyncSet {
   /**
    * A follower joins when it holds, as far as that counts, all that is committed and all that earlier leaders may have committed:
    * the high watermark of a new leader lags, so that alone would let in a replica that lacks records (REP-15). One that
-   * left must be heard of first (REP-39).
+   * left must be heard of first (REP-39), and one that joins has deleted what the leader has (REP-44).
    */
   proposeJoin(follower: FollowerProgress, leader: LeaderPosition): IsrProposal | null {
     if (this.#state.kind !== 'committed' || this.#state.isr.includes(follower.replicaId)) return null
     if (follower.isSilentOutside) return null
     if (follower.countedOffset < Math.max(leader.highWatermark, leader.leaderEpochStartOffset)) return null
-    if (!this.#eligibility.mayJoin(follower, leader.nowMs)) return null
+    if (!this.#eligibility.mayJoin(follower, leader)) return null
     return this.#propose('expand', {
       isr: [...this.#state.isr, follower.replicaId],
       reason:

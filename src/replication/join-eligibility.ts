@@ -1,7 +1,7 @@
 // Who may join an in-sync set as far as metadata and the controller's last refusal say. Asking for a replica that the
 // controller must refuse would only make it refuse again (KIP-841), and a replica that may not join must not hold the
 // high watermark back.
-import type { BrokerEpoch, NodeId } from '../model/ids.ts'
+import type { BrokerEpoch, NodeId, Offset } from '../model/ids.ts'
 import type { FollowerProgress } from './follower-progress.ts'
 
 /** What metadata says of a broker, as far as it decides who may join an ISR. */
@@ -46,9 +46,17 @@ export class JoinEligibility {
     this.#refusedUntilMs.set(replicaId, nowMs + ISR_BACKOFF_MS)
   }
 
-  /** Whether the follower, a voter with a log that is whole, runs, as metadata has it, in the broker epoch in which the leader last heard of it. */
-  mayJoin(follower: FollowerProgress, nowMs: number): boolean {
+  /**
+   * Whether the follower, a voter with a log that is whole, runs, as metadata has it, in the broker epoch in which the leader last
+   * heard of it, and has deleted what the leader has: elected, it would bring back records whose deletion was acknowledged (REP-44).
+   */
+  mayJoin(
+    follower: FollowerProgress,
+    leader: { readonly logStartOffset: Offset; readonly nowMs: number },
+  ): boolean {
+    const { nowMs } = leader
     if (follower.isObserver || follower.isDamaged) return false
+    if (follower.logStartOffset < leader.logStartOffset) return false
     const broker = this.#brokers.get(follower.replicaId)
     if (broker === undefined || broker.fenced || broker.shuttingDown) return false
     if (broker.brokerEpoch !== follower.brokerEpoch) return false

@@ -64,6 +64,8 @@ export interface FollowerFetch {
   readonly lastFetchedEpoch: LeaderEpoch
   /** What it has fsynced, exclusive. */
   readonly flushedOffset: Offset
+  /** Where its log starts, durably; null where it does not say, which counts as 0. Default 0. */
+  readonly logStartOffset?: Offset | null
   /** A part of its log is damaged: it does not join the ISR before that is repaired. Default false. */
   readonly isDamaged?: boolean
   readonly nowMs: number

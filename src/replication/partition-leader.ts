@@ -13,7 +13,7 @@ import {
   type Diverging,
   type ReadError,
 } from './fetch-check.ts'
-import { FollowerProgress } from './follower-progress.ts'
+import { FollowerProgress, UNKNOWN } from './follower-progress.ts'
 import { HighWatermark } from './high-watermark.ts'
 import { InSyncSet } from './in-sync-set.ts'
 import type { IsrAnswer, IsrCommit, IsrProposal, IsrState } from './isr.ts'
@@ -233,12 +233,17 @@ export class PartitionLeader {
 
   /** Whether a produce may be appended. With too few in-sync replicas acks=all (-1) is refused before it is. */
   produceCheck(acks: -1 | 0 | 1): 'NOT_ENOUGH_REPLICAS' | null {
-    return acks === -1 && this.#isBelowMinIsr() ? 'NOT_ENOUGH_REPLICAS' : null
+    return acks === -1 && this.isBelowMinIsr ? 'NOT_ENOUGH_REPLICAS' : null
   }
 
   /** Whether a consumer may read on from its position; `highWatermark` bounds what it gets. null: it may. */
   readCheck(fetchOffset: Offset, lastFetchedEpoch: LeaderEpoch = -1): ReadError | Diverging | null {
     return checkReadPosition({ fetchOffset, lastFetchedEpoch }, this)
+  }
+
+  /** Where the log of a follower starts, as it said last in this leadership and this run of it; below 0 while it has not. */
+  logStartOf(replicaId: NodeId): Offset {
+    return this.#followerOf(replicaId)?.logStartOffset ?? UNKNOWN
   }
 
   /** All replicas, this one first. */
@@ -266,7 +271,7 @@ export class PartitionLeader {
 
   /** With too few members others are eligible, of whom this leader knows nothing. */
   #proposeSynced(): IsrProposal | null {
-    if (this.#countsWritten || this.#isBelowMinIsr()) return null
+    if (this.#countsWritten || this.isBelowMinIsr) return null
     return this.#inSync.proposeSynced(this, this.#flushedOffset)
   }
 
@@ -293,7 +298,7 @@ export class PartitionLeader {
 
   /** Ends a step: the high watermark moves last, when the maximal ISR is what the step made of it. */
   #update(isrProposal: IsrProposal | null): LeaderUpdate {
-    const highWatermarkAdvanced = !this.#isBelowMinIsr() && this.#highWatermark.raiseTo(this.#countedByAll())
+    const highWatermarkAdvanced = !this.isBelowMinIsr && this.#highWatermark.raiseTo(this.#countedByAll())
     return { highWatermark: this.#highWatermark.offset, highWatermarkAdvanced, isrProposal }
   }
 
@@ -307,7 +312,8 @@ export class PartitionLeader {
     return highWatermarkAdvanced ? { ...update, highWatermarkAdvanced } : update
   }
 
-  #isBelowMinIsr(): boolean {
+  /** Whether fewer replicas are in sync than records need; then others may be eligible that left the set (KIP-966). */
+  get isBelowMinIsr(): boolean {
     let voters = 1
     for (const follower of this.#followers) if (!follower.isObserver) voters++
     return this.#inSync.state.isr.length < Math.min(this.#minInsyncReplicas, voters)

@@ -25,6 +25,7 @@ export type Role =
 export interface ModelFetch extends FetchRequest {
   readonly replicaId: NodeId
   readonly brokerEpoch: BrokerEpoch
+  readonly logStartOffset: Offset
 }
 
 export interface ModelFlush {
@@ -111,7 +112,9 @@ export class ModelReplica {
 
   nextFetch(): ModelFetch | null {
     const request = this.role.kind === 'follower' ? this.role.core.nextFetch() : null
-    return request === null ? null : { ...request, replicaId: this.id, brokerEpoch: this.brokerEpoch }
+    const { logStartOffset } = this.log
+    const said = { replicaId: this.id, brokerEpoch: this.brokerEpoch, logStartOffset }
+    return request === null ? null : { ...request, ...said }
   }
 
   answerFetch(

@@ -168,6 +168,42 @@ describe('a follower with a damaged log', () => {
   })
 })
 
+describe('a follower that has deleted less than its leader', () => {
+  const at = {
+    replicaId: 2,
+    brokerEpoch: 12,
+    currentLeaderEpoch: 4,
+    fetchOffset: 5,
+    lastFetchedEpoch: 4,
+    flushedOffset: 5,
+    nowMs: 0,
+  }
+
+  it('REP-44: caught up, outside of the ISR -> does not join before its log starts where the one of the leader does', () => {
+    for (const logStartOffset of [0, 2, null]) {
+      const leader = leaderWith({ isr: [1] })
+      append(leader, 5)
+      leader.logStartMoved(3)
+      expect(leader.followerFetched({ ...at, logStartOffset })).toMatchObject({ isrProposal: null })
+      expect(leader.logStartOf(2)).toBe(logStartOffset ?? 0)
+      // It is not waited for meanwhile.
+      append(leader, 6)
+      expect(leader.highWatermark).toBe(6)
+      const next = { ...at, fetchOffset: 6, flushedOffset: 6, logStartOffset: 3 }
+      expect(leader.followerFetched(next)).toMatchObject({ isrProposal: { change: 'expand' } })
+    }
+  })
+
+  it('REP-44: another run of it -> where its log starts is not known any more', () => {
+    const leader = leaderWith({ isr: [1, 2] })
+    append(leader, 5)
+    leader.followerFetched({ ...at, logStartOffset: 3 })
+    expect([leader.logStartOf(2), leader.logStartOf(3), leader.logStartOf(9)]).toEqual([3, -1, -1])
+    leader.brokersChanged(brokers({ 2: up(22) }))
+    expect(leader.logStartOf(2)).toBe(-1)
+  })
+})
+
 describe('shrinking', () => {
   it('at the log end but silent -> never removed', () => {
     const leader = leaderWith({ isr: [1, 2] })

@@ -2,7 +2,6 @@
 
 import type { Partition } from '../../../broker/partition.ts'
 import { type ClusterImage, isEligible, type PartitionImage } from '../../../metadata/cluster-image.ts'
-import { minIsrOf } from '../../../metadata/eligible-replicas.ts'
 import { CommittedHistory } from './committed-history.ts'
 import type { ObservedNode } from './observed-node.ts'
 import { ReplicaLog, type StoredBatch } from './replica-log.ts'
@@ -56,9 +55,7 @@ export class ReplicaInvariants {
         const { topicId } = partition.options
         const topic = committed.topics.get(topicId)
         const image = topic?.partitions[partition.options.partition]
-        // Who is elected of the ELR may not have been asked when the records were deleted.
-        const keepsDeletions = topic !== undefined && image !== undefined && minIsrOf(topic, image) === 1
-        if (keepsDeletions && partition.leader?.leaderEpoch === image.leaderEpoch)
+        if (image !== undefined && partition.leader?.leaderEpoch === image.leaderEpoch)
           this.#checkDeleted(partition, `node ${node.id}`)
         this.#checkFiles(node, partition, image ?? null)
       }

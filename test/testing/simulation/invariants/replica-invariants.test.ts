@@ -248,13 +248,14 @@ describe('REP-44: records that were deleted', () => {
   it('REP-44: the present leader starts below an acknowledged deletion -> violation; at it, or replaced -> none', () => {
     replicaOf(1).lead(1, committedIsr(5, [1, 2, 3]))
     invariants.deleted(KEY, 10)
-    const configs = { 'min.insync.replicas': '1' }
-    expect(deep({ configs })).toBe('REP-44')
-    expect(deep({ configs, partition: { leaderEpoch: 2, leader: 2 } })).toBe(null)
-    // It may have been elected of the ELR.
-    expect(deep()).toBe(null)
-    replicaOf(1).log.logStartOffset = 10
-    expect(deep({ configs })).toBe(null)
+    for (const minInsyncReplicas of ['1', '2']) {
+      const configs = { 'min.insync.replicas': minInsyncReplicas }
+      replicaOf(1).log.logStartOffset = 0
+      expect(deep({ configs })).toBe('REP-44')
+      expect(deep({ configs, partition: { leaderEpoch: 2, leader: 2 } })).toBe(null)
+      replicaOf(1).log.logStartOffset = 10
+      expect(deep({ configs })).toBe(null)
+    }
   })
 })
 
