@@ -131,6 +131,7 @@ describe('apply a batch: what a correct controller never proposes is refused', (
     directoryId: directory(4),
     url: 'ws://broker-4:9092',
     cause: CAUSE,
+    rack: null,
   }
   const created: MetadataRecordOf<'partition-created'> = {
     type: 'partition-created',
