@@ -71,8 +71,9 @@ describe('apply a batch', () => {
   })
 
   it('a broker registers fenced, with the metadata offset as its epoch', () => {
-    const image = registered(clusterOf([1]), 2)
+    const image = registered(clusterOf([1]), 2, { rack: 'eu-1a' })
     expect(image.brokers.get(2)).toEqual({
+      rack: 'eu-1a',
       brokerId: 2,
       brokerEpoch: image.metadataOffset,
       incarnationId: incarnation(2),
