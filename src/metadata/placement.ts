@@ -2,7 +2,8 @@
 // followers of a partition lie at a distance from the leader that grows after each full round, so that the load of a
 // broker that fails spreads over all others instead of falling on its neighbour. With racks the brokers stand in the
 // round so that those of one rack are apart, and a follower passes over brokers of racks that have more replicas of the
-// partition than others: what fails with one rack is then as little as can be.
+// partition than others: what fails with one rack is then as little as can be. Where racks have different numbers of
+// brokers, the one that has got the fewest replicas is taken of those that are left.
 import { assert } from '../base/assert.ts'
 import type { Random } from '../base/random.ts'
 import type { NodeId } from '../model/ids.ts'
@@ -63,17 +64,23 @@ export function placeReplicas(placement: Placement, random: Random): readonly (r
     first: placement.start?.first ?? random.below(size),
     distance: placement.start?.distance ?? random.below(size),
   }
-  const of = { round, replicationFactor }
+  const of = { round, replicationFactor, loads: null }
   // A distance that the first follower passed over cannot be told from its replicas, and would get lost for startAfter.
-  const { first, distance } = startIn(round, replicasFrom({ ...of, ...drawn }))!
+  const { first, distance } = startIn(round, namesOf(round, placesFrom(drawn, of)))!
+  // Around even racks each place is passed over as often as any other one; else those next to a gap would get more than others.
+  const isEven = round.rackSizes.every((brokers) => brokers === round.rackSizes[0])
+  const loads = isEven ? null : round.brokers.map(() => 0)
   return Array.from({ length: partitions }, (_, partition) => {
     const turns = Math.floor(partition / size)
-    return replicasFrom({
-      ...of,
-      first: (first + partition) % size,
-      distance: distance + turns * round.rackSizes.length,
-    })
+    const start = { first: (first + partition) % size, distance: distance + turns * round.rackSizes.length }
+    const places = placesFrom(start, { ...of, loads })
+    if (loads !== null) for (const at of places) loads[at]!++
+    return namesOf(round, places)
   })
+}
+
+function namesOf({ brokers }: Round, places: readonly number[]): readonly NodeId[] {
+  return places.map((at) => brokers[at]!)
 }
 
 /**
@@ -108,28 +115,57 @@ function startIn({ brokers }: Round, replicas: readonly NodeId[]): PlacementStar
   return { first, distance: Math.max(0, distance - 1) }
 }
 
-/** The replicas of the partition whose leader stands at `first`. */
-function replicasFrom(
-  of: PlacementStart & { readonly round: Round; readonly replicationFactor: number },
-): readonly NodeId[] {
-  const { first, distance, replicationFactor } = of
-  const { brokers, racks, rackSizes } = of.round
-  const size = brokers.length
+/** The places of the replicas of the partition whose leader stands at `first`. */
+function placesFrom(
+  { first, distance }: PlacementStart,
+  of: { readonly round: Round; readonly replicationFactor: number; readonly loads: readonly number[] | null },
+): readonly number[] {
+  const { racks, rackSizes } = of.round
   const used = rackSizes.map(() => 0)
-  const taken = new Set<number>()
+  const places: number[] = []
+  const isTaken = new Uint8Array(racks.length)
   const take = (at: number): void => {
-    taken.add(at)
+    places.push(at)
+    isTaken[at] = 1
     used[racks[at]!]!++
   }
   take(first)
-  let step = 0
-  while (taken.size < replicationFactor) {
-    const fewest = Math.min(...used.filter((replicas, rack) => replicas < rackSizes[rack]!))
-    let at: number
-    do {
-      at = (first + 1 + ((distance + step++) % (size - 1))) % size
-    } while (taken.has(at) || used[racks[at]!] !== fewest)
-    take(at)
+  let away = distance % Math.max(1, racks.length - 1)
+  while (places.length < of.replicationFactor) {
+    const isRackLeft = places.length < rackSizes.length
+    const fewest = isRackLeft ? 0 : Math.min(...used.filter((replicas, rack) => replicas < rackSizes[rack]!))
+    away = nextBehind(first, { away, isTaken, racks, used, fewest, loads: of.loads })
+    take((first + 1 + away) % racks.length)
+    away++
   }
-  return [...taken].map((at) => brokers[at]!)
+  return places
+}
+
+interface Search {
+  /** Where it begins: at this distance from the leader, less one. */
+  readonly away: number
+  readonly isTaken: Uint8Array
+  readonly racks: readonly number[]
+  /** How many replicas each rack has, and the number that a rack must have to get one more. */
+  readonly used: readonly number[]
+  readonly fewest: number
+  readonly loads: readonly number[] | null
+}
+
+/** The distance, less one, to the next free place behind the leader; with loads to the one that has the least, of those all around. */
+function nextBehind(first: number, { away: from, isTaken, racks, used, fewest, loads }: Search): number {
+  const size = racks.length
+  let best = -1
+  let least = Number.POSITIVE_INFINITY
+  for (let step = 0, away = from; step < size - 1; step++, away++) {
+    if (away >= size - 1) away = 0
+    const at = first + 1 + away < size ? first + 1 + away : first + 1 + away - size
+    if (isTaken[at] !== 0 || used[racks[at]!] !== fewest) continue
+    if (loads === null) return away
+    if (loads[at]! >= least) continue
+    best = away
+    least = loads[at]!
+  }
+  assert(best !== -1, 'no broker is left for a replica')
+  return best
 }

@@ -36,6 +36,10 @@ const inRacks = (sizes: readonly number[]): fc.Arbitrary<Placement & { readonly 
 }
 const size = fc.integer({ min: 1, max: 4 })
 const rackCases = fc.array(size, { minLength: 1, maxLength: 6 }).chain(inRacks)
+const unevenRackCases = fc
+  .array(size, { minLength: 2, maxLength: 6 })
+  .filter((sizes) => new Set(sizes).size > 1)
+  .chain(inRacks)
 const evenRackCases = fc
   .tuple(size, fc.integer({ min: 1, max: 5 }))
   .chain(([each, racks]) => inRacks(Array.from({ length: racks }, () => each)))
@@ -153,6 +157,29 @@ describe('placement with racks', () => {
       }),
       { seed: 9 },
     )
+  })
+
+  it('racks of different sizes -> brokers of one rack differ by at most two replicas, however many partitions there are', () => {
+    fc.assert(
+      fc.property(unevenRackCases, ({ seed, ...placement }) => {
+        const placed = placeReplicas(placement, seededRandom(seed)).flat()
+        const racks = new Set(placement.brokers.map(({ rack }) => rack))
+        const worst = [...racks].map((name) => {
+          const members = placement.brokers.filter(({ rack }) => rack === name)
+          return spread(counts(idsOf(members), placed))
+        })
+        expect(Math.max(...worst)).toBeLessThanOrEqual(2)
+      }),
+      { seed: 13, numRuns: 500 },
+    )
+  })
+
+  it('one broker of nine is away -> the load goes to the others as evenly as racks allow', () => {
+    const brokers = [1, 2, 3, 4, 5, 6, 7, 8].map((brokerId) => ({ brokerId, rack: `rack ${brokerId % 3}` }))
+    const placement = { brokers, partitions: 96, replicationFactor: 3 }
+    const placed = placeReplicas(placement, seededRandom(6)).flat()
+    // Racks 1 and 2 have three brokers, rack 0 has two, and each rack has one replica of each partition.
+    expect(counts([1, 4, 7, 2, 5, 8, 3, 6], placed)).toEqual([32, 32, 32, 32, 32, 32, 48, 48])
   })
 
   it('the same draws -> the same placement, in whatever order the brokers are named', () => {
