@@ -53,4 +53,6 @@ export interface BrokerIdentity {
   readonly incarnationId: IncarnationId
   /** Where clients and other brokers reach this broker. */
   readonly url: string
+  /** What it shares with others that fail together (broker.rack); null: it names none. */
+  readonly rack: string | null
 }

@@ -99,6 +99,7 @@ export class BrokerLifecycle {
             url: identity.url,
             previousBrokerEpoch: previousRun.brokerEpoch,
             cleanShutdown: previousRun.cleanShutdown,
+            rack: identity.rack,
           },
           { timeoutMs: settings.controllerRequestTimeoutMs },
         )

@@ -54,11 +54,12 @@ export function describeCluster(
     clusterId: image.clusterId,
     metadataOffset: image.metadataOffset,
     controllerId,
-    brokers: [...image.brokers.values()].map(({ brokerId, url, fenced }) => ({
+    brokers: [...image.brokers.values()].map(({ brokerId, url, fenced, rack }) => ({
       brokerId,
       url,
       fenced,
       isController: image.voters.some(({ nodeId }) => nodeId === brokerId),
+      rack,
     })),
     topics,
   }

@@ -41,16 +41,21 @@ export function addBrokerCommands(program: Command, terminal: Terminal, run: Run
 async function list(options: ListOptions, terminal: Terminal): Promise<number> {
   const brokers = await withClient(options, terminal, ({ admin }) => admin.brokers.list())
   terminal.stdout.write(
-    options.json === true ? `${JSON.stringify(brokers)}\n` : `${columns([HEADER, ...brokers.map(rowOf)])}\n`,
+    options.json === true ? `${JSON.stringify(brokers)}\n` : `${columns(brokerTable(brokers))}\n`,
   )
   return EXIT.done
 }
 
-const HEADER: readonly string[] = ['BROKER', 'STATE', 'REPLICAS', 'LEADS', 'ADDRESS']
-
-function rowOf({ id, url, isFenced, isController, replicas, leaders }: BrokerListing): string[] {
-  const state = isFenced ? 'fenced' : isController ? 'alive, controller' : 'alive'
-  return [String(id), state, String(replicas), String(leaders), url]
+/** The header and a row for each broker; with their racks where any has one. */
+export function brokerTable(brokers: readonly BrokerListing[]): readonly (readonly string[])[] {
+  const hasRacks = brokers.some(({ rack }) => rack !== null)
+  const header = ['BROKER', 'STATE', ...(hasRacks ? ['RACK'] : []), 'REPLICAS', 'LEADS', 'ADDRESS']
+  const rows = brokers.map(({ id, url, isFenced, isController, rack, replicas, leaders }) => {
+    const state = isFenced ? 'fenced' : isController ? 'alive, controller' : 'alive'
+    const shownRack = hasRacks ? [rack ?? '-'] : []
+    return [String(id), state, ...shownRack, String(replicas), String(leaders), url]
+  })
+  return [header, ...rows]
 }
 
 async function drain(id: string, options: DrainOptions, terminal: Terminal): Promise<number> {

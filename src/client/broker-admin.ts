@@ -34,6 +34,8 @@ export interface BrokerListing {
   /** Whether the controller does not hear of it: it leads nothing and is in no in-sync set. */
   readonly isFenced: boolean
   readonly isController: boolean
+  /** Its setting broker.rack; null: none. */
+  readonly rack: string | null
   /** Replicas that it hosts, and those of them that lead. */
   readonly replicas: number
   readonly leaders: number
@@ -54,8 +56,8 @@ export class BrokerAdmin {
     const { brokers, topics } = await calls.metadata(null, deadlineMs)
     const partitions = topics.flatMap((topic) => topic.partitions)
     return brokers
-      .map(({ brokerId: id, url, fenced: isFenced, isController }) => ({
-        ...{ id, url, isFenced, isController },
+      .map(({ brokerId: id, url, fenced: isFenced, isController, rack }) => ({
+        ...{ id, url, isFenced, isController, rack },
         replicas: partitions.filter(({ replicas }) => replicas.includes(id)).length,
         leaders: partitions.filter(({ leader }) => leader === id).length,
       }))
@@ -64,7 +66,7 @@ export class BrokerAdmin {
 
   /**
    * Starts to move all replicas of a broker to others, so that it can be taken away for good. Each goes to the broker with the
-   * fewest; new replicas are voters, also in place of an observer. It returns when moves have begun: called again, it goes on
+   * fewest, of those that leave the partition in the most racks where all brokers have one; new replicas are voters, also in place of an observer. It returns when moves have begun: called again, it goes on
    * with what is left. The broker hosts nothing once the plan has no moves, nothing under way and nothing stuck. A topic that is
    * made meanwhile can be placed on it, and so can the replicas of another broker that is drained while this one is alive.
    * @throws VltavaError BROKER_ID_NOT_REGISTERED, INVALID_ARGUMENT

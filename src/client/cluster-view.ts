@@ -28,6 +28,8 @@ export interface BrokerView {
   readonly url: string
   readonly fenced: boolean
   readonly isController: boolean
+  /** Its setting broker.rack; null: none. */
+  readonly rack: string | null
 }
 
 export interface PartitionView {

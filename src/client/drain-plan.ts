@@ -6,7 +6,12 @@ import type { OngoingReassignment, WantedReplicas } from './reassign-calls.ts'
 export interface DrainInput {
   /** The broker that is to host nothing. */
   readonly broker: NodeId
-  readonly brokers: readonly { readonly brokerId: NodeId; readonly fenced: boolean }[]
+  readonly brokers: readonly {
+    readonly brokerId: NodeId
+    readonly fenced: boolean
+    /** null: none. Racks count where every broker that is alive has one, but for the one that is to host nothing. */
+    readonly rack: string | null
+  }[]
   readonly topics: readonly {
     readonly name: string
     readonly partitions: readonly {
@@ -34,12 +39,15 @@ export interface DrainPlan {
 }
 
 /**
- * Each replica goes to the broker with the fewest replicas, those of the plan counted, that is alive and has none of the
- * partition; of several, to the one with the lowest id.
+ * Each replica goes to a broker that is alive and has none of the partition. Where all of these have racks, only those
+ * in the rack with the fewest other replicas of the partition come into question, so that it stays in as many racks as it was in if
+ * that can be. Of these, it goes to the one with the fewest replicas, those of the plan counted; of several, to the one with the
+ * lowest id.
  */
 export function drainPlan(input: DrainInput): DrainPlan {
   const { broker, topics } = input
   const load = loadOf(input)
+  const rackOf = racksOf(input)
   const ongoing = new Map(input.ongoing.map((move) => [nameOf(move.topic, move.partition), move]))
   const moves: WantedReplicas[] = []
   const stuck: StuckPartition[] = []
@@ -52,7 +60,7 @@ export function drainPlan(input: DrainInput): DrainPlan {
         underWay++
         continue
       }
-      const to = move === undefined ? leastLoaded(load, replicas) : null
+      const to = move === undefined ? bestOf(load, { broker, replicas, rackOf }) : null
       if (to === null) {
         stuck.push({ topic, partition, reason: reasonOf(move, replicas) })
         continue
@@ -83,10 +91,34 @@ function loadOf({ broker, brokers, topics }: DrainInput): Map<NodeId, number> {
   return load
 }
 
-function leastLoaded(load: ReadonlyMap<NodeId, number>, replicas: readonly NodeId[]): NodeId | null {
-  const free = [...load].filter(([brokerId]) => !replicas.includes(brokerId))
-  const [first] = free.toSorted(([a, loadOfA], [b, loadOfB]) => loadOfA - loadOfB || a - b)
-  return first?.[0] ?? null
+/** The rack of each broker; none where they do not count. */
+function racksOf({ broker, brokers }: DrainInput): ReadonlyMap<NodeId, string | null> {
+  const isKnown = brokers.every(
+    ({ brokerId, fenced, rack }) => fenced || brokerId === broker || rack !== null,
+  )
+  return new Map(isKnown ? brokers.map(({ brokerId, rack }) => [brokerId, rack]) : [])
+}
+
+function bestOf(
+  load: ReadonlyMap<NodeId, number>,
+  of: {
+    readonly broker: NodeId
+    readonly replicas: readonly NodeId[]
+    readonly rackOf: ReadonlyMap<NodeId, string | null>
+  },
+): NodeId | null {
+  const { broker, replicas, rackOf } = of
+  const racks = replicas.filter((replica) => replica !== broker).map((replica) => rackOf.get(replica))
+  const free = [...load]
+    .filter(([brokerId]) => !replicas.includes(brokerId))
+    .map(([brokerId, replicasCount]) => {
+      const rack = rackOf.get(brokerId)
+      return { brokerId, replicasCount, inItsRack: racks.filter((other) => other === rack).length }
+    })
+  const [first] = free.toSorted(
+    (a, b) => a.inItsRack - b.inItsRack || a.replicasCount - b.replicasCount || a.brokerId - b.brokerId,
+  )
+  return first?.brokerId ?? null
 }
 
 function reasonOf(move: OngoingReassignment | undefined, replicas: readonly NodeId[]): string {

@@ -148,7 +148,11 @@ export class ControllerFlows {
     const response = await controller.run((context) =>
       decideRegisterBroker(context, { ...body, brokerId: nodeId }),
     )
-    log.info('broker-registered', { brokerId: nodeId, url: body.url, ...response })
+    const { url, rack } = body
+    log.info('broker-registered', {
+      ...{ brokerId: nodeId, url, ...response },
+      ...(rack === null ? {} : { rack }),
+    })
     return { body: response }
   }
 

@@ -39,6 +39,8 @@ export interface BrokerImage {
   readonly unfencedEpoch: BrokerEpoch
   /** The batch that last changed `fenced` or `shuttingDown`: who has applied it knows which leaderships moved. */
   readonly stateOffset: MetadataOffset
+  /** What it shares with others that fail together (broker.rack); null: it names none. */
+  readonly rack: string | null
 }
 
 /** A change of the replicas under way. While it lasts, the partition has those of both lists. */

@@ -39,7 +39,7 @@ export function decideCreatePartitions(
   if (partitions === existing) {
     return { records: [], response: { partitions, metadataOffset: image.metadataOffset } }
   }
-  const brokers = [...image.brokers.values()].filter(isActive).map(({ brokerId }) => brokerId)
+  const brokers = [...image.brokers.values()].filter(isActive)
   const first = replicasOfFirst(topic)
   const observersCount = topic.partitions[0]!.observers.filter((brokerId) => first.includes(brokerId)).length
   const wanted = { replicationFactor: first.length - observersCount, observersCount }

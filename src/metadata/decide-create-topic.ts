@@ -10,7 +10,7 @@ import { type ClusterImage, isActive } from './cluster-image.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
 import type { MetadataRecord, MetadataRecordOf } from './metadata-records.ts'
 import { partitionsOf } from './partition-change.ts'
-import { placeReplicas } from './placement.ts'
+import { type PlacementBroker, placeReplicas } from './placement.ts'
 import { checkTopicConfigs, topicConfigOf } from './topic-configs.ts'
 
 const TOPIC_ID_BYTES = 16
@@ -53,7 +53,7 @@ export function decideCreateTopic(
       `A topic must have 1 to ${PARTITIONS_PER_TOPIC_MAX} partitions, got ${partitions}.`,
     )
   }
-  const brokers = [...image.brokers.values()].filter(isActive).map(({ brokerId }) => brokerId)
+  const brokers = [...image.brokers.values()].filter(isActive)
   const observersCount = request.observers ?? 0
   const replicationFactor = checkedReplicationFactor(image, { ...request, observersCount }, brokers)
   const configs = checkTopicConfigs(request.configs)
@@ -104,7 +104,7 @@ export function partitionCreated(
 export function checkedReplicationFactor(
   image: ClusterImage,
   request: { readonly replicationFactor: number | null; readonly observersCount: number },
-  brokers: readonly NodeId[],
+  brokers: readonly PlacementBroker[],
 ): number {
   const { observersCount } = request
   if (observersCount < 0 || observersCount > REPLICAS_MAX) {

@@ -2,6 +2,7 @@
 // and a quick bounce is never taken for the old run (KIP-380).
 import { VltavaError } from '../model/errors.ts'
 import type { BrokerEpoch, DirectoryId, IncarnationId, NodeId } from '../model/ids.ts'
+import { checkRack } from '../model/rack.ts'
 import { type BrokerImage, isEligible } from './cluster-image.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
 import type { MetadataRecord } from './metadata-records.ts'
@@ -16,6 +17,8 @@ export interface RegisterBroker {
   readonly url: string
   readonly previousBrokerEpoch: BrokerEpoch | null
   readonly cleanShutdown: boolean
+  /** Its broker.rack; null: none. */
+  readonly rack: string | null
 }
 
 /**
@@ -26,13 +29,14 @@ export function decideRegisterBroker(
   context: DecisionContext,
   request: RegisterBroker,
 ): Decision<{ readonly brokerEpoch: BrokerEpoch }> {
-  const { brokerId, incarnationId, directoryId, url } = request
+  const { brokerId, incarnationId, directoryId, url, rack } = request
   if (!/^wss?:\/\/./.test(url)) {
     throw new VltavaError(
       'INVALID_REQUEST',
       `Broker ${brokerId} must register a URL that starts with ws:// or wss://, got ${JSON.stringify(url)}.`,
     )
   }
+  checkRack(brokerId, rack)
   const registered = context.image.brokers.get(brokerId)
   if (registered?.incarnationId === incarnationId) {
     return { records: [], response: { brokerEpoch: registered.brokerEpoch } }
@@ -56,6 +60,7 @@ export function decideRegisterBroker(
       directoryId,
       url,
       cause: causeOf(context, 'broker-registered', detail),
+      rack,
     },
   ]
   if (trust !== 'all') records.push(...leavePartitions(context, { brokerId, trust, detail }))

@@ -114,6 +114,7 @@ function applyRegistration(
     fenced: true,
     shuttingDown: false,
     stateOffset: metadataOffset,
+    rack: record.rack,
   })
 }
 

@@ -14,6 +14,7 @@ import {
   topicIdSchema,
 } from '../model/id-schemas.ts'
 import { REPLICAS_MAX, TOPIC_NAME_MAX_CHARACTERS, VOTERS_MAX } from '../model/limits.ts'
+import { rackSchema } from '../model/rack.ts'
 import {
   boolean,
   type Infer,
@@ -103,6 +104,8 @@ export const metadataRecordSchema = union({
     directoryId: directoryIdSchema,
     url: text(500),
     cause: causeSchema,
+    /** null: it names none. */
+    rack: rackSchema,
   }),
   'broker-fencing-changed': struct({
     brokerId: nodeIdSchema,

@@ -14,6 +14,7 @@ import {
 } from '../model/id-schemas.ts'
 import type { BrokerEpoch } from '../model/ids.ts'
 import { REPLICAS_MAX, TOPIC_NAME_MAX_CHARACTERS, VOTERS_MAX } from '../model/limits.ts'
+import { rackSchema } from '../model/rack.ts'
 import {
   boolean,
   type Infer,
@@ -50,6 +51,7 @@ const brokerFields: FieldsOf<BrokerImage> = {
   /** -1 for never. */
   unfencedEpoch: integer<BrokerEpoch>(-1, Number.MAX_SAFE_INTEGER),
   stateOffset: metadataOffsetSchema,
+  rack: rackSchema,
 }
 
 const partitionFields: FieldsOf<PartitionImage> = {

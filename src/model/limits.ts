@@ -44,6 +44,8 @@ export const HTTP_HEADER_MAX_BYTES = 16 * 1024
 export const HTTP_HEADERS_MAX = 100
 /** Characters of a topic name (Kafka's rule). */
 export const TOPIC_NAME_MAX_CHARACTERS = 249
+/** Characters of the name of a rack: as many as of a topic, and a line of a table shows it. */
+export const RACK_MAX_CHARACTERS = 249
 /** Partitions one create request may make. */
 export const PARTITIONS_PER_TOPIC_MAX = 10_000
 /**

@@ -14,6 +14,7 @@ import {
   METADATA_SNAPSHOT_MAX_BYTES,
   PARTITIONS_PER_REQUEST_MAX,
 } from '../model/limits.ts'
+import { rackSchema } from '../model/rack.ts'
 import { boolean, bytes, integer, list, nullable, struct, text, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 
@@ -35,6 +36,8 @@ export const registerBroker = defineApi({
     previousBrokerEpoch: nullable(brokerEpochSchema),
     /** Whether the last run ended with every log flushed (its clean-shutdown marker was there and fits the epoch). */
     cleanShutdown: boolean(),
+    /** What the broker shares with others that fail together; null: it names none. */
+    rack: rackSchema,
   }),
   response: struct({ brokerEpoch: brokerEpochSchema }),
   errors: ['NOT_CONTROLLER', 'DUPLICATE_BROKER_REGISTRATION', 'INVALID_REQUEST', 'REQUEST_TIMED_OUT'],

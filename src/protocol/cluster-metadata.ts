@@ -14,6 +14,7 @@ import {
   TOPIC_NAME_MAX_CHARACTERS,
   TOPICS_PER_REQUEST_MAX,
 } from '../model/limits.ts'
+import { rackSchema } from '../model/rack.ts'
 import { boolean, list, nullable, struct, text, withFallback } from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 import { errorOrNoneSchema } from './error-schema.ts'
@@ -65,7 +66,14 @@ export const clusterMetadata = defineApi({
     metadataOffset: metadataOffsetSchema,
     controllerId: nullable(nodeIdSchema),
     brokers: list(
-      struct({ brokerId: nodeIdSchema, url: text(500), fenced: boolean(), isController: boolean() }),
+      struct({
+        brokerId: nodeIdSchema,
+        url: text(500),
+        fenced: boolean(),
+        isController: boolean(),
+        /** Its broker.rack; null: none. */
+        rack: rackSchema,
+      }),
       NODES_MAX,
     ),
     topics: list(topicMetadataSchema, 100_000),

@@ -28,7 +28,7 @@ export interface Schema<T> {
   /** @throws SchemaError */
   decode(wire: unknown, path: string): T
   /** The value a reader assumes where an older writer's array ends before this field; absent = the field is required. */
-  readonly fallback?: { readonly value: T }
+  readonly fallback?: { readonly value: T; readonly isLeftOut: boolean }
   describe(): SchemaDoc
 }
 
@@ -122,7 +122,18 @@ export function nullable<T>(inner: Schema<T>): Schema<T | null> {
 
 /** Marks a field that was appended after the first release: readers assume `value` where it is absent. */
 export function withFallback<T>(inner: Schema<T>, value: T): Schema<T> {
-  return { ...inner, fallback: { value } }
+  return { ...inner, fallback: { value, isLeftOut: false } }
+}
+
+/**
+ * The same, and a writer leaves the field out where it has that value and nothing is written behind it. What makes no use of
+ * the field has the same bytes as before there was one.
+ */
+export function withUnwrittenFallback<T extends null | boolean | number | string>(
+  inner: Schema<T>,
+  value: NoInfer<T>,
+): Schema<T> {
+  return { ...inner, fallback: { value, isLeftOut: true } }
 }
 
 /** One of the names; travels as its index, so names are only ever appended. */
@@ -155,8 +166,19 @@ type AnySchema = Schema<any>
 /** A positional array with one element per field, in the order of the fields. */
 export function struct<F extends Readonly<Record<string, AnySchema>>>(fields: F): Schema<StructValue<F>> {
   const entries = Object.entries(fields)
+  const alwaysWritten = 1 + entries.findLastIndex(([, { fallback }]) => fallback?.isLeftOut !== true)
   return {
-    encode: (value) => entries.map(([name, field]) => field.encode((value as Record<string, unknown>)[name])),
+    encode(value) {
+      const values = value as Record<string, unknown>
+      let length = entries.length
+      while (length > alwaysWritten) {
+        const [name, field] = entries[length - 1]!
+        if (values[name] !== field.fallback?.value) break
+        length--
+      }
+      const written = length === entries.length ? entries : entries.slice(0, length)
+      return written.map(([name, field]) => field.encode(values[name]))
+    },
     decode(wire, path) {
       if (!Array.isArray(wire)) throw new SchemaError(path, `must be a list of fields, got ${show(wire)}`)
       const value: Record<string, unknown> = {}

@@ -1,6 +1,8 @@
 // Every setting of a node in one table: Kafka's name where Kafka has the setting. The configuration file and --set
 // use the names as they stand, the environment uses VLTAVA_ and the name in capitals with _ for . and -.
 
+import { RACK_PATTERN } from '../model/rack.ts'
+
 interface RowBase {
   readonly doc: string
   /** Whether all nodes of a cluster must have the same value. */
@@ -71,6 +73,13 @@ export const CONFIG_TABLE = {
     fallback: null,
     pattern: { regex: /^wss?:\/\/[^\s/]+$/, meaning: 'a URL such as ws://host:7101' },
     doc: 'Where clients and other nodes reach this node; by default ws://<listener.host>:<listener.port>.',
+    clusterWide: false,
+  },
+  'broker.rack': {
+    type: 'text',
+    fallback: null,
+    pattern: RACK_PATTERN,
+    doc: 'What this broker shares with others that fail together: a rack, a room, a zone. Where every broker names one, the replicas of a new partition lie in as many as can be.',
     clusterWide: false,
   },
   'controller.quorum.voters': {

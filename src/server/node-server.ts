@@ -208,7 +208,8 @@ async function assemble(
     urlOf: (id) => voters.find((voter) => voter.nodeId === id)?.url ?? null,
   })
   try {
-    Object.assign(roles, makeRoles({ options, directory, peers, voters, identity: { ...identity, url } }))
+    const broker = { ...identity, url, rack: config.texts['broker.rack'] }
+    Object.assign(roles, makeRoles({ options, directory, peers, voters, identity: broker }))
     addHandlers(router, roles)
     await roles.controller?.start()
     roles.broker?.start()

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { endOf } from '../../src/cli/broker.ts'
+import { brokerTable, endOf } from '../../src/cli/broker.ts'
+import type { BrokerListing } from '../../src/client/broker-admin.ts'
 import { VltavaError } from '../../src/model/errors.ts'
 
 const move = { topic: 't', partition: 0, replicas: [2] }
@@ -21,5 +22,29 @@ describe('the end of a drain', () => {
     ['what is left cannot move', { ...none, stuck }, 'stuck'],
   ] as const)('%s', (_what, drained, expected) => {
     expect(endOf(drained)).toBe(expected)
+  })
+})
+
+describe('the list of brokers', () => {
+  const listing = (id: number, change: Partial<BrokerListing> = {}): BrokerListing => ({
+    ...{ id, url: `ws://h${id}:1`, isFenced: false, isController: true, rack: null, replicas: 4, leaders: 2 },
+    ...change,
+  })
+
+  it('no broker has a rack -> nothing is said of racks', () => {
+    expect(brokerTable([listing(1), listing(2, { isFenced: true, leaders: 0 })])).toEqual([
+      ['BROKER', 'STATE', 'REPLICAS', 'LEADS', 'ADDRESS'],
+      ['1', 'alive, controller', '4', '2', 'ws://h1:1'],
+      ['2', 'fenced', '4', '0', 'ws://h2:1'],
+    ])
+  })
+
+  it('a broker has one -> a column', () => {
+    const brokers = [listing(1, { rack: 'eu-1a', isController: false }), listing(2)]
+    expect(brokerTable(brokers)).toEqual([
+      ['BROKER', 'STATE', 'RACK', 'REPLICAS', 'LEADS', 'ADDRESS'],
+      ['1', 'alive', 'eu-1a', '4', '2', 'ws://h1:1'],
+      ['2', 'alive, controller', '-', '4', '2', 'ws://h2:1'],
+    ])
   })
 })

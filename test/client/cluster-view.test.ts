@@ -48,6 +48,7 @@ function answerOf(
       url: `ws://b${brokerId}:1`,
       fenced: false,
       isController: false,
+      rack: null,
     })),
     topics,
   }

@@ -340,6 +340,7 @@ export class FakeCluster {
         url,
         fenced: isFenced,
         isController: id === 1,
+        rack: null,
       })),
       topics: (names ?? [...this.topics.keys()]).map((name) => this.#topicMetadata(name)),
     }

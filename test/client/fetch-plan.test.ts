@@ -22,6 +22,7 @@ function viewOf(leaders: readonly (number | null)[]): ClusterView {
         url: `ws://b${brokerId}:1`,
         fenced: false,
         isController: false,
+        rack: null,
       })),
       topics: [
         {

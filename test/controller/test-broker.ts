@@ -48,6 +48,7 @@ export class TestBroker {
       url: `ws://broker-${this.brokerId}:9092`,
       previousBrokerEpoch: null,
       cleanShutdown: false,
+      rack: null,
       ...fields,
     })
     this.brokerEpoch = brokerEpoch

@@ -43,7 +43,11 @@ export function decided(image: ClusterImage, decision: Decision<unknown>): Clust
   return decision.records.length === 0 ? image : apply(image, decision.records)
 }
 
-export function registered(image: ClusterImage, brokerId: NodeId, run = 1): ClusterImage {
+export function registered(
+  image: ClusterImage,
+  brokerId: NodeId,
+  { run = 1, rack = null }: { readonly run?: number; readonly rack?: string | null } = {},
+): ClusterImage {
   return apply(image, [
     {
       type: 'broker-registered',
@@ -53,6 +57,7 @@ export function registered(image: ClusterImage, brokerId: NodeId, run = 1): Clus
       directoryId: directory(brokerId),
       url: `ws://broker-${brokerId}:9092`,
       cause: CAUSE,
+      rack,
     },
   ])
 }
@@ -78,11 +83,15 @@ export function withFencing(image: ClusterImage, brokerId: NodeId, state: Fencin
   ])
 }
 
-/** A cluster of these brokers, all alive. */
-export function clusterOf(brokers: readonly NodeId[]): ClusterImage {
+/** A cluster of these brokers, all alive. @param racks of those that name one. */
+export function clusterOf(
+  brokers: readonly NodeId[],
+  racks: Readonly<Record<number, string>> = {},
+): ClusterImage {
   let image: ClusterImage = EMPTY_IMAGE
   for (const brokerId of brokers) {
-    image = withFencing(registered(image, brokerId), brokerId, { fenced: false })
+    const rack = racks[brokerId] ?? null
+    image = withFencing(registered(image, brokerId, { rack }), brokerId, { fenced: false })
   }
   return image
 }

@@ -239,6 +239,7 @@ describe('alter partition: replays', () => {
         url: 'ws://broker-2:9092',
         previousBrokerEpoch: null,
         cleanShutdown: false,
+        rack: null,
       }),
     )
     image = withFencing(image, 2, { fenced: false })

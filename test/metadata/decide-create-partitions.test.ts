@@ -11,6 +11,8 @@ const NAME = 'orders'
 
 interface Shape {
   readonly brokers?: readonly number[]
+  /** How many racks the brokers stand in, in turns. Default: none. */
+  readonly racks?: number
   readonly partitions?: number
   readonly replicationFactor?: number
   readonly observers?: number
@@ -21,13 +23,15 @@ interface Shape {
 function withOrders(shape: Shape = {}): ClusterImage {
   const {
     brokers = [1, 2, 3, 4],
+    racks = 0,
     partitions = 2,
     replicationFactor = 3,
     observers = 0,
     seed = 1,
     flushMessages = '1',
   } = shape
-  const image = clusterOf(brokers)
+  const named = racks === 0 ? [] : brokers.map((id, i) => [id, `rack ${i % racks}`])
+  const image = clusterOf(brokers, Object.fromEntries(named))
   return decided(
     image,
     decideCreateTopic(
@@ -66,14 +70,15 @@ describe('adding partitions', () => {
       fc.property(
         fc.record({
           brokers: fc.uniqueArray(fc.nat(30), { minLength: 2, maxLength: 6 }),
+          racks: fc.nat(4),
           before: fc.integer({ min: 1, max: 12 }),
           more: fc.integer({ min: 0, max: 12 }),
           factor: fc.integer({ min: 1, max: 6 }),
           seed: fc.nat(),
         }),
-        ({ brokers, before, more, factor, seed }) => {
+        ({ brokers, racks, before, more, factor, seed }) => {
           const replicationFactor = Math.min(factor, brokers.length)
-          const shape = { brokers, replicationFactor, seed }
+          const shape = { brokers, racks, replicationFactor, seed }
           const image = withOrders({ ...shape, partitions: before })
           const after = decided(image, decide(image, before + more))
           expect(replicasOf(after).slice(0, before)).toEqual(replicasOf(image))

@@ -181,7 +181,7 @@ describe('elect leaders: a partition without a leader', () => {
     })
     const waiting = [1, 2].reduce(
       (before, brokerId) => {
-        const back = registered(before, brokerId, 2)
+        const back = registered(before, brokerId, { run: 2 })
         const tail = { topicId: TOPIC, partition: 0, leaderEpoch: 0, endOffset: 6 + brokerId }
         const asks = {
           wantUnfenced: true,

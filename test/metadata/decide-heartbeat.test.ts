@@ -177,7 +177,7 @@ describe('REP-30: a heartbeat that reports logs that were cut off', () => {
   const tail = { topicId: TOPIC, partition: 0, leaderEpoch: 0, endOffset: 7 }
   // Broker 3 left first, so 1 and 2 are eligible, and all are down.
   const down = [3, 2, 1].reduce(fenced, withTopic(clusterOf([1, 2, 3]), [{ replicas: [1, 2, 3] }]))
-  const back = registered(down, 1, 2)
+  const back = registered(down, 1, { run: 2 })
   const waiting = decided(back, beat(back, { brokerId: 1, droppedTails: [tail] }))
 
   it('as it is unfenced: it is noted in the same batch, and it is not elected', () => {
@@ -191,7 +191,7 @@ describe('REP-30: a heartbeat that reports logs that were cut off', () => {
   })
 
   it('where it is not eligible: nothing is noted', () => {
-    const other = registered(down, 3, 2)
+    const other = registered(down, 3, { run: 2 })
     const next = decided(other, beat(other, { brokerId: 3, droppedTails: [tail] }))
     expect(partition(next)).toBe(partition(other))
   })
@@ -208,7 +208,7 @@ describe('REP-30: a heartbeat that reports logs that were cut off', () => {
   })
 
   it('the other one is back and whole: it leads, and the note stays until the leader has taken the broker in', () => {
-    const both = registered(waiting, 2, 2)
+    const both = registered(waiting, 2, { run: 2 })
     const led = decided(both, beat(both, { brokerId: 2 }))
     expect(show(partition(led))).toBe('leader 2 isr 2 elr 1 cut 1@0:7 epochs 2/5')
     const alter = decideAlterPartition(contextOf(led), {
@@ -235,7 +235,7 @@ describe('REP-30: a heartbeat that reports logs that were cut off', () => {
   })
 
   it('a later run reports what it holds by then: the note changes', () => {
-    const later = registered(fenced(waiting, 1), 1, 3)
+    const later = registered(fenced(waiting, 1), 1, { run: 3 })
     const next = decided(later, beat(later, { brokerId: 1, droppedTails: [{ ...tail, endOffset: 9 }] }))
     expect(show(partition(next))).toBe('leader none isr empty elr 1,2 cut 1@0:9 epochs 1/5')
     // And a run that reports nothing does not make the log whole.
@@ -244,14 +244,14 @@ describe('REP-30: a heartbeat that reports logs that were cut off', () => {
   })
 
   it('all have reported: the longest leads; one that was unfenced once and fenced since counts, too', () => {
-    const both = registered(waiting, 2, 2)
+    const both = registered(waiting, 2, { run: 2 })
     const next = decided(both, beat(both, { brokerId: 2, droppedTails: [{ ...tail, endOffset: 8 }] }))
     expect(show(partition(next))).toBe('leader 2 isr 2 elr 1 cut 1@0:7 epochs 2/5')
     const shorter = { ...tail, endOffset: 6 }
-    const without1 = registered(fenced(waiting, 1), 2, 2)
+    const without1 = registered(fenced(waiting, 1), 2, { run: 2 })
     const waits = decided(without1, beat(without1, { brokerId: 2, droppedTails: [shorter] }))
     expect(show(partition(waits))).toBe('leader none isr empty elr 1,2 cut 1@0:7,2@0:6 epochs 1/5')
-    const again = registered(waits, 1, 3)
+    const again = registered(waits, 1, { run: 3 })
     const led = decided(again, beat(again, { brokerId: 1, droppedTails: [tail] }))
     expect(show(partition(led))).toBe('leader 1 isr 1 elr 2 cut 2@0:6 epochs 2/6')
     expect(violations(led)).toEqual([])

@@ -25,6 +25,7 @@ function request(fields: Partial<RegisterBroker> = {}): RegisterBroker {
     url: 'ws://broker-1:9092',
     previousBrokerEpoch: null,
     cleanShutdown: false,
+    rack: null,
     ...fields,
   }
 }
@@ -69,6 +70,26 @@ describe('register a broker', () => {
     expect(decision).toEqual({ records: [], response: { brokerEpoch: epochOf(image, 1) } })
     expect(decideRegisterBroker(contextOf(fenced(image, 1)), again).response.brokerEpoch).toBe(
       epochOf(image, 1),
+    )
+  })
+
+  it('the rack of each run is that of its broker; without one it has none', () => {
+    const image = clusterOf([1, 2], { 1: 'a' })
+    expect(image.brokers.get(1)).toMatchObject({ rack: 'a' })
+    expect(image.brokers.get(2)).toMatchObject({ rack: null })
+    const moved = decided(
+      fenced(image, 1),
+      decideRegisterBroker(contextOf(fenced(image, 1)), request({ rack: 'room b, rack 7' })),
+    )
+    expect(moved.brokers.get(1)).toMatchObject({ rack: 'room b, rack 7', fenced: true })
+  })
+
+  it.each(['', ' a', 'a ', 'a\tb', 'straße', 'x'.repeat(250)])('a rack of %j is refused', (rack) => {
+    expect(() => decideRegisterBroker(contextOf(clusterOf([2])), request({ rack }))).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_REQUEST',
+        message: expect.stringMatching(/rack of broker 1 must be 1 to 249 printable ASCII characters/),
+      }),
     )
   })
 

@@ -84,6 +84,23 @@ describe('create a topic', () => {
     expect([...next.topics.values()][0]?.configs).toEqual(new Map([['segment.bytes', '65536']]))
   })
 
+  it('every broker that may take replicas has a rack -> each partition is in as many as it has replicas', () => {
+    const racks = { 1: 'a', 2: 'a', 3: 'a', 4: 'b', 5: 'b', 6: 'c' }
+    // Where a fenced one has none, that changes nothing.
+    const image = withFencing(clusterOf([1, 2, 3, 4, 5, 6, 7], racks), 7, { fenced: true })
+    const next = decided(image, create(image, { partitions: 12, replicationFactor: 2, observers: 1 }))
+    for (const { replicas, isr } of next.topics.get(next.topicIds.get('orders')!)!.partitions) {
+      const racksOf = (ids: readonly number[]) => new Set(ids.map((id) => next.brokers.get(id)!.rack))
+      expect([racksOf(isr).size, racksOf(replicas).size]).toEqual([2, 3])
+    }
+  })
+
+  it('one broker that may take replicas has no rack -> placed as if none had one', () => {
+    const ids = [1, 2, 3, 4, 5]
+    const some = create(clusterOf(ids, { 1: 'a', 2: 'a', 3: 'a', 4: 'b' }), { partitions: 10 })
+    expect(some).toEqual(create(clusterOf(ids), { partitions: 10 }))
+  })
+
   it('replicas go to brokers that are neither fenced nor stopping', () => {
     const image = withFencing(registered(clusterOf([1, 2, 3]), 4), 3, { shuttingDown: true })
     const next = decided(image, create(image, { partitions: 50 }))

@@ -71,8 +71,9 @@ describe('apply a batch', () => {
   })
 
   it('a broker registers fenced, with the metadata offset as its epoch', () => {
-    const image = registered(clusterOf([1]), 2)
+    const image = registered(clusterOf([1]), 2, { rack: 'eu-1a' })
     expect(image.brokers.get(2)).toEqual({
+      rack: 'eu-1a',
       brokerId: 2,
       brokerEpoch: image.metadataOffset,
       incarnationId: incarnation(2),
@@ -131,6 +132,7 @@ describe('apply a batch: what a correct controller never proposes is refused', (
     directoryId: directory(4),
     url: 'ws://broker-4:9092',
     cause: CAUSE,
+    rack: null,
   }
   const created: MetadataRecordOf<'partition-created'> = {
     type: 'partition-created',

@@ -18,6 +18,7 @@ function registered(brokerId: number): MetadataRecord {
     directoryId: OTHER,
     url: `ws://b${brokerId}:1`,
     cause: cause('broker-registered', 'it is new'),
+    rack: null,
   }
 }
 

@@ -119,6 +119,8 @@ function decide(image: ClusterImage, command: Command): Decision<unknown> {
         url: 'ws://host:1',
         previousBrokerEpoch: command.knowsEpoch ? (known?.brokerEpoch ?? null) : null,
         cleanShutdown: command.cleanShutdown,
+        // A machine may stand elsewhere when it starts again, and may not say where.
+        rack: [null, 'a', 'b'][command.run % 3]!,
       })
     }
     case 'heartbeat':

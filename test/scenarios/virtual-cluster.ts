@@ -18,6 +18,8 @@ export class VirtualCluster {
     readonly nodes: number
     /** How many of them, from the first on, are controllers as well. Default: all. */
     readonly voters?: number
+    /** In how many racks they stand, in turns. Default: none has one. */
+    readonly racks?: number
     readonly settings?: Readonly<Record<string, number>>
     readonly onTrace?: (line: string) => void
   }) {
@@ -30,6 +32,7 @@ export class VirtualCluster {
       network: this.network,
       nodes: options.nodes,
       voters: options.voters ?? options.nodes,
+      racks: options.racks ?? null,
       settings: options.settings ?? {},
       diskSpeed: { syncMs: 1, otherMs: 0.1 },
       onTrace: options.onTrace ?? (() => {}),

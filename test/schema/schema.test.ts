@@ -14,6 +14,7 @@ import {
   text,
   union,
   withFallback,
+  withUnwrittenFallback,
 } from '../../src/schema/schema.ts'
 
 function problem(schema: Schema<unknown>, wire: unknown): SchemaError {
@@ -130,6 +131,30 @@ describe('schema', () => {
     expect(grown.decode([1], 'p')).toEqual({ index: 1, rack: '' })
     expect(grown.decode([1, 'eu'], 'p')).toEqual({ index: 1, rack: 'eu' })
     expect(problem(grown, [1, 5]).path).toBe('request.rack')
+  })
+
+  it('encode: appended fields that are not written -> left out at the end while they have their fallback', () => {
+    const grown = struct({
+      index: integer(0, 100),
+      since: withFallback(integer(0, 9), 0),
+      rack: withUnwrittenFallback(nullable(text(5)), null),
+      room: withUnwrittenFallback(text(5), ''),
+    })
+    const value = { index: 1, since: 0, rack: null, room: '' }
+    expect(grown.encode(value)).toEqual([1, 0])
+    expect(grown.encode({ ...value, rack: 'eu' })).toEqual([1, 0, 'eu'])
+    expect(grown.encode({ ...value, room: 'x' })).toEqual([1, 0, null, 'x'])
+    for (const change of [{}, { rack: 'eu' }, { room: 'x' }, { rack: 'eu', room: 'x' }])
+      expect(grown.decode(grown.encode({ ...value, ...change }), 'p')).toEqual({ ...value, ...change })
+    expect(grown.decode([1, 0, null, ''], 'p')).toEqual(value)
+  })
+
+  it('encode: an appended field that is written behind one that is not -> both are', () => {
+    const grown = struct({
+      rack: withUnwrittenFallback(nullable(text(5)), null),
+      since: withFallback(integer(0, 9), 0),
+    })
+    expect(grown.encode({ rack: null, since: 0 })).toEqual([null, 0])
   })
 
   it('decode: bytes -> a view on the received message, not a copy', () => {

@@ -43,6 +43,17 @@ describe('readConfig', () => {
     },
   )
 
+  it('broker.rack: any of the places -> the text, without one null; a name that is none -> refused', () => {
+    expect(readConfig(NONE).texts['broker.rack']).toBe(null)
+    const file = { path: 'f.yaml', values: { 'broker.rack': 7 } }
+    expect(readConfig({ ...NONE, file }).texts['broker.rack']).toBe('7')
+    const environment = { VLTAVA_BROKER_RACK: 'eu-central-1a' }
+    expect(readConfig({ ...NONE, environment, file }).texts['broker.rack']).toBe('eu-central-1a')
+    expect(() => readConfig({ ...NONE, flags: { 'broker.rack': 'a ' } })).toThrow(
+      /^broker\.rack: must be 1 to 249 printable ASCII characters without blanks at the ends.*got "a "/,
+    )
+  })
+
   it('an unknown name in the file -> an error with the file, the name and the known names', () => {
     const file = { path: 'f.yaml', values: { 'no.such': 1 } }
     expect(() => readConfig({ ...NONE, file })).toThrow(/f\.yaml: unknown setting "no\.such".*node\.id/)

@@ -46,6 +46,7 @@ export const REQUIRED_MARKS: readonly string[] = [
   'voter removed',
   'replicas moved',
   'move cancelled',
+  'partitions spread over racks',
 ]
 
 export function missingMarks(marks: ReadonlyMap<string, number>): readonly string[] {

@@ -21,6 +21,8 @@ export interface SimulatedClusterOptions {
   readonly network: SimulatedNetwork
   readonly nodes: number
   readonly voters: number
+  /** In how many racks the nodes stand, in turns; null or without it: none has one. */
+  readonly racks?: number | null
   /** Settings of every node, by their names in the configuration table. */
   readonly settings: Readonly<Record<string, string | number>>
   readonly diskSpeed: SimulatedDiskOptions['speed']
@@ -166,7 +168,7 @@ export class SimulatedCluster {
   }
 
   #configOf(id: NodeId): SimulatedNodeOptions['config'] {
-    const { voters, settings } = this.#options
+    const { voters, settings, racks = null } = this.#options
     const listed = Array.from({ length: voters }, (_, i) => `${i + 1}@${nodeName(i + 1)}:${PORT}`)
     return {
       ...settings,
@@ -176,6 +178,7 @@ export class SimulatedCluster {
       'listener.host': nodeName(id),
       'listener.port': PORT,
       'controller.quorum.voters': listed.join(','),
+      ...(racks === null ? {} : { 'broker.rack': `rack-${1 + ((id - 1) % racks)}` }),
     }
   }
 }

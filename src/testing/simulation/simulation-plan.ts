@@ -50,6 +50,8 @@ export interface SimulationPlan {
   readonly nodes: number
   /** The first so many nodes vote; those behind them are brokers only. */
   readonly voters: number
+  /** In how many racks the nodes stand, fewer than nodes; absent: none has one. */
+  readonly racks?: number
   readonly settings: Readonly<Record<string, number>>
   readonly topics: readonly TopicPlan[]
   readonly latency: Latency
@@ -98,7 +100,8 @@ export function planOf(
   const drawn = drawPlan(streams.stream('plan'), only)
   const operated = withOperator(drawn, streams.stream('operator'))
   const moved = withMoves(operated, streams.stream('moves'))
-  return withQuorumOperator(moved, streams.stream('controller'))
+  const controlled = withQuorumOperator(moved, streams.stream('controller'))
+  return withRacks(controlled, streams.stream('zones'))
 }
 
 /** @param only leaves out all other faults; for a replay with less. */
@@ -205,6 +208,16 @@ export function withQuorumOperator(plan: SimulationPlan, random: Random): Simula
   if (!chance(random, 25) || plan.voters < 3) return plan
   // A vote that is taken while the dead node is chosen could leave too few without it.
   return { ...plan, changesVoters: true, leavesOneDead: false }
+}
+
+/**
+ * Nodes that stand in racks, some of them in the same one.
+ * @param random of its own, as for withOperator. Seeds that draw none of it have the very same plan as before, so that their traces
+ *   are the same, too.
+ */
+export function withRacks(plan: SimulationPlan, random: Random): SimulationPlan {
+  if (!chance(random, 30) || plan.nodes < 3) return plan
+  return { ...plan, racks: between(random, 2, plan.nodes - 1) }
 }
 
 function withFewerVoters(random: Random, topic: TopicPlan, nodes: number): TopicPlan {

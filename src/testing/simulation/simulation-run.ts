@@ -168,6 +168,7 @@ class SimulationRun {
     }
     for (const [name, count] of Object.entries(this.#network.counts))
       this.#mark(`network ${name}`, count as number)
+    this.#mark('partitions spread over racks', this.#invariants.spreadOverRacks)
     return {
       seed: this.#options.seed,
       plan: this.#plan,
@@ -473,6 +474,7 @@ class SimulationRun {
       network: this.#network,
       nodes: this.#plan.nodes,
       voters: this.#plan.voters,
+      racks: this.#plan.racks ?? null,
       settings: { ...this.#plan.settings, ...QUICK_SCRUB },
       diskSpeed: this.#plan.disk,
       onTrace: (line) => this.#trace.add(line),

@@ -8,8 +8,10 @@ import {
   FAULT_NAMES,
   type FaultName,
   type SimulationPlan,
+  planOf as wholePlanOf,
   withOperator,
   withQuorumOperator,
+  withRacks,
 } from '../../../src/testing/simulation/simulation-plan.ts'
 
 const SEEDS = 1_000
@@ -188,5 +190,32 @@ describe('withQuorumOperator', () => {
       plan.changesVoters ? [] : [[plan, plans[seed]] as const],
     )
     for (const [plan, before] of others) expect(plan).toBe(before)
+  })
+})
+
+describe('withRacks', () => {
+  const placed = plans.map((plan, seed) => withRacks(plan, new RandomStreams(seed).stream('zones')))
+
+  it('most seeds have the very same plan; in the others several nodes stand in the same rack', () => {
+    const inRacks = placed.filter(({ racks }) => racks !== undefined)
+    expect(inRacks.length).toBeGreaterThan(SEEDS / 6)
+    expect(inRacks.length).toBeLessThan(SEEDS / 3)
+    for (const { racks, nodes } of inRacks) {
+      expect(racks).toBeGreaterThanOrEqual(2)
+      expect(racks).toBeLessThan(nodes)
+    }
+    const shapes = new Set(inRacks.map(({ racks, nodes }) => `${racks} of ${nodes}`))
+    expect([...shapes].toSorted((a, b) => (a < b ? -1 : 1))).toEqual([
+      ...['2 of 3', '2 of 4', '2 of 5', '3 of 4', '3 of 5', '4 of 5'],
+    ])
+    for (const [seed, plan] of placed.entries()) if (plan.racks === undefined) expect(plan).toBe(plans[seed])
+  })
+
+  it('SIM-6: the plan of a seed -> the racks that are drawn for it, and nothing else of them', () => {
+    for (let seed = 0; seed < 50; seed++) {
+      const { racks, ...rest } = wholePlanOf(new RandomStreams(seed))
+      expect(racks).toBe(placed[seed]!.racks)
+      expect('racks' in rest).toBe(false)
+    }
   })
 })

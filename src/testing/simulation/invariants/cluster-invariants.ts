@@ -80,6 +80,11 @@ export class ClusterInvariants {
     return this.#metadata.newest
   }
 
+  /** Partitions that were seen to be spread over racks; each broker's view counts. */
+  get spreadOverRacks(): number {
+    return this.#metadata.spreadOverRacks
+  }
+
   /** Exclusive: all below was committed at some time. @param key topic id and partition. */
   committedEnd(key: string): number {
     return this.#replicas.committedEnd(key)

@@ -8,6 +8,7 @@ import type {
 } from '../../../metadata/cluster-image.ts'
 import { minIsrOf } from '../../../metadata/eligible-replicas.ts'
 import type { ObservedNode } from './observed-node.ts'
+import { RackSpread } from './rack-spread.ts'
 import { demand } from './violation.ts'
 
 const READ_MAX_BYTES = 1024 * 1024
@@ -28,11 +29,17 @@ export class MetadataInvariants {
   readonly #images = new Map<number, string>()
   readonly #leaders = new Map<number, number>()
   readonly #nodes = new Map<number, MetadataState>()
+  readonly #racks = new RackSpread()
   #newest: ClusterImage | null = null
 
   /** The newest committed metadata that any node has shown; null before the first. */
   get newest(): ClusterImage | null {
     return this.#newest
+  }
+
+  /** Partitions that were seen to be spread over racks. */
+  get spreadOverRacks(): number {
+    return this.#racks.spread
   }
 
   check(nodes: readonly ObservedNode[]): void {
@@ -112,7 +119,10 @@ export class MetadataInvariants {
     if (image === undefined || image === state.appliedImage || image.metadataOffset === 0) return
     const who = `broker ${node.id}`
     this.#checkImage(image, who)
-    if (state.appliedImage !== null) checkForward(state.appliedImage, image, who)
+    if (state.appliedImage !== null) {
+      checkForward(state.appliedImage, image, who)
+      this.#racks.check(state.appliedImage, image, who)
+    }
     state.appliedImage = image
   }
 

@@ -220,6 +220,7 @@ export function brokerImage(brokerId: number, change: Partial<BrokerImage> = {})
     shuttingDown: false,
     unfencedEpoch: 10 + brokerId,
     stateOffset: 20,
+    rack: null,
     ...change,
   }
 }
