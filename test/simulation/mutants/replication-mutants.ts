@@ -247,7 +247,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     item: 'REP-20',
     edit: {
       file: 'src/replication/partition-leader.ts',
-      text: 'const highWatermarkAdvanced = !this.#isBelowMinIsr() && this.#highWatermark.raiseTo(this.#countedByAll())',
+      text: 'const highWatermarkAdvanced = !this.isBelowMinIsr && this.#highWatermark.raiseTo(this.#countedByAll())',
       replacement: 'const highWatermarkAdvanced = this.#highWatermark.raiseTo(this.#countedByAll())',
     },
     killer: { kind: 'simulation', expected: /REP-20\b/ },
