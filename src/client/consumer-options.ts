@@ -11,6 +11,7 @@ import {
   resolveOptions,
   showValue,
 } from './options.ts'
+import type { ReadFrom } from './read-source.ts'
 import { ALLOWED_START, isStartPositions, type StartPositions } from './start-position.ts'
 
 const MIB = 1024 * 1024
@@ -41,6 +42,18 @@ const CONSUMER_OPTIONS = {
   }),
   /** Where to start, found out when the consumer is first used. Default `'end'`, as in Kafka. */
   from: customOption<StartPositions>({ fallback: 'end', allowed: ALLOWED_START, check: isStartPositions }),
+  /**
+   * From which replica to read: `'leader'`, `'any'` (one of the others that are in sync, or an observer; each partition keeps
+   * to the one that chance gave it until that fails) or the id of a broker, which serves the partitions of which it is such a
+   * replica. All others, and those whose replica fails or is behind, are read from the leader. A replica hands out what it
+   * knows to be committed, which may be a little later than at the leader. Default `'leader'`.
+   */
+  readFrom: customOption<ReadFrom>({
+    fallback: 'leader',
+    allowed: '"leader", "any" or a broker id from 0',
+    check: (value) =>
+      value === 'leader' || value === 'any' || (Number.isSafeInteger(value) && Number(value) >= 0),
+  }),
   /**
    * What to do when the position is outside of the log (retention removed the records, or the log lost its end):
    * `'none'` fails the partition with OFFSET_OUT_OF_RANGE, `'earliest'` goes on at the log start offset, `'latest'` at

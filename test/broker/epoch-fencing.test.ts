@@ -30,7 +30,9 @@ const REQUESTS: Readonly<Record<string, Ask>> = {
   async fetch(hosted, epoch) {
     const flow = new FetchFlow({ ...hosted, counters: new BrokerCounters() })
     const reader = { onClose: () => () => {} } as unknown as Connection
-    const partitions = [{ ...target(epoch), fetchOffset: 0, maxBytes: 1_000, lastFetchedEpoch: -1 }]
+    const partitions = [
+      { ...target(epoch), fetchOffset: 0, maxBytes: 1_000, lastFetchedEpoch: -1, fromReplica: false },
+    ]
     return (
       await flow.handle({ ...NO_SESSION, maxWaitMs: 0, minBytes: 1, maxBytes: 1_000, partitions }, reader)
     ).body
