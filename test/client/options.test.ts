@@ -69,6 +69,7 @@ describe('consumer options', () => {
     expect(resolveConsumerOptions({ topic: 't' })).toEqual({
       topic: 't',
       partitions: null,
+      readFrom: 'leader',
       from: 'end',
       autoOffsetReset: 'none',
       maxBufferedBytes: 16_777_216,
