@@ -338,9 +338,18 @@ export class Fetcher {
       return false
     }
     if (!this.#received(asked, given)) return false
+    if (underWay.fromReplica && given.batches.length > 0) this.#servedByReplica(state, underWay.brokerId)
     state.worked()
     state.highWatermark = result.highWatermark
     return true
+  }
+
+  #servedByReplica(state: PartitionState, brokerId: NodeId): void {
+    if (state.servedByReplicaId === brokerId) return
+    state.servedByReplicaId = brokerId
+    const { context, options } = this.#options
+    const { partition } = state
+    context.environment.log.debug('consume-from-replica', { topic: options.topic, partition, brokerId })
   }
 
   /** Only the word of a leader resets a position: another replica may begin and end elsewhere (REP-34). */

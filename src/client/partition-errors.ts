@@ -53,6 +53,7 @@ export class PartitionErrors {
     state.leaderUntilMs = nowMs + FROM_LEADER_MIN_MS + random.below(FROM_LEADER_JITTER_MS)
     state.notBeforeMs = Math.min(state.notBeforeMs, nowMs)
     state.replicaId = null
+    state.servedByReplicaId = null
     state.failedReplicaId = brokerId
     const { partition } = state
     log.debug('consume-from-leader', { topic: options.topic, partition, brokerId, code: error.code })

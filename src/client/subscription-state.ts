@@ -59,6 +59,8 @@ export class PartitionState {
   brokerId: NodeId | null = null
   /** The replica that was chosen to be read in place of the leader; null while none is. */
   replicaId: NodeId | null = null
+  /** The one whose records came last; null since it failed. */
+  servedByReplicaId: NodeId | null = null
   /** The one that failed last; null before. */
   failedReplicaId: NodeId | null = null
   /** Until when the leader is read, because another replica did not give what was asked for. */

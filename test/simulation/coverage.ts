@@ -46,6 +46,8 @@ export const REQUIRED_MARKS: readonly string[] = [
   'voter removed',
   'replicas moved',
   'move cancelled',
+  'read from a follower',
+  'OFFSET_NOT_AVAILABLE redirected',
 ]
 
 export function missingMarks(marks: ReadonlyMap<string, number>): readonly string[] {

@@ -84,6 +84,8 @@ export interface SimulationPlan {
   readonly movesReplicas: boolean
   /** Whether an operator moves the controller, takes and gives votes, and replaces voters that lost their disks. */
   readonly changesVoters: boolean
+  /** Whether some consumers read from followers and observers. */
+  readonly readsReplicas: boolean
 }
 
 /**
@@ -98,7 +100,8 @@ export function planOf(
   const drawn = drawPlan(streams.stream('plan'), only)
   const operated = withOperator(drawn, streams.stream('operator'))
   const moved = withMoves(operated, streams.stream('moves'))
-  return withQuorumOperator(moved, streams.stream('controller'))
+  const governed = withQuorumOperator(moved, streams.stream('controller'))
+  return withReplicaReads(governed, streams.stream('reads'))
 }
 
 /** @param only leaves out all other faults; for a replay with less. */
@@ -144,6 +147,7 @@ export function drawPlan(random: Random, only: readonly FaultName[] = FAULT_NAME
     deletesRecords: false,
     changesRoles: false,
     changesVoters: false,
+    readsReplicas: false,
     changesFlush: false,
     movesReplicas: false,
   }
@@ -205,6 +209,19 @@ export function withQuorumOperator(plan: SimulationPlan, random: Random): Simula
   if (!chance(random, 25) || plan.voters < 3) return plan
   // A vote that is taken while the dead node is chosen could leave too few without it.
   return { ...plan, changesVoters: true, leavesOneDead: false }
+}
+
+/**
+ * Consumers that read from other replicas than the leader.
+ * @param random of its own, as for withOperator
+ */
+export function withReplicaReads(plan: SimulationPlan, random: Random): SimulationPlan {
+  const readsReplicas = chance(random, 35) && plan.topics.some(hasFollowers)
+  return { ...plan, readsReplicas }
+}
+
+function hasFollowers({ replicationFactor, observers = 0 }: TopicPlan): boolean {
+  return replicationFactor + observers > 1
 }
 
 function withFewerVoters(random: Random, topic: TopicPlan, nodes: number): TopicPlan {
