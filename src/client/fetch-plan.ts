@@ -2,7 +2,7 @@
 // in the partitions: that a question to a leader which was replaced is void, and that a new leader may be asked at once.
 import type { LeaderEpoch, NodeId, PartitionIndex } from '../model/ids.ts'
 import { type BrokerView, type ClusterView, leaderOf, type TopicView } from './cluster-view.ts'
-import { type ReadSourceContext, readableReplicas, readSourceOf } from './read-source.ts'
+import { lacksReplica, type ReadSourceContext, readableReplicas, readSourceOf } from './read-source.ts'
 import type { PartitionState, UnderWay } from './subscription-state.ts'
 
 /** What can be asked of one broker now. */
@@ -21,6 +21,8 @@ export interface FetchPlan {
   readonly outdated: readonly PartitionState[]
   /** When the next partition that has to wait may be asked; infinite when none waits for time. */
   readonly dueMs: number
+  /** Whether fresh metadata may know of a replica to read from in place of a leader. */
+  readonly lacksReplica: boolean
   /** Brokers from which all partitions are being read. */
   readonly brokersCount: number
 }
@@ -31,6 +33,7 @@ export function planFetches(partitions: Iterable<PartitionState>, now: ReadSourc
   const brokers = new Set<NodeId>()
   const leaderless: PartitionState[] = []
   const outdated: PartitionState[] = []
+  let isReplicaLacking = false
   let dueMs = Number.POSITIVE_INFINITY
   for (const state of partitions) {
     if (state.phase === 'failed' || (state.phase === 'fetching' && state.isPaused)) continue
@@ -56,9 +59,11 @@ export function planFetches(partitions: Iterable<PartitionState>, now: ReadSourc
       byBroker.set(broker.brokerId, plan)
       state.brokerId = broker.brokerId
       plan[state.phase === 'locating' ? 'locate' : 'fetch'].push(state)
+      if (state.phase === 'fetching' && lacksReplica(state, now)) isReplicaLacking = true
     }
   }
-  return { byBroker, leaderless, outdated, dueMs, brokersCount: brokers.size }
+  const lacking = { lacksReplica: isReplicaLacking, brokersCount: brokers.size }
+  return { byBroker, leaderless, outdated, dueMs, ...lacking }
 }
 
 /** Whether nobody may answer the question any more: the leader was replaced, or the replica fell behind. */

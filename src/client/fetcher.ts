@@ -124,6 +124,7 @@ export class Fetcher {
       random: environment.random,
     })
     let { dueMs } = plan
+    if (plan.lacksReplica) metadata.requestRefresh()
     for (const state of plan.leaderless) {
       const detail = `Partition ${state.partition} of topic "${topic.name}" has no leader at the moment.`
       state.triedEpoch = topic.partitions[state.partition]?.leaderEpoch ?? state.triedEpoch

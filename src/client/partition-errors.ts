@@ -5,12 +5,9 @@ import { backoffMs } from '../net/backoff.ts'
 import type { ClientContext } from './client-context.ts'
 import type { TopicView } from './cluster-view.ts'
 import type { ResolvedConsumerOptions } from './consumer-options.ts'
+import { fromLeaderMs } from './read-source.ts'
 import { retryAction } from './retry.ts'
 import type { PartitionState, SubscriptionState } from './subscription-state.ts'
-
-/** How long the leader is read after another replica failed: around 5 s, so that not all consumers return together. */
-const FROM_LEADER_MIN_MS = 4_000
-const FROM_LEADER_JITTER_MS = 2_000
 
 export interface PartitionErrorsOptions {
   readonly context: ClientContext
@@ -50,7 +47,7 @@ export class PartitionErrors {
     const { context, options } = this.#options
     const { clock, random, log } = context.environment
     const nowMs = clock.monotonicMs()
-    state.leaderUntilMs = nowMs + FROM_LEADER_MIN_MS + random.below(FROM_LEADER_JITTER_MS)
+    state.leaderUntilMs = nowMs + fromLeaderMs(random)
     state.notBeforeMs = Math.min(state.notBeforeMs, nowMs)
     state.replicaId = null
     state.servedByReplicaId = null

@@ -11,6 +11,14 @@ import type { PartitionState } from './subscription-state.ts'
  */
 export type ReadFrom = 'leader' | 'any' | NodeId
 
+/** How long the leader is read in place of a replica: around 5 s, so that not all consumers look elsewhere together. */
+const FROM_LEADER_MIN_MS = 4_000
+const FROM_LEADER_JITTER_MS = 2_000
+
+export function fromLeaderMs(random: Random): number {
+  return FROM_LEADER_MIN_MS + random.below(FROM_LEADER_JITTER_MS)
+}
+
 export interface ReadSourceContext {
   readonly view: ClusterView
   readonly topic: TopicView
@@ -37,6 +45,24 @@ export function readSourceOf(state: PartitionState, context: ReadSourceContext):
   const source = from[random.below(from.length)]!
   state.replicaId = source.brokerId
   return source
+}
+
+/**
+ * Whether the leader is read only because no replica that is wanted is known to be in sync: fresh metadata may know of one.
+ * Says so once in the time for which the leader is read then.
+ */
+export function lacksReplica(state: PartitionState, context: ReadSourceContext): boolean {
+  const { topic, nowMs, readFrom, random } = context
+  const known = topic.partitions[state.partition]
+  if (known === undefined || readFrom === 'leader' || nowMs < state.leaderUntilMs) return false
+  const isWanted = (id: NodeId): boolean => id !== known.leader && (readFrom === 'any' || id === readFrom)
+  const { view } = context
+  const isReadable = readableReplicas({ view, topic }, state.partition).some(({ brokerId }) =>
+    isWanted(brokerId),
+  )
+  if (isReadable || !known.replicas.some(isWanted)) return false
+  state.leaderUntilMs = nowMs + fromLeaderMs(random)
+  return true
 }
 
 /** The replicas beside the leader that serve consumers: those in sync, and observers, as far as they are known to be alive. */

@@ -248,6 +248,23 @@ describe('consumer: readFrom', () => {
     await expectCleanClose(harness)
   })
 
+  it('REP-34: a replica that was not in sync at the start -> read from once it is', async () => {
+    const { clock, harness, cluster, read, partition } = await withFollower({ highWatermark: 100 })
+    partition.isr = [1]
+    const { consumer, reading } = read({ readFrom: 2 })
+    await clock.run(500)
+    expect(consumer.health().partitions).toMatchObject([{ brokerId: 1, position: 6 }])
+    partition.isr = null
+    cluster.metadataOffset++
+    for (let i = 6; i < 30; i++) {
+      append(partition, [String(i)])
+      await clock.run(500)
+    }
+    expect(reading.values).toEqual(numbers(0, 30))
+    expect(consumer.health().partitions).toMatchObject([{ brokerId: 2 }])
+    await expectCleanClose(harness)
+  })
+
   it('REP-34: leader and replica change places, by a hint -> read on at once, in order', async () => {
     const { clock, harness, cluster, read, topic, partition } = await withFollower({ highWatermark: 4 })
     partition.followers.set(1, { highWatermark: 6, logStartOffset: 0 })

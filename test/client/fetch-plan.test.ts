@@ -85,6 +85,7 @@ describe('fetch plan', () => {
       leaderless: [3],
       outdated: [],
       dueMs: Number.POSITIVE_INFINITY,
+      lacksReplica: false,
       brokersCount: 2,
     })
   })

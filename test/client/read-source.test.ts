@@ -96,6 +96,27 @@ describe('the replica that a consumer reads from', () => {
 })
 
 describe('the plan of fetches from replicas', () => {
+  it.each<[string, ReadFrom, Known, boolean]>([
+    ['the leader is wanted', 'leader', { ...USUAL, isr: [1], observers: [] }, false],
+    ['one is in sync', 'any', USUAL, false],
+    ['none is in sync', 'any', { ...USUAL, isr: [1], observers: [] }, true],
+    ['there is none', 'any', { ...USUAL, replicas: [1], isr: [1], observers: [] }, false],
+    ['the wanted one is not in sync', 4, USUAL, true],
+    ['the wanted one is in sync', 2, USUAL, false],
+    ['the wanted one is no replica', 9, USUAL, false],
+    ['the wanted one leads', 1, USUAL, false],
+  ])(
+    'fresh metadata may know of a replica: %s -> asked for once in a while',
+    (_name, readFrom, known, expected) => {
+      const state = new PartitionState(0, 7)
+      const lacks = (nowMs: number): boolean => {
+        state.underWay = null
+        return planFetches([state], { ...contextOf(known, readFrom), nowMs }).lacksReplica
+      }
+      expect([lacks(100), lacks(101), lacks(4_000), lacks(6_200)]).toEqual([expected, false, false, expected])
+    },
+  )
+
   it('REP-34: where a log starts or ends, only the leader is asked', () => {
     const states = [new PartitionState(0, 'beginning'), new PartitionState(0, 7)]
     const { byBroker, brokersCount } = planFetches(states, contextOf(USUAL, 5))
