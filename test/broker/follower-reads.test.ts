@@ -33,14 +33,17 @@ function seenIn({ body, payload }: Answer): unknown {
   return offsets.length === 0 ? 'nothing' : [offsets[0], offsets.at(-1)]
 }
 
-type Fetched = 'pending' | ReturnType<typeof seenIn>
-
 interface Following extends HostedPartition {
   readonly follower: FollowerRole
   /** Asks, and tells what it got; `pending` while it is parked. */
-  ask(fetchOffset: number, position?: Partial<PartitionRequest>): Promise<{ readonly seen: Fetched }>
+  readonly ask: (
+    fetchOffset: number,
+    position?: Partial<PartitionRequest>,
+  ) => Promise<{ readonly seen: unknown }>
   /** The leader answers the fetch of the follower. */
-  answers(response: Partial<Extract<FetchResponse<LeaderBatches>, { kind: 'records' }>>): Promise<void>
+  readonly answers: (
+    response: Partial<Extract<FetchResponse<LeaderBatches>, { kind: 'records' }>>,
+  ) => Promise<void>
 }
 
 async function following(
@@ -63,11 +66,16 @@ async function following(
       }
       const session = how === 'plain' ? null : { id: ++sessions, epoch: 0 }
       const bounds = { maxWaitMs: WAIT_MS, minBytes: 1, maxBytes: 10_000, forgotten: [] }
-      const answer: { seen: Fetched } = { seen: 'pending' }
+      const answer: { seen: unknown } = { seen: 'pending' }
       const given = flow.handle({ ...bounds, partitions: [asked], session }, connection)
-      Promise.resolve(given).then((got) => {
-        answer.seen = seenIn(got)
-      })
+      Promise.resolve(given).then(
+        (got) => {
+          answer.seen = seenIn(got)
+        },
+        (error: unknown) => {
+          answer.seen = error
+        },
+      )
       await settled()
       return answer
     },
@@ -208,7 +216,7 @@ describe.each(['plain', 'session'] as const)('a consumer that reads from a follo
     const { ask, answers, clock, follower, partition } = await following(how)
     await answers({})
     const refusal = { kind: 'error', code: 'STORAGE_ERROR', logStartOffset: null } as const
-    follower.take(follower.nextFetch()!, refusal)
+    await follower.take(follower.nextFetch()!, refusal)
     clock.advance(SILENCE_MAX_MS + 1)
     follower.reads.fetchedBy({ heardAtMs: clock.monotonicMs() })
     partition.tick()

@@ -18,7 +18,7 @@ export interface HostedPartition {
   /** Knows this partition alone. */
   readonly registry: PartitionRegistry
   /** Metadata says something else of the partition from now on. */
-  update(change: Partial<PartitionImage>): Promise<void>
+  readonly update: (change: Partial<PartitionImage>) => Promise<void>
   /** The other replica says that it has fsynced everything below the offset. */
   followerReaches(offset: Offset): void
 }
