@@ -7,8 +7,8 @@ import type { ConsumerRecord } from '../client/records.ts'
 import type { StartPosition as ClientPosition } from '../client/start-position.ts'
 import { type BootstrapOptions, withBootstrap, withClient } from './client-options.ts'
 import { recordToJson } from './record-json.ts'
-import { EXIT, type RunAction, type Terminal, UsageError, write } from './terminal.ts'
-import { parseDelimiter, parseFrom, parseInteger, type StartPosition } from './text-options.ts'
+import { EXIT, type RunAction, type Terminal, write } from './terminal.ts'
+import { parseDelimiter, parseFrom, parseInteger, parseReadFrom, type StartPosition } from './text-options.ts'
 
 interface ConsumeOptions extends BootstrapOptions {
   readonly from?: string
@@ -61,12 +61,6 @@ interface Parsed {
 
 function positionOf(from: StartPosition): ClientPosition {
   return typeof from === 'object' && 'offset' in from ? from.offset : from
-}
-
-function parseReadFrom(given: string): ReadFrom {
-  if (given === 'leader' || given === 'any') return given
-  if (/^\d{1,10}$/.test(given) && Number(given) < 2 ** 31) return Number(given)
-  throw new UsageError(`--read-from: must be leader, any or a broker id, got ${JSON.stringify(given)}`)
 }
 
 function parse(topic: string, options: ConsumeOptions): Parsed {
