@@ -272,6 +272,22 @@ describe('a follower whose log is cut off', () => {
     expect(waiting.seen).toBe('OFFSET_NOT_AVAILABLE')
   })
 
+  it('REP-34: records that the leader deleted are still here -> nothing is served before they are gone; who waits for more goes on', async () => {
+    const { ask, answers, follower } = await following('session')
+    await answers({ highWatermark: 4 })
+    const waiting = await ask(4)
+    const records = { kind: 'records', batches: [], highWatermark: 4, logStartOffset: 3 } as const
+    const trimming = follower.take(follower.nextFetch()!, records)!
+    const during = ask(1)
+    await trimming
+    expect((await during).seen).toBe('OFFSET_NOT_AVAILABLE')
+    expect(await ask(1)).toEqual({ seen: 'OFFSET_OUT_OF_RANGE' })
+    expect(await ask(3)).toEqual({ seen: [3, 4] })
+    expect(waiting.seen).toBe('pending')
+    await answers({ highWatermark: 5, logStartOffset: 3 })
+    expect(waiting.seen).toEqual([4, 5])
+  })
+
   it('REP-34: the leader has deleted what is here -> served from where its log starts', async () => {
     const { ask, answers, follower } = await following('plain')
     await answers({ highWatermark: 5 })
