@@ -87,7 +87,10 @@ const CONSUMER_OPTIONS = {
    * `fetch.max.wait.ms`. 0 to 300,000, default 500.
    */
   maxWaitMs: integerOption({ min: 0, max: 300_000, fallback: 500 }),
-  /** Milliseconds a broker has to answer beyond `maxWaitMs`. Kafka's `request.timeout.ms`. 100 to 300,000, default 30,000. */
+  /**
+   * Milliseconds a broker has to answer beyond `maxWaitMs`; one that leads nothing of what is asked 5,000 at most. Kafka's
+   * `request.timeout.ms`. 100 to 300,000, default 30,000.
+   */
   requestTimeoutMs: integerOption({ min: 100, max: 300_000, fallback: 30_000 }),
   /** Milliseconds before the first repeated attempt; the pause doubles from there. 1 to 60,000, default 50. */
   retryBackoffMs: integerOption({ min: 1, max: 60_000, fallback: 50 }),

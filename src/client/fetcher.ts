@@ -25,6 +25,12 @@ import { WakeTimer } from './wake-timer.ts'
 /** After an empty answer that came early: a broker that answers so in a loop must not be asked in one. */
 const EMPTY_ANSWER_PAUSE_MS = 5
 
+/**
+ * How long another replica than the leader may take beyond the wait. Nobody tells that it is in trouble, as a new leader is told
+ * of, and there is somebody else to ask.
+ */
+const REPLICA_ANSWER_MAX_MS = 5_000
+
 export interface FetcherOptions {
   readonly context: ClientContext
   readonly options: ResolvedConsumerOptions
@@ -265,8 +271,10 @@ export class Fetcher {
       session: request.session,
       forgotten: request.forgotten,
     }
+    const { maxWaitMs, requestTimeoutMs } = options
+    const graceMs = session.isOfReplica ? Math.min(requestTimeoutMs, REPLICA_ANSWER_MAX_MS) : requestTimeoutMs
     session.connection
-      .request(fetch, body, { timeoutMs: options.maxWaitMs + options.requestTimeoutMs })
+      .request(fetch, body, { timeoutMs: maxWaitMs + graceMs })
       .then(
         ({ body: answer, payload }) => this.#answered(underWay, answer, payload),
         (error: unknown) => this.#allFailed(underWay, toVltavaError(error)),

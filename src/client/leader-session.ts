@@ -66,6 +66,12 @@ export class LeaderSession {
     return this.#reader.isOpen && this.#reader.isWatching
   }
 
+  /** Whether the broker leads none of the partitions that are asked for. */
+  get isOfReplica(): boolean {
+    for (const { underWay } of this.#statements.values()) if (!underWay.fromReplica) return false
+    return this.#statements.size > 0
+  }
+
   /** All that is asked for and not answered. */
   get asked(): Iterable<Asked> {
     return this.#statements.values()
