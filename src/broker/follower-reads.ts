@@ -30,7 +30,7 @@ export interface FollowerReadsOptions {
   /** Consumers that wait for the high watermark. */
   readonly committedFetches: ParkedFetches
   /** A follower that has not heard of its leader for so long sends consumers to it, milliseconds. */
-  readonly silenceMaxMs: number
+  readonly silenceMaxMs: () => number
   /** Whether this replica is in sync or an observer. */
   readonly isChosen: boolean
 }
@@ -156,6 +156,6 @@ export class FollowerReads implements CommittedReads {
   #isSilent(): boolean {
     const { clock, silenceMaxMs } = this.#options
     const sinceMs = Math.min(this.#contact.heardAtMs, this.#stuckSinceMs ?? Number.POSITIVE_INFINITY)
-    return clock.monotonicMs() - sinceMs > silenceMaxMs
+    return clock.monotonicMs() - sinceMs > silenceMaxMs()
   }
 }

@@ -43,7 +43,7 @@ export interface FollowerRoleOptions extends TopicPartition {
   /** Consumers that wait for the high watermark. */
   readonly committedFetches: ParkedFetches
   /** As for `FollowerReads`. */
-  readonly silenceMaxMs: number
+  readonly silenceMaxMs: () => number
   readonly isChosen: boolean
 }
 

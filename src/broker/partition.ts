@@ -251,7 +251,7 @@ export class Partition {
       log,
       leaderId,
       committedFetches,
-      silenceMaxMs: settings.replicaLagTimeMaxMs,
+      silenceMaxMs: () => settings.replicaLagTimeMaxMs,
       isChosen: isChosen(image, nodeId),
     })
     this.#role = role
