@@ -6,6 +6,7 @@ import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import type { fetch } from '../protocol/fetch.ts'
 import type { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
+import type { CommittedReads } from './committed-reads.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { assemble, bytesOf, forEachHosted, type ReadLimit, readWithin, type Slot } from './fetch-slots.ts'
 import { readOrPark } from './parked-read.ts'
@@ -25,7 +26,7 @@ export interface FetchFlowOptions {
   readonly counters: BrokerCounters
 }
 
-/** Reads for clients: committed records only, from the leader. */
+/** Reads for clients: committed records only, from the leader, or from a follower where the client says so. */
 export class FetchFlow {
   readonly sessions = new FetchSessions<ConsumerSession>({
     partitionsMax: FETCH_SESSION_PARTITIONS_PER_BROKER_MAX,
@@ -75,21 +76,23 @@ export class FetchFlow {
     const kind: SessionKind<PartitionRequest, PartitionResponse, PartitionRequest> = {
       // A consumer tells nothing by asking; its position is judged with each look.
       judge: (request) => request,
-      sourceOf: ({ topicId, partition }) => registry.find(partitionKey(topicId, partition))?.leader ?? null,
+      sourceOf: (request) => this.#readsOf(request),
       watched({ topicId, partition }) {
         const hosted = registry.find(partitionKey(topicId, partition))
         return hosted === null ? [] : [hosted.committedFetches]
       },
       maxBytesOf: ({ maxBytes }) => maxBytes,
       read: (request, limit) => this.#read(request, limit),
-      hasRecords({ topicId, partition, fetchOffset }) {
-        const role = registry.find(partitionKey(topicId, partition))?.leader ?? null
-        return role !== null && fetchOffset < role.highWatermark
-      },
+      hasRecords: (request) => request.fetchOffset < (this.#readsOf(request)?.highWatermark ?? 0),
       counted: (about, responses) => this.#count(about, responses),
     }
     const hasRoomFor = (partitions: number): boolean => this.sessions.hasRoomFor(partitions)
     return new ServedSession({ id, connection, environment, hasRoomFor, kind })
+  }
+
+  /** Who serves the partition here; null where nobody does. */
+  #readsOf({ topicId, partition, fromReplica }: PartitionRequest): CommittedReads | null {
+    return this.#options.registry.find(partitionKey(topicId, partition))?.readsOf(fromReplica) ?? null
   }
 
   #attempt(request: Request): ReturnType<typeof assemble<PartitionResponse>> {
@@ -114,11 +117,11 @@ export class FetchFlow {
     })
     try {
       const partition = this.#options.registry.require(partitionKey(request.topicId, request.partition))
-      const role = partition.requireLeader()
+      const role = partition.readsOf(request.fromReplica) ?? partition.requireLeader()
       role.checkEpoch(request.currentLeaderEpoch)
-      const { log } = role.options
+      const { log, cuts } = role
       bounds = { highWatermark: role.highWatermark, logStartOffset: log.logStartOffset }
-      const refused = role.options.core.readCheck(request.fetchOffset, request.lastFetchedEpoch)
+      const refused = role.readCheck(request)
       if (typeof refused === 'string')
         throw new VltavaError(refused, describeBounds(request.fetchOffset, role.highWatermark, log))
       if (refused !== null) {
@@ -136,10 +139,10 @@ export class FetchFlow {
       })
       if (!(batches instanceof Promise)) return found(batches)
       // While the files were read the role may have ended, and another leader may have put other records there.
-      return batches.then(
-        (cold) => (role.hasEnded ? failed(new VltavaError('NOT_LEADER_OR_FOLLOWER')) : found(cold)),
-        failed,
-      )
+      return batches.then((cold) => {
+        if (role.hasEnded) return failed(new VltavaError('NOT_LEADER_OR_FOLLOWER'))
+        return role.cuts === cuts ? found(cold) : failed(new VltavaError('OFFSET_NOT_AVAILABLE'))
+      }, failed)
     } catch (thrown) {
       return failed(thrown)
     }

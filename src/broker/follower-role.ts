@@ -15,6 +15,8 @@ import type {
 } from '../replication/partition-follower.ts'
 import type { PartitionLog } from '../storage/partition-log.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
+import type { ParkedFetches } from './delayed-requests.ts'
+import { FollowerReads } from './follower-reads.ts'
 
 /**
  * Before a partition is asked for again after its leader refused: most often metadata is under way. It doubles from one refusal to
@@ -38,11 +40,18 @@ export interface FollowerRoleOptions extends TopicPartition {
   readonly core: PartitionFollower
   readonly log: PartitionLog
   readonly leaderId: NodeId
+  /** Consumers that wait for the high watermark. */
+  readonly committedFetches: ParkedFetches
+  /** As for `FollowerReads`. */
+  readonly silenceMaxMs: () => number
+  readonly isChosen: boolean
 }
 
 export class FollowerRole {
   readonly kind = 'follower'
   readonly options: FollowerRoleOptions
+  /** What consumers may read here. */
+  readonly reads: FollowerReads
   #ended = false
   /** The step under way: an append until its write returned, a truncation. */
   #step: Promise<void> | null = null
@@ -57,6 +66,9 @@ export class FollowerRole {
 
   constructor(options: FollowerRoleOptions) {
     this.options = options
+    const { core, log, leaderId, committedFetches, silenceMaxMs, isChosen } = options
+    const { clock } = options.environment
+    this.reads = new FollowerReads({ clock, core, log, leaderId, committedFetches, silenceMaxMs, isChosen })
   }
 
   get leaderEpoch(): LeaderEpoch {
@@ -84,6 +96,7 @@ export class FollowerRole {
   /** Ends the role; resolves when the step under way is over, because the next role begins where it ends. */
   async end(): Promise<void> {
     this.#ended = true
+    this.reads.end()
     await this.#step
   }
 
@@ -101,11 +114,14 @@ export class FollowerRole {
     const highWatermarkBefore = this.options.core.highWatermark
     const step = this.options.core.onFetchResponse(request, response)
     if (step.kind !== 'retry-later') this.#refusals = 0
-    if (this.#trimOffset !== null) this.#heldHighWatermark ??= highWatermarkBefore
+    if (step.kind === 'idle') this.reads.progressed()
+    if (this.#trimOffset !== null) this.#hold(highWatermarkBefore)
     const done = this.#withTrim(this.#carryOut(step))
+    this.reads.noticed()
     if (done === null) return null
     const settled = done.finally(() => {
       if (this.#step === settled) this.#step = null
+      this.reads.noticed()
     })
     this.#step = settled
     return settled
@@ -117,6 +133,8 @@ export class FollowerRole {
     this.#appendingTo = null
     this.options.core.appended(endOffset)
     this.flushed(this.options.log.flushedOffset)
+    this.reads.progressed()
+    this.reads.noticed()
   }
 
   /** @returns the offset to tell the leader, or null where it must not hear of it. */
@@ -125,7 +143,14 @@ export class FollowerRole {
   }
 
   highWatermarkNoted(note: { readonly leaderEpoch: LeaderEpoch; readonly highWatermark: Offset }): void {
-    if (!this.#ended) this.options.core.highWatermarkNoted(note)
+    if (this.#ended) return
+    this.options.core.highWatermarkNoted(note)
+    this.reads.noticed()
+  }
+
+  /** Consumers that wait here hear of it when the leader has been silent for too long. */
+  tick(): void {
+    this.reads.noticed()
   }
 
   #carryOut(step: FollowerStep<LeaderBatches>): Promise<void> | null {
@@ -166,12 +191,20 @@ export class FollowerRole {
         await log.trimTo(offset)
       } catch (thrown) {
         if (thrown instanceof AssertionError) throw thrown
+        this.reads.refused()
         environment.log.error('log-trim-failed', { topicId, partition, offset, error: thrown })
         await new Promise<void>((resolve) => environment.clock.setTimer(TRUNCATION_PAUSE_MS, resolve))
       }
       if (this.#ended) return
     }
     this.#heldHighWatermark = null
+    this.reads.held(false)
+  }
+
+  /** @param highWatermark to be shown until the log starts where it has to. */
+  #hold(highWatermark: Offset): void {
+    this.#heldHighWatermark ??= highWatermark
+    this.reads.held(true)
   }
 
   #append(given: readonly LeaderBatches[]): Promise<void> | null {
@@ -179,7 +212,8 @@ export class FollowerRole {
     const inside = this.#startInside(batches)
     if (inside === null) return this.#noteCompacted(batches) ?? this.#appendNow(batches)
     // The log starts where the leader's does before the leader hears of the batch: this replica may lead next.
-    this.#heldHighWatermark ??= Math.max(this.options.core.highWatermark, this.options.log.logStartOffset)
+    this.#hold(Math.max(this.options.core.highWatermark, this.options.log.logStartOffset))
+    this.reads.cutting()
     return this.#appendInside(batches, inside)
   }
 
@@ -278,6 +312,7 @@ export class FollowerRole {
       logEndOffset: log.logEndOffset,
       leaderEpoch: this.leaderEpoch,
     }
+    this.reads.cutting()
     if (step.belowHighWatermark) environment.log.error('log-truncated-below-high-watermark', fields)
     else environment.log.info('log-truncated', fields)
     if (!(await this.#untilDone(() => log.truncateTo(step.offset), fields))) return
@@ -297,6 +332,7 @@ export class FollowerRole {
         return true
       } catch (thrown) {
         if (thrown instanceof AssertionError) throw thrown
+        this.reads.refused()
         environment.log.error('truncation-failed', { ...fields, error: thrown })
         await new Promise<void>((resolve) => environment.clock.setTimer(TRUNCATION_PAUSE_MS, resolve))
         if (this.#ended) return false
@@ -307,6 +343,7 @@ export class FollowerRole {
   async #restartAt(offset: Offset): Promise<void> {
     const { core, log, environment, topicId, partition } = this.options
     const fields = { topicId, partition, offset, logEndOffset: log.logEndOffset }
+    this.reads.cutting()
     environment.log.warn('log-restarted', fields)
     if (!(await this.#untilDone(() => log.truncateFullyAndStartAt(offset), fields))) return
     // What the leader has deleted meanwhile is not lost by this.
@@ -315,6 +352,7 @@ export class FollowerRole {
   }
 
   #pause(code: string, reason: string): void {
+    this.reads.refused()
     const { environment, topicId, partition } = this.options
     const retryMs = Math.min(RETRY_PAUSE_MAX_MS, RETRY_PAUSE_MS * 2 ** this.#refusals++)
     const pauseMs = code === 'DISK_FULL' ? DISK_FULL_PAUSE_MS : retryMs

@@ -4,7 +4,12 @@ import type { LeaderEpoch, NodeId, Offset, TopicPartition } from '../model/ids.t
 import type { Connection } from '../net/connection.ts'
 import { highWatermarkNote } from '../protocol/replica-fetch.ts'
 import { requireKeys, validateBatches } from '../record/batch-validation.ts'
-import { checkLeaderEpoch } from '../replication/fetch-check.ts'
+import {
+  checkLeaderEpoch,
+  type Diverging,
+  type FetchPosition,
+  type ReadError,
+} from '../replication/fetch-check.ts'
 import type { IsrAnswer, IsrProposal } from '../replication/isr.ts'
 import type {
   FollowerFetch,
@@ -15,6 +20,7 @@ import type {
 import type { PartitionLeader } from '../replication/partition-leader.ts'
 import type { PartitionLog } from '../storage/partition-log.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
+import type { CommittedReads } from './committed-reads.ts'
 import { type ParkedFetches, PendingAcks } from './delayed-requests.ts'
 import { LowWatermark } from './low-watermark.ts'
 
@@ -45,9 +51,11 @@ export interface Appended {
   readonly written: Promise<void>
 }
 
-export class LeaderRole {
+export class LeaderRole implements CommittedReads {
   readonly kind = 'leader'
   readonly options: LeaderRoleOptions
+  /** A leader cuts nothing off. */
+  readonly cuts = 0
   readonly pendingAcks = new PendingAcks()
   readonly lowWatermark: LowWatermark
   /** Followers whose fetch is parked here, with the connection to tell them of a new high watermark. */
@@ -73,6 +81,14 @@ export class LeaderRole {
     return this.options.core.highWatermark
   }
 
+  get log(): PartitionLog {
+    return this.options.log
+  }
+
+  readCheck({ fetchOffset, lastFetchedEpoch }: FetchPosition): ReadError | Diverging | null {
+    return this.options.core.readCheck(fetchOffset, lastFetchedEpoch)
+  }
+
   /** Whether the leadership is over; whoever waited meanwhile must not act on it any more. */
   get hasEnded(): boolean {
     return this.#ended
@@ -84,7 +100,6 @@ export class LeaderRole {
     this.apply(this.options.core.flushMessagesChanged(settings.flushMessages))
   }
 
-  /** @throws VltavaError FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH. -1 skips the check. */
   checkEpoch(currentLeaderEpoch: LeaderEpoch): void {
     if (currentLeaderEpoch < 0) return
     const code = checkLeaderEpoch(currentLeaderEpoch, this.leaderEpoch)

@@ -11,6 +11,7 @@ import { PartitionFollower } from '../replication/partition-follower.ts'
 import { PartitionLeader } from '../replication/partition-leader.ts'
 import type { PartitionLog } from '../storage/partition-log.ts'
 import type { BrokerEnvironment, BrokerSettings } from './broker-environment.ts'
+import type { CommittedReads } from './committed-reads.ts'
 import { ParkedFetches } from './delayed-requests.ts'
 import { FollowerRole } from './follower-role.ts'
 import { LeaderRole, type TopicLimits } from './leader-role.ts'
@@ -78,6 +79,11 @@ export class Partition {
     return Math.max(this.#role?.highWatermark ?? this.#highWatermark, this.log.logStartOffset)
   }
 
+  /** Who serves consumers here; null where nobody does. @param fromReplica whether a follower will do. */
+  readsOf(fromReplica: boolean): CommittedReads | null {
+    return fromReplica && this.#role?.kind === 'follower' ? this.#role.reads : this.leader
+  }
+
   /** @throws VltavaError NOT_LEADER_OR_FOLLOWER; definite, because nothing was done yet. */
   requireLeader(): LeaderRole {
     if (this.#role?.kind === 'leader') return this.#role
@@ -132,7 +138,7 @@ export class Partition {
   }
 
   tick(): void {
-    if (this.#role?.kind === 'leader') this.#role.tick()
+    this.#role?.tick()
   }
 
   /** Ends the role for good. The log stays open; whoever opened it closes it. */
@@ -150,6 +156,7 @@ export class Partition {
   }
 
   #refresh(target: PartitionTarget): void {
+    this.follower?.reads.chosen(isChosen(target.image, this.options.nodeId))
     const role = this.leader
     if (role === null) return
     const { leaderEpoch, partitionEpoch, isr, synced, observers } = target.image
@@ -225,8 +232,8 @@ export class Partition {
   }
 
   #becomeFollower(leaderId: NodeId, { image }: PartitionTarget): void {
-    const { environment, topicId, partition } = this.options
-    const { log } = this
+    const { environment, settings, nodeId, topicId, partition } = this.options
+    const { log, committedFetches } = this
     const core = new PartitionFollower({
       leaderId,
       leaderEpoch: image.leaderEpoch,
@@ -236,7 +243,17 @@ export class Partition {
       highWatermark: this.#highWatermark,
       epochs: log.epochs,
     })
-    const role = new FollowerRole({ topicId, partition, environment, core, log, leaderId })
+    const role = new FollowerRole({
+      topicId,
+      partition,
+      environment,
+      core,
+      log,
+      leaderId,
+      committedFetches,
+      silenceMaxMs: () => settings.replicaLagTimeMaxMs,
+      isChosen: isChosen(image, nodeId),
+    })
     this.#role = role
     this.options.followLeader(this, role)
   }
@@ -254,4 +271,9 @@ export class Partition {
       highWatermark: this.#highWatermark,
     })
   }
+}
+
+/** Whether consumers may be sent to the replica: it is in sync, or nobody waits for it and they know that. */
+function isChosen({ isr, observers }: PartitionImage, nodeId: NodeId): boolean {
+  return isr.includes(nodeId) || observers.includes(nodeId)
 }

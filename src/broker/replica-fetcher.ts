@@ -61,10 +61,17 @@ export class ReplicaFetcher {
   /** Answers whose steps the next fetch waits for. */
   #stepping = 0
   #pumpTimer: Timer | null = null
+  #heardAtMs: number
 
   constructor(options: ReplicaFetcherOptions) {
     this.#options = options
+    this.#heardAtMs = options.environment.clock.monotonicMs()
     this.#sleeper = new Sleeper(options.environment.clock)
+  }
+
+  /** When the leader last answered, or since when it is asked. */
+  get heardAtMs(): number {
+    return this.#heardAtMs
   }
 
   get isIdle(): boolean {
@@ -78,6 +85,7 @@ export class ReplicaFetcher {
   add(partition: Partition, role: FollowerRole): void {
     this.#followed.set(partition.key, { partition, role })
     this.#reader.add(partition.key)
+    role.reads.fetchedBy(this)
     this.#pump()
   }
 
@@ -197,6 +205,7 @@ export class ReplicaFetcher {
         { brokerEpoch, maxWaitMs, maxBytes, partitions, session, forgotten },
         { timeoutMs: maxWaitMs + RESPONSE_GRACE_MS },
       )
+      this.#heardAtMs = this.#options.environment.clock.monotonicMs()
       steps = this.#take(request, body, payload)
     } catch (error) {
       this.#reader.failed(request)

@@ -2,16 +2,18 @@
 import type { Command } from 'commander'
 import type { Client } from '../client/client.ts'
 import type { Consumer, ConsumerBatch } from '../client/consumer.ts'
+import type { ReadFrom } from '../client/read-source.ts'
 import type { ConsumerRecord } from '../client/records.ts'
 import type { StartPosition as ClientPosition } from '../client/start-position.ts'
 import { type BootstrapOptions, withBootstrap, withClient } from './client-options.ts'
 import { recordToJson } from './record-json.ts'
 import { EXIT, type RunAction, type Terminal, write } from './terminal.ts'
-import { parseDelimiter, parseFrom, parseInteger, type StartPosition } from './text-options.ts'
+import { parseDelimiter, parseFrom, parseInteger, parseReadFrom, type StartPosition } from './text-options.ts'
 
 interface ConsumeOptions extends BootstrapOptions {
   readonly from?: string
   readonly partition?: string
+  readonly readFrom: string
   readonly exitAtEnd?: boolean
   readonly maxRecords?: string
   readonly delimiter: string
@@ -28,6 +30,11 @@ export function addConsumeCommand(program: Command, terminal: Terminal, run: Run
       'beginning',
     )
     .option('-p, --partition <index>', 'read only this partition')
+    .option(
+      '--read-from <replica>',
+      'leader, any (another replica in sync, or an observer), or a broker id',
+      'leader',
+    )
     .option('-e, --exit-at-end', 'stop at the end as it is when the command starts')
     .option('-c, --max-records <count>', 'stop after this many records')
     .option(
@@ -44,6 +51,7 @@ interface Parsed {
   readonly topic: string
   readonly from: ClientPosition
   readonly partition: number | null
+  readonly readFrom: ReadFrom
   readonly exitAtEnd: boolean
   readonly maxRecords: number
   readonly delimiter: Uint8Array
@@ -64,6 +72,7 @@ function parse(topic: string, options: ConsumeOptions): Parsed {
       partition === undefined
         ? null
         : parseInteger(partition, { option: '--partition', min: 0, max: 2 ** 31 - 1 }),
+    readFrom: parseReadFrom(options.readFrom),
     exitAtEnd: options.exitAtEnd === true,
     maxRecords:
       maxRecords === undefined
@@ -93,6 +102,7 @@ function openConsumer(client: Client, parsed: Parsed, terminal: Terminal): Consu
   return client.consumer({
     topic: parsed.topic,
     from: parsed.from,
+    readFrom: parsed.readFrom,
     signal: terminal.interrupted,
     onProblem: ({ partition, error, forMs }) => {
       terminal.stderr.write(

@@ -1,4 +1,5 @@
 // Reads the small languages of options: delimiters with escapes, positions to start from, key=value pairs.
+import type { ReadFrom } from '../client/read-source.ts'
 import { UsageError } from './terminal.ts'
 
 const ESCAPES: Readonly<Record<string, number>> = { n: 10, t: 9, r: 13, '0': 0, '\\': 92 }
@@ -73,6 +74,13 @@ export function parseInteger(
   throw new UsageError(
     `${rule.option}: must be an integer from ${rule.min} to ${rule.max}, got ${JSON.stringify(text)}`,
   )
+}
+
+/** Parses a replica to read from: `leader`, `any` or a broker id. @throws UsageError */
+export function parseReadFrom(given: string): ReadFrom {
+  if (given === 'leader' || given === 'any') return given
+  if (/^\d{1,10}$/.test(given) && Number(given) < 2 ** 31) return Number(given)
+  throw new UsageError(`--read-from: must be leader, any or a broker id, got ${JSON.stringify(given)}`)
 }
 
 /** Parses `name=value`. @throws UsageError */

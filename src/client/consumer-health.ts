@@ -1,5 +1,5 @@
 import type { VltavaError } from '../model/errors.ts'
-import type { Offset, PartitionIndex } from '../model/ids.ts'
+import type { NodeId, Offset, PartitionIndex } from '../model/ids.ts'
 import type { SubscriptionState } from './subscription-state.ts'
 
 export interface PartitionHealth {
@@ -15,6 +15,8 @@ export interface PartitionHealth {
   readonly hasFailed: boolean
   /** Milliseconds since the first error in a row; 0 while there is none. */
   readonly failingForMs: number
+  /** The broker that is read from, or was last; null before. */
+  readonly brokerId: NodeId | null
   /** The newest error, until something works again. */
   readonly lastError: VltavaError | null
 }
@@ -47,7 +49,7 @@ export function consumerHealth(consumer: {
   const { isOpen, fatal, subscription, problemAfterMs, nowMs } = consumer
   const states = [...(subscription?.partitions() ?? [])].toSorted((a, b) => a.partition - b.partition)
   const partitions = states.map((state): PartitionHealth => {
-    const { partition, highWatermark, isPaused, lastError } = state
+    const { partition, highWatermark, isPaused, brokerId, lastError } = state
     const position = state.position < 0 ? null : state.position
     return {
       partition,
@@ -57,6 +59,7 @@ export function consumerHealth(consumer: {
       isPaused,
       hasFailed: state.phase === 'failed',
       failingForMs: state.failingSinceMs === null ? 0 : nowMs - state.failingSinceMs,
+      brokerId,
       lastError,
     }
   })

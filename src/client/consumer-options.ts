@@ -11,6 +11,7 @@ import {
   resolveOptions,
   showValue,
 } from './options.ts'
+import type { ReadFrom } from './read-source.ts'
 import { ALLOWED_START, isStartPositions, type StartPositions } from './start-position.ts'
 
 const MIB = 1024 * 1024
@@ -41,6 +42,18 @@ const CONSUMER_OPTIONS = {
   }),
   /** Where to start, found out when the consumer is first used. Default `'end'`, as in Kafka. */
   from: customOption<StartPositions>({ fallback: 'end', allowed: ALLOWED_START, check: isStartPositions }),
+  /**
+   * From which replica to read: `'leader'`, `'any'` (one of the others that are in sync, or an observer; each partition keeps
+   * to the one that chance gave it until that fails) or the id of a broker, which serves the partitions of which it is such a
+   * replica. All others, and those whose replica fails or is behind, are read from the leader. A replica hands out what it
+   * knows to be committed, which may be a little later than at the leader. Default `'leader'`.
+   */
+  readFrom: customOption<ReadFrom>({
+    fallback: 'leader',
+    allowed: '"leader", "any" or a broker id from 0',
+    check: (value) =>
+      value === 'leader' || value === 'any' || (Number.isSafeInteger(value) && Number(value) >= 0),
+  }),
   /**
    * What to do when the position is outside of the log (retention removed the records, or the log lost its end):
    * `'none'` fails the partition with OFFSET_OUT_OF_RANGE, `'earliest'` goes on at the log start offset, `'latest'` at
@@ -74,7 +87,10 @@ const CONSUMER_OPTIONS = {
    * `fetch.max.wait.ms`. 0 to 300,000, default 500.
    */
   maxWaitMs: integerOption({ min: 0, max: 300_000, fallback: 500 }),
-  /** Milliseconds a broker has to answer beyond `maxWaitMs`. Kafka's `request.timeout.ms`. 100 to 300,000, default 30,000. */
+  /**
+   * Milliseconds a broker has to answer beyond `maxWaitMs`; one that leads nothing of what is asked 5,000 at most. Kafka's
+   * `request.timeout.ms`. 100 to 300,000, default 30,000.
+   */
   requestTimeoutMs: integerOption({ min: 100, max: 300_000, fallback: 30_000 }),
   /** Milliseconds before the first repeated attempt; the pause doubles from there. 1 to 60,000, default 50. */
   retryBackoffMs: integerOption({ min: 1, max: 60_000, fallback: 50 }),

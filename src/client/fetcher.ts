@@ -1,8 +1,8 @@
-// Brings the records of one consumer: finds where each partition starts, and keeps one fetch under way at each leader,
-// as long as there is room in the buffer. It runs once in a turn in which something happened, looks at every partition,
+// Brings the records of one consumer: finds where each partition starts, and keeps one fetch under way at each broker
+// that it reads from, as long as there is room in the buffer. It runs once in a turn in which something happened, looks at every partition,
 // and asks what can be asked.
 import { toVltavaError, VltavaError } from '../model/errors.ts'
-import type { LeaderEpoch, NodeId, TopicId } from '../model/ids.ts'
+import type { LeaderEpoch, NodeId, Offset, TopicId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
 import type { ResponseOf } from '../protocol/api.ts'
 import { errorOfWire } from '../protocol/error-schema.ts'
@@ -24,6 +24,12 @@ import { WakeTimer } from './wake-timer.ts'
 
 /** After an empty answer that came early: a broker that answers so in a loop must not be asked in one. */
 const EMPTY_ANSWER_PAUSE_MS = 5
+
+/**
+ * How long another replica than the leader may take beyond the wait. Nobody tells that it is in trouble, as a new leader is told
+ * of, and there is somebody else to ask.
+ */
+const REPLICA_ANSWER_MAX_MS = 5_000
 
 export interface FetcherOptions {
   readonly context: ClientContext
@@ -111,15 +117,20 @@ export class Fetcher {
   #run(): void {
     this.#isScheduled = false
     if (this.#isClosed || this.#fatal !== null) return
-    const { metadata, connections } = this.#options.context
+    const { metadata, connections, environment } = this.#options.context
     const nowMs = this.#nowMs()
     const topic = this.#knownTopic(nowMs)
     if (topic === null) return
     this.#subscription ??= this.#subscribe(topic)
     const subscription = this.#subscription
     if (subscription === null) return
-    const plan = planFetches(subscription.partitions(), { view: metadata.view, topic, nowMs })
+    const plan = planFetches(subscription.partitions(), {
+      ...{ view: metadata.view, topic, nowMs },
+      readFrom: this.#options.options.readFrom,
+      random: environment.random,
+    })
     let { dueMs } = plan
+    if (plan.lacksReplica) metadata.requestRefresh()
     for (const state of plan.leaderless) {
       const detail = `Partition ${state.partition} of topic "${topic.name}" has no leader at the moment.`
       state.triedEpoch = topic.partitions[state.partition]?.leaderEpoch ?? state.triedEpoch
@@ -132,7 +143,7 @@ export class Fetcher {
       this.#errors.outdated(state, { leaderEpoch })
       dueMs = Math.min(dueMs, state.notBeforeMs)
     }
-    for (const { broker, locate, fetch: wanted } of plan.byLeader.values()) {
+    for (const { broker, locate, fetch: wanted } of plan.byBroker.values()) {
       const connection = connections.openTo(broker)
       if (connection === null) {
         this.#dialer.dial(broker)
@@ -141,14 +152,14 @@ export class Fetcher {
       if (locate.length > 0) this.#locate(broker, locate, topic)
       if (wanted.length > 0) {
         const session = this.#sessionWith(broker.brokerId, connection)
-        this.#fetch({ session, wanted, topic, leadersCount: plan.leadersCount })
+        this.#fetch({ session, wanted, topic, brokersCount: plan.brokersCount })
       }
     }
     for (const session of this.#sessions.values()) {
       if (!session.connection.isOpen) this.#drop(session)
       if (!session.connection.isOpen || !session.isWatching) continue
       const goesOn = nowMs >= session.notBeforeMs
-      if (goesOn) this.#fetch({ session, wanted: [], topic, leadersCount: plan.leadersCount })
+      if (goesOn) this.#fetch({ session, wanted: [], topic, brokersCount: plan.brokersCount })
       else dueMs = Math.min(dueMs, session.notBeforeMs)
     }
     this.#timer.arm(dueMs)
@@ -239,13 +250,13 @@ export class Fetcher {
     /** To be asked for beside what the leader watches already. */
     readonly wanted: readonly PartitionState[]
     readonly topic: TopicView
-    readonly leadersCount: number
+    readonly brokersCount: number
   }): void {
-    const { session, wanted, topic, leadersCount } = fetching
+    const { session, wanted, topic, brokersCount } = fetching
     const { options } = this.#options
     const takenBytes = this.#takenBytes(session, wanted.length > 0)
     if (takenBytes === null) return
-    const maxBytes = fetchBytes({ ...options, takenBytes, leadersCount })
+    const maxBytes = fetchBytes({ ...options, takenBytes, brokersCount })
     if (maxBytes === null) return
     for (const state of wanted)
       session.ask(this.#ask(state, topic, session), { topic, maxPartitionBytes: options.maxPartitionBytes })
@@ -260,8 +271,10 @@ export class Fetcher {
       session: request.session,
       forgotten: request.forgotten,
     }
+    const { maxWaitMs, requestTimeoutMs } = options
+    const graceMs = session.isOfReplica ? Math.min(requestTimeoutMs, REPLICA_ANSWER_MAX_MS) : requestTimeoutMs
     session.connection
-      .request(fetch, body, { timeoutMs: options.maxWaitMs + options.requestTimeoutMs })
+      .request(fetch, body, { timeoutMs: maxWaitMs + graceMs })
       .then(
         ({ body: answer, payload }) => this.#answered(underWay, answer, payload),
         (error: unknown) => this.#allFailed(underWay, toVltavaError(error)),
@@ -324,40 +337,59 @@ export class Fetcher {
     result: PartitionAnswer,
     given: { readonly batches: Uint8Array; readonly frame: FetchedFrame },
   ): boolean {
+    const asked = { state, underWay }
     if (result.error !== null) {
-      this.#refused(state, damagedAtBroker(errorOfWire(result.error)), result)
+      this.#refused(asked, damagedAtBroker(errorOfWire(result.error)), result)
       return false
     }
     if (result.diverging !== null) {
-      this.#errors.diverged(this.#subscription!, state, result.diverging)
+      this.#diverged(asked, result.diverging)
       return false
     }
-    const { batches, frame } = given
-    const from = { frame, leaderEpoch: underWay.leaderEpoch }
-    if (!this.#received(state, batches, from)) return false
+    if (!this.#received(asked, given)) return false
+    if (underWay.fromReplica && given.batches.length > 0) this.#servedByReplica(state, underWay.brokerId)
     state.worked()
     state.highWatermark = result.highWatermark
     return true
   }
 
-  #refused(state: PartitionState, error: VltavaError, answer: PartitionAnswer): void {
-    if (error.code !== 'OFFSET_OUT_OF_RANGE') this.#failed(state, error)
+  #servedByReplica(state: PartitionState, brokerId: NodeId): void {
+    if (state.servedByReplicaId === brokerId) return
+    state.servedByReplicaId = brokerId
+    const { context, options } = this.#options
+    const { partition } = state
+    context.environment.log.debug('consume-from-replica', { topic: options.topic, partition, brokerId })
+  }
+
+  /** Only the word of a leader resets a position: another replica may begin and end elsewhere (REP-34). */
+  #refused(asked: Asked, error: VltavaError, answer: PartitionAnswer): void {
+    const { state, underWay } = asked
+    if (error.code !== 'OFFSET_OUT_OF_RANGE' || underWay.fromReplica) this.#askedInVain(asked, error)
     else this.#errors.outOfRange(this.#subscription!, state, { error, logStartOffset: answer.logStartOffset })
   }
 
-  #received(
-    state: PartitionState,
-    bytes: Uint8Array,
-    from: { readonly frame: FetchedFrame; readonly leaderEpoch: LeaderEpoch },
-  ): boolean {
+  /** As for `#refused`: whether records were lost, only the leader knows. */
+  #diverged(asked: Asked, end: { readonly epoch: LeaderEpoch; readonly endOffset: Offset }): void {
+    const { state, underWay } = asked
+    if (!underWay.fromReplica) {
+      this.#errors.diverged(this.#subscription!, state, end)
+      return
+    }
+    const detail = `Broker ${underWay.brokerId} holds leader epoch ${end.epoch} up to offset ${end.endOffset} only.`
+    this.#askedInVain(asked, new VltavaError('LOG_TRUNCATED', detail))
+  }
+
+  #received(asked: Asked, given: { readonly batches: Uint8Array; readonly frame: FetchedFrame }): boolean {
     const { cpu } = this.#options.context.environment
+    const { state, underWay } = asked
+    const { batches, frame } = given
     try {
-      const { fetchOffset } = state
-      this.#subscription!.received(state, readFetchedBatches(bytes, { ...from, fetchOffset, cpu }))
+      const from = { frame, leaderEpoch: underWay.leaderEpoch, fetchOffset: state.fetchOffset, cpu }
+      this.#subscription!.received(state, readFetchedBatches(batches, from))
       return true
     } catch (thrown) {
       if (!(thrown instanceof VltavaError)) throw thrown
-      this.#failed(state, thrown)
+      this.#askedInVain(asked, thrown)
       return false
     }
   }
@@ -367,8 +399,13 @@ export class Fetcher {
     for (const asked of session.failed(request)) {
       if (!isCurrent(asked)) continue
       asked.state.underWay = null
-      this.#failed(asked.state, error)
+      this.#askedInVain(asked, error)
     }
+  }
+
+  #askedInVain({ state, underWay }: Asked, error: VltavaError): void {
+    if (underWay.fromReplica) this.#errors.replicaFailed(state, underWay.brokerId, error)
+    else this.#failed(state, error)
   }
 
   #failed(state: PartitionState, error: VltavaError): void {
@@ -376,8 +413,9 @@ export class Fetcher {
   }
 
   #ask(state: PartitionState, topic: TopicView, broker: { readonly brokerId: NodeId }): Asked {
-    const { leaderEpoch } = topic.partitions[state.partition]!
-    const underWay = { brokerId: broker.brokerId, leaderEpoch }
+    const { leader, leaderEpoch } = topic.partitions[state.partition]!
+    const { brokerId } = broker
+    const underWay = { brokerId, leaderEpoch, fromReplica: brokerId !== leader }
     state.underWay = underWay
     state.triedEpoch = leaderEpoch
     return { state, underWay }
@@ -389,9 +427,11 @@ export class Fetcher {
     if (this.#isClosed || this.#subscription === null || topic === null) return
     for (const state of this.#subscription.partitions()) {
       const view = topic.partitions[state.partition]
-      if (view?.leader !== broker.brokerId || state.phase === 'failed' || state.underWay !== null) continue
+      const isIdle = state.phase !== 'failed' && state.underWay === null
+      if (view === undefined || state.brokerId !== broker.brokerId || !isIdle) continue
       state.triedEpoch = view.leaderEpoch
-      this.#failed(state, error)
+      if (view.leader === broker.brokerId) this.#failed(state, error)
+      else this.#errors.replicaFailed(state, broker.brokerId, error)
     }
     this.#progress()
   }

@@ -1,4 +1,4 @@
-// What a consumer has asked of one leader on one connection. The leader watches the partitions until it has something to
+// What a consumer has asked of one broker on one connection, a leader as a rule. The broker watches the partitions until it has something to
 // say about them (fetch sessions), so an idle one is asked for once.
 import { type NodeId, type PartitionKey, partitionKey } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
@@ -66,6 +66,12 @@ export class LeaderSession {
     return this.#reader.isOpen && this.#reader.isWatching
   }
 
+  /** Whether the broker leads none of the partitions that are asked for. */
+  get isOfReplica(): boolean {
+    for (const { underWay } of this.#statements.values()) if (!underWay.fromReplica) return false
+    return this.#statements.size > 0
+  }
+
   /** All that is asked for and not answered. */
   get asked(): Iterable<Asked> {
     return this.#statements.values()
@@ -83,6 +89,7 @@ export class LeaderSession {
       fetchOffset: state.fetchOffset,
       maxBytes: of.maxPartitionBytes,
       lastFetchedEpoch: state.fetchEpoch,
+      fromReplica: underWay.fromReplica,
     }
     this.#forget(key)
     this.#statements.set(key, { ...asked, body })

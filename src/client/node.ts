@@ -48,6 +48,7 @@ export type {
   TransferOptions,
   VoterOptions,
 } from './quorum-admin.ts'
+export type { ReadFrom } from './read-source.ts'
 export type { OngoingReassignment, ReassignmentStarted, WantedReplicas } from './reassign-calls.ts'
 export type { ConsumerRecord, OnSettled, ProducerHeader, ProducerRecord, Receipt } from './records.ts'
 export type { ReplicaRoleOptions } from './replica-role.ts'

@@ -1,10 +1,11 @@
 // What a consumer does about the errors of its partitions, each by its own rule (REP-13, REP-33), and whom it tells.
 import { VltavaError } from '../model/errors.ts'
-import type { LeaderEpoch, Offset } from '../model/ids.ts'
+import type { LeaderEpoch, NodeId, Offset } from '../model/ids.ts'
 import { backoffMs } from '../net/backoff.ts'
 import type { ClientContext } from './client-context.ts'
 import type { TopicView } from './cluster-view.ts'
 import type { ResolvedConsumerOptions } from './consumer-options.ts'
+import { fromLeaderMs } from './read-source.ts'
 import { retryAction } from './retry.ts'
 import type { PartitionState, SubscriptionState } from './subscription-state.ts'
 
@@ -31,6 +32,29 @@ export class PartitionErrors {
     // Who does not answer, or cannot say whether an offset is committed, may have been replaced.
     if (error.code === 'OFFSET_NOT_AVAILABLE' || error.code === 'REQUEST_TIMED_OUT') this.#askElsewhere(state)
     else if (action === 'refresh') this.#options.context.metadata.requestRefresh()
+  }
+
+  /**
+   * A replica that is not the leader did not give what was asked for, so the leader is asked, at once and for a while. The
+   * position stays as it is. What the replica does not know yet to be committed it knows a moment later as a rule: it is
+   * given one.
+   */
+  replicaFailed(state: PartitionState, brokerId: NodeId, error: VltavaError): void {
+    if (error.code === 'OFFSET_NOT_AVAILABLE' && state.failures === 0) {
+      this.#again(state, error)
+      return
+    }
+    const { context, options } = this.#options
+    const { clock, random, log } = context.environment
+    const nowMs = clock.monotonicMs()
+    state.leaderUntilMs = nowMs + fromLeaderMs(random)
+    state.notBeforeMs = Math.min(state.notBeforeMs, nowMs)
+    state.replicaId = null
+    state.servedByReplicaId = null
+    state.failedReplicaId = brokerId
+    const { partition } = state
+    log.debug('consume-from-leader', { topic: options.topic, partition, brokerId, code: error.code })
+    if (error.code !== 'OFFSET_NOT_AVAILABLE') context.metadata.requestRefresh()
   }
 
   /**

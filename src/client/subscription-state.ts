@@ -8,10 +8,12 @@ import { placeOf, type StartPosition } from './start-position.ts'
 /** `locating`: the offset to start at is not known yet. `failed`: until `seek`, nothing is fetched. */
 export type PartitionPhase = 'locating' | 'fetching' | 'failed'
 
-/** A question about a partition that is under way at a leader. */
+/** A question about a partition that is under way at a broker. */
 export interface UnderWay {
   readonly brokerId: NodeId
   readonly leaderEpoch: LeaderEpoch
+  /** Whether another replica than the leader is asked. */
+  readonly fromReplica: boolean
 }
 
 export class PartitionState {
@@ -53,6 +55,16 @@ export class PartitionState {
   problemToldAtMs = 0
   /** When a leader first said that the offset is beyond its log, and was not believed; null while there is no doubt. */
   doubtedSinceMs: number | null = null
+  /** The broker that was to be asked last; null before. */
+  brokerId: NodeId | null = null
+  /** The replica that was chosen to be read in place of the leader; null while none is. */
+  replicaId: NodeId | null = null
+  /** The one whose records came last; null since it failed. */
+  servedByReplicaId: NodeId | null = null
+  /** The one that failed last; null before. */
+  failedReplicaId: NodeId | null = null
+  /** Until when the leader is read, because another replica did not give what was asked for. */
+  leaderUntilMs = 0
 
   constructor(partition: PartitionIndex, start: StartPosition) {
     this.partition = partition

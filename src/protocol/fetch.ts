@@ -5,12 +5,20 @@ import {
   topicIdSchema,
 } from '../model/id-schemas.ts'
 import { FETCH_RESPONSE_MAX_BYTES, PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
-import { integer, list, nullable, struct, withFallback } from '../schema/schema.ts'
+import {
+  boolean,
+  integer,
+  list,
+  nullable,
+  struct,
+  withFallback,
+  withUnwrittenFallback,
+} from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 import { errorOrNoneSchema } from './error-schema.ts'
 import { sessionRequestFields, sessionResponseFields } from './fetch-session.ts'
 
-/** A client's read. It never sees records at or above the high watermark. */
+/** A client's read, from the leader or from another replica. It never sees records at or above the high watermark. */
 export const fetch = defineApi({
   key: 1,
   name: 'fetch',
@@ -33,6 +41,8 @@ export const fetch = defineApi({
         maxBytes: integer(1, FETCH_RESPONSE_MAX_BYTES),
         /** The leader epoch of the record before fetchOffset; -1 where the reader does not know it. */
         lastFetchedEpoch: withFallback(leaderEpochOrNoneSchema, -1),
+        /** Whether a follower or an observer may answer, with what it knows to be committed. */
+        fromReplica: withUnwrittenFallback(boolean(), false),
       }),
       PARTITIONS_PER_REQUEST_MAX,
     ),

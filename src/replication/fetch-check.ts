@@ -86,6 +86,25 @@ export function checkReadPosition(
 }
 
 /**
+ * The same at a follower, which may know less than its leader. What it lacks it cannot judge: only up to its high watermark
+ * is its log known to be the one of the leader, so beyond that nothing is out of range and nothing diverges (REP-34).
+ * @returns null where the consumer may read on.
+ */
+export function checkReplicaReadPosition(
+  position: FetchPosition,
+  log: LogBounds & { readonly highWatermark: Offset; readonly leaderEpoch: LeaderEpoch },
+): ReadError | Diverging | null {
+  const { fetchOffset, lastFetchedEpoch } = position
+  if (lastFetchedEpoch > log.leaderEpoch) return 'UNKNOWN_LEADER_EPOCH'
+  if (fetchOffset < log.logStartOffset) return 'OFFSET_OUT_OF_RANGE'
+  if (fetchOffset > log.highWatermark) return 'OFFSET_NOT_AVAILABLE'
+  const check = lastFetchedEpoch < 0 ? VALID : checkFetchPosition(position, log)
+  if (check.kind !== 'diverging') return null
+  // The epoch may be the one of the record at the offset, which has yet to come.
+  return fetchOffset === log.highWatermark && check.epoch < lastFetchedEpoch ? 'OFFSET_NOT_AVAILABLE' : check
+}
+
+/**
  * Whether a consumer may read from an offset. Between the high watermark and the log end the answer is retriable: a new
  * leader may not know yet that the offset is committed, and "out of range" would make the consumer reset its position
  * and skip or repeat records (REP-33).

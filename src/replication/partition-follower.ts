@@ -128,6 +128,16 @@ export class PartitionFollower {
     return this.#logEndOffset
   }
 
+  /** Whether the leader of this epoch has found the whole log to be the beginning of its own. */
+  get agrees(): boolean {
+    return this.#agrees
+  }
+
+  /** Whether a step is under way that takes records off the end of the log. */
+  get isCutting(): boolean {
+    return this.#activity === 'truncating' || this.#activity === 'restarting'
+  }
+
   /** What to ask the leader for now; null while a step is being carried out. */
   nextFetch(): FetchRequest | null {
     if (this.#activity !== 'ready') return null

@@ -20,6 +20,23 @@ type Ask = (hosted: HostedPartition, currentLeaderEpoch: number) => Promise<Answ
 
 const target = (currentLeaderEpoch: number) => ({ topicId: TOPIC_ID, partition: 0, currentLeaderEpoch })
 
+async function fetchFrom(hosted: HostedPartition, epoch: number, fromReplica: boolean): Promise<Answer> {
+  const flow = new FetchFlow({ ...hosted, counters: new BrokerCounters() })
+  const reader = { onClose: () => () => {} } as unknown as Connection
+  const partitions = [
+    { ...target(epoch), fetchOffset: 0, maxBytes: 1_000, lastFetchedEpoch: -1, fromReplica },
+  ]
+  const request = { ...NO_SESSION, maxWaitMs: 0, minBytes: 1, maxBytes: 1_000, partitions }
+  return (await flow.handle(request, reader)).body
+}
+
+/** The leader finds the log of its follower to be the beginning of its own. */
+async function agree({ partition: { follower } }: HostedPartition): Promise<void> {
+  const request = follower?.nextFetch() ?? null
+  if (request === null) return
+  await follower!.take(request, { kind: 'records', batches: [], highWatermark: 2, logStartOffset: 0 })
+}
+
 const REQUESTS: Readonly<Record<string, Ask>> = {
   async produce(hosted, epoch) {
     const flow = new ProduceFlow({ ...hosted, counters: new BrokerCounters() })
@@ -28,12 +45,11 @@ const REQUESTS: Readonly<Record<string, Ask>> = {
     return await flow.handle({ acks: 1, timeoutMs: 1_000, partitions }, batch)
   },
   async fetch(hosted, epoch) {
-    const flow = new FetchFlow({ ...hosted, counters: new BrokerCounters() })
-    const reader = { onClose: () => () => {} } as unknown as Connection
-    const partitions = [{ ...target(epoch), fetchOffset: 0, maxBytes: 1_000, lastFetchedEpoch: -1 }]
-    return (
-      await flow.handle({ ...NO_SESSION, maxWaitMs: 0, minBytes: 1, maxBytes: 1_000, partitions }, reader)
-    ).body
+    return await fetchFrom(hosted, epoch, false)
+  },
+  async 'fetch from a replica'(hosted, epoch) {
+    await agree(hosted)
+    return await fetchFrom(hosted, epoch, true)
   },
   async 'list offsets'(hosted, epoch) {
     const flow = new ListOffsetsFlow(hosted)
@@ -51,9 +67,16 @@ const REQUESTS: Readonly<Record<string, Ask>> = {
 
 const EPOCHS: Readonly<Record<string, number>> = { older: 2, 'the same': 3, newer: 4, absent: -1 }
 
-/** In epoch 3. A follower serves no client, in whatever epoch it asks. */
+const SERVED = {
+  older: 'FENCED_LEADER_EPOCH',
+  'the same': null,
+  newer: 'UNKNOWN_LEADER_EPOCH',
+  absent: null,
+} as const
+
+/** In epoch 3. A follower serves no client, in whatever epoch it asks, but one that asks a replica. */
 const EXPECTED: Readonly<Record<'leader' | 'follower', Readonly<Record<string, string | null>>>> = {
-  leader: { older: 'FENCED_LEADER_EPOCH', 'the same': null, newer: 'UNKNOWN_LEADER_EPOCH', absent: null },
+  leader: SERVED,
   follower: {
     older: 'NOT_LEADER_OR_FOLLOWER',
     'the same': 'NOT_LEADER_OR_FOLLOWER',
@@ -61,6 +84,9 @@ const EXPECTED: Readonly<Record<'leader' | 'follower', Readonly<Record<string, s
     absent: 'NOT_LEADER_OR_FOLLOWER',
   },
 }
+
+const expectedOf = (request: string, role: 'leader' | 'follower'): Readonly<Record<string, string | null>> =>
+  request === 'fetch from a replica' ? SERVED : EXPECTED[role]
 
 /** All that a request could change. */
 const stateOf = ({ partition: { log, highWatermark, leader } }: HostedPartition) => ({
@@ -76,7 +102,12 @@ const stateOf = ({ partition: { log, highWatermark, leader } }: HostedPartition)
 describe('REP-14: the leader epoch of a request', () => {
   const table = Object.keys(REQUESTS).flatMap((request) =>
     (['leader', 'follower'] as const).flatMap((role) =>
-      Object.keys(EPOCHS).map((epoch) => ({ request, role, epoch, expected: EXPECTED[role][epoch]! })),
+      Object.keys(EPOCHS).map((epoch) => ({
+        request,
+        role,
+        epoch,
+        expected: expectedOf(request, role)[epoch]!,
+      })),
     ),
   )
 

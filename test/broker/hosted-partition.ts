@@ -3,6 +3,7 @@ import { silentLog } from '../../src/base/log.ts'
 import type { BrokerEnvironment, BrokerSettings } from '../../src/broker/broker-environment.ts'
 import { Partition } from '../../src/broker/partition.ts'
 import type { PartitionRegistry } from '../../src/broker/partition-registry.ts'
+import type { PartitionImage } from '../../src/metadata/cluster-image.ts'
 import type { NodeId, Offset } from '../../src/model/ids.ts'
 import { MemoryFileSystem } from '../../src/storage/memory-file-system.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
@@ -16,6 +17,8 @@ export interface HostedPartition {
   readonly environment: BrokerEnvironment
   /** Knows this partition alone. */
   readonly registry: PartitionRegistry
+  /** Metadata says something else of the partition from now on. */
+  readonly update: (change: Partial<PartitionImage>) => Promise<void>
   /** The other replica says that it has fsynced everything below the offset. */
   followerReaches(offset: Offset): void
 }
@@ -52,26 +55,32 @@ export async function hostedPartition(
   const states = REPLICAS.map(
     (id) => [id, { brokerEpoch: 10 + id, fenced: false, shuttingDown: false }] as const,
   )
-  await partition.update({
-    image: {
-      partition: 0,
-      replicas: REPLICAS,
-      isr: REPLICAS,
-      leader,
-      leaderEpoch: 3,
-      partitionEpoch: 4,
-      elr: [],
-      lastKnownElr: [],
-      synced: true,
-      droppedTails: [],
-      observers: [],
-      reassignment: null,
-    },
-    brokerEpoch: 11,
-    brokers: new Map(states),
-    limits: { minInsyncReplicas: 2, maxMessageBytes: 1_000_000, flushMessages: 1, cleanupCompacts: false },
-  })
+  let image: PartitionImage = {
+    partition: 0,
+    replicas: REPLICAS,
+    isr: REPLICAS,
+    leader,
+    leaderEpoch: 3,
+    partitionEpoch: 4,
+    elr: [],
+    lastKnownElr: [],
+    synced: true,
+    droppedTails: [],
+    observers: [],
+    reassignment: null,
+  }
+  const update = (change: Partial<PartitionImage>): Promise<void> => {
+    image = { ...image, ...change }
+    return partition.update({
+      image,
+      brokerEpoch: 11,
+      brokers: new Map(states),
+      limits: { minInsyncReplicas: 2, maxMessageBytes: 1_000_000, flushMessages: 1, cleanupCompacts: false },
+    })
+  }
+  await update({})
   return {
+    update,
     partition,
     clock,
     environment,

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { UsageError } from '../../src/cli/terminal.ts'
-import { parseDelimiter, parseFrom, parseInteger, parsePair } from '../../src/cli/text-options.ts'
+import {
+  parseDelimiter,
+  parseFrom,
+  parseInteger,
+  parsePair,
+  parseReadFrom,
+} from '../../src/cli/text-options.ts'
 
 describe('parseDelimiter', () => {
   it.each([
@@ -66,4 +72,24 @@ describe('parseInteger and parsePair', () => {
     expect(() => parsePair('a', '--config')).toThrow(UsageError)
     expect(() => parsePair('=b', '--config')).toThrow(UsageError)
   })
+})
+
+describe('parseReadFrom', () => {
+  it.each([
+    ['leader', 'leader'],
+    ['any', 'any'],
+    ['0', 0],
+    ['2147483647', 2_147_483_647],
+  ])('%j -> %j', (text, expected) => {
+    expect(parseReadFrom(text)).toBe(expected)
+  })
+
+  it.each(['', 'follower', '-1', '1.5', '2147483648', 'ANY'])(
+    '%j -> an error that says what is allowed',
+    (text) => {
+      expect(() => parseReadFrom(text)).toThrow(
+        `--read-from: must be leader, any or a broker id, got ${JSON.stringify(text)}`,
+      )
+    },
+  )
 })

@@ -28,7 +28,7 @@ import {
   stampBatch,
 } from '../../src/record/batch-format.ts'
 import { forEachBatch, readRecords } from '../../src/record/batch-reader.ts'
-import { checkReadPosition } from '../../src/replication/fetch-check.ts'
+import { checkReadPosition, checkReplicaReadPosition } from '../../src/replication/fetch-check.ts'
 
 export const CLUSTER_ID = 'AAAAAAAAAAAAAAAAAAAAAA'
 
@@ -40,6 +40,11 @@ export class FakePartition {
   logStartOffset = 0
   /** Set to hide the end of the log from readers; null: all is committed. */
   highWatermark: number | null = null
+  /** As metadata has them; null: all brokers. */
+  isr: readonly number[] | null = null
+  observers: readonly number[] = []
+  /** The replicas that serve consumers beside the leader, by broker, and what each knows of the log. */
+  readonly followers = new Map<number, { highWatermark: number; logStartOffset: number }>()
 
   constructor(leader: number | null) {
     this.leader = leader
@@ -377,8 +382,9 @@ export class FakeCluster {
       return { error, name, topicId: null, configs: [], partitions: [] }
     }
     const replicas = [...this.brokers.keys()]
-    const partitions = topic.partitions.map(({ leader, leaderEpoch }, partition) => {
-      const isr = leader === null ? [] : replicas
+    const partitions = topic.partitions.map((given, partition) => {
+      const { leader, leaderEpoch, observers } = given
+      const isr = leader === null ? [] : (given.isr ?? replicas)
       return {
         partition,
         leader,
@@ -389,7 +395,7 @@ export class FakeCluster {
         elr: [],
         lastKnownElr: [],
         cutOff: [],
-        observers: [],
+        observers,
       }
     })
     return { error: null, name, topicId: topic.id, configs: topic.configs, partitions }
@@ -414,11 +420,18 @@ export class FakeCluster {
     const payload: Uint8Array[] = []
     let leftBytes = call.body.maxBytes
     const partitions = call.body.partitions.map((asked) => {
-      const { partition, error } = this.#led(brokerId, asked)
-      const { committedOffset: highWatermark, logStartOffset, logEndOffset } = partition
+      const { partition, error: notLed } = this.#led(brokerId, asked)
+      const follower = asked.fromReplica ? (partition.followers.get(brokerId) ?? null) : null
+      const error = follower !== null && notLed === 'NOT_LEADER_OR_FOLLOWER' ? null : notLed
+      const { logEndOffset, committedOffset } = partition
+      const { highWatermark, logStartOffset } =
+        partition.leader === brokerId || follower === null
+          ? { highWatermark: committedOffset, logStartOffset: partition.logStartOffset }
+          : follower
       const bounds = { highWatermark, logStartOffset, batchesBytes: 0, diverging: null }
       if (error !== null) return { ...bounds, error: wireError(error) }
-      const refused = checkReadPosition(asked, {
+      const check = partition.leader === brokerId ? checkReadPosition : checkReplicaReadPosition
+      const refused = check(asked, {
         highWatermark,
         logStartOffset,
         logEndOffset,
@@ -432,7 +445,8 @@ export class FakeCluster {
       if (refused !== null) {
         return { ...bounds, error: null, diverging: { epoch: refused.epoch, endOffset: refused.endOffset } }
       }
-      const wanted = this.#batchesFrom(partition, { ...asked, maxBytes: Math.min(leftBytes, asked.maxBytes) })
+      const maxBytes = Math.min(leftBytes, asked.maxBytes)
+      const wanted = this.#batchesFrom(partition, { ...asked, highWatermark, maxBytes })
       leftBytes -= wanted.length
       payload.push(wanted)
       return { ...bounds, error: null, batchesBytes: wanted.length }
@@ -443,12 +457,12 @@ export class FakeCluster {
   /** Whole batches up to the bound, but one at least. */
   #batchesFrom(
     partition: FakePartition,
-    asked: { readonly fetchOffset: number; readonly maxBytes: number },
+    asked: { readonly fetchOffset: number; readonly maxBytes: number; readonly highWatermark: number },
   ): Uint8Array {
     const batches: Uint8Array[] = []
     let bytes = 0
     for (const batch of partition.batches) {
-      if (nextOffsetOf(batch, 0) <= asked.fetchOffset || nextOffsetOf(batch, 0) > partition.committedOffset)
+      if (nextOffsetOf(batch, 0) <= asked.fetchOffset || nextOffsetOf(batch, 0) > asked.highWatermark)
         continue
       if (batches.length > 0 && bytes + batch.length > asked.maxBytes) break
       batches.push(batch)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { seededRandom } from '../../src/base/random.ts'
 import { ClusterView } from '../../src/client/cluster-view.ts'
 import { fetchBytes, planFetches } from '../../src/client/fetch-plan.ts'
 import {
@@ -55,16 +56,18 @@ function viewOf(leaders: readonly (number | null)[]): ClusterView {
 
 function plan(states: readonly PartitionState[], leaders: readonly (number | null)[], nowMs = 100) {
   const view = viewOf(leaders)
-  const { byLeader, leaderless, outdated, ...rest } = planFetches(states, {
+  const { byBroker, leaderless, outdated, ...rest } = planFetches(states, {
     view,
     topic: view.topic('orders')!,
     nowMs,
+    readFrom: 'leader',
+    random: seededRandom(1),
   })
   return {
     ...rest,
     leaderless: leaderless.map(({ partition }) => partition),
     outdated: outdated.map(({ partition }) => partition),
-    byLeader: [...byLeader].map(([id, { locate, fetch }]) => [
+    byBroker: [...byBroker].map(([id, { locate, fetch }]) => [
       id,
       locate.map(({ partition }) => partition),
       fetch.map(({ partition }) => partition),
@@ -76,14 +79,15 @@ describe('fetch plan', () => {
   it('partitions: grouped by leader; those to be located apart; those without a leader named', () => {
     const states = [0, 1, 2, 3].map((partition) => new PartitionState(partition, partition === 2 ? 'end' : 0))
     expect(plan(states, [1, 2, 1, null])).toEqual({
-      byLeader: [
+      byBroker: [
         [1, [2], [0]],
         [2, [], [1]],
       ],
       leaderless: [3],
       outdated: [],
       dueMs: Number.POSITIVE_INFINITY,
-      leadersCount: 2,
+      lacksReplica: false,
+      brokersCount: 2,
     })
   })
 
@@ -93,7 +97,7 @@ describe('fetch plan', () => {
       new PartitionState(1, { offset: 7, leaderEpoch: 6 }),
       new PartitionState(2, 'end'),
     ]
-    expect(plan(states, [1, 1, 1])).toMatchObject({ byLeader: [[1, [2], [0]]], outdated: [1] })
+    expect(plan(states, [1, 1, 1])).toMatchObject({ byBroker: [[1, [2], [0]]], outdated: [1] })
   })
 
   it('a leader that is not among the brokers: as good as none', () => {
@@ -107,16 +111,22 @@ describe('fetch plan', () => {
     states[0]!.isPaused = true
     states[1]!.phase = 'failed'
     Object.assign(states[2]!, { notBeforeMs: 150, triedEpoch: 5 })
-    Object.assign(states[3]!, { underWay: { brokerId: 1, leaderEpoch: 5 }, triedEpoch: 5 })
+    Object.assign(states[3]!, {
+      underWay: { brokerId: 1, leaderEpoch: 5, fromReplica: false },
+      triedEpoch: 5,
+    })
     states[4]!.isPaused = true
-    expect(plan(states, [1, 1, 1, 1, 1])).toMatchObject({ byLeader: [[1, [4], []]], dueMs: 150 })
+    expect(plan(states, [1, 1, 1, 1, 1])).toMatchObject({ byBroker: [[1, [4], []]], dueMs: 150 })
   })
 
   it('a higher leader epoch: ends the pause, and makes what is under way void', () => {
     const states = [0, 1].map((partition) => new PartitionState(partition, 0))
     Object.assign(states[0]!, { notBeforeMs: 150, triedEpoch: 4 })
-    Object.assign(states[1]!, { underWay: { brokerId: 2, leaderEpoch: 4 }, triedEpoch: 4 })
-    expect(plan(states, [1, 1]).byLeader).toEqual([[1, [], [0, 1]]])
+    Object.assign(states[1]!, {
+      underWay: { brokerId: 2, leaderEpoch: 4, fromReplica: false },
+      triedEpoch: 4,
+    })
+    expect(plan(states, [1, 1]).byBroker).toEqual([[1, [], [0, 1]]])
     expect(states[1]!.underWay).toBeNull()
   })
 })
@@ -125,7 +135,7 @@ describe('fetch bytes', () => {
   const room = {
     maxBufferedBytes: 1_000,
     takenBytes: 0,
-    leadersCount: 1,
+    brokersCount: 1,
     maxBytes: 800,
     maxPartitionBytes: 100,
   }
@@ -136,8 +146,8 @@ describe('fetch bytes', () => {
     ['just enough for a partition', { takenBytes: 900 }, 100],
     ['less than that', { takenBytes: 901 }, null],
     ['more than there should be', { takenBytes: 5_000 }, null],
-    ['two leaders', { leadersCount: 2 }, 500],
-    ['a share below a partition', { leadersCount: 20 }, 50],
+    ['two brokers', { brokersCount: 2 }, 500],
+    ['a share below a partition', { brokersCount: 20 }, 50],
     ['a partition above the whole', { maxPartitionBytes: 5_000 }, 800],
     ['a partition above the whole, some taken', { maxPartitionBytes: 5_000, takenBytes: 1 }, null],
   ])('%s', (_name, part, bytes) => {

@@ -19,7 +19,7 @@ function sessionOf(id: number | null = 1) {
 }
 
 function ask(session: LeaderSession, state: PartitionState): void {
-  state.underWay = { brokerId: 1, leaderEpoch: 5 }
+  state.underWay = { brokerId: 1, leaderEpoch: 5, fromReplica: false }
   session.ask({ state, underWay: state.underWay }, of)
 }
 
@@ -40,7 +40,14 @@ describe('LeaderSession', () => {
     const { session } = sessionOf()
     ask(session, new PartitionState(0, { offset: 7, leaderEpoch: 3 }))
     expect(session.next().stated.map(({ statement }) => statement.body)).toEqual([
-      { ...target(0), currentLeaderEpoch: 5, fetchOffset: 7, maxBytes: 2_000, lastFetchedEpoch: 3 },
+      {
+        ...target(0),
+        currentLeaderEpoch: 5,
+        fetchOffset: 7,
+        maxBytes: 2_000,
+        lastFetchedEpoch: 3,
+        fromReplica: false,
+      },
     ])
   })
 

@@ -69,6 +69,7 @@ describe('consumer options', () => {
     expect(resolveConsumerOptions({ topic: 't' })).toEqual({
       topic: 't',
       partitions: null,
+      readFrom: 'leader',
       from: 'end',
       autoOffsetReset: 'none',
       maxBufferedBytes: 16_777_216,
@@ -100,6 +101,9 @@ describe('consumer options', () => {
     ['from', { zero: 'end' }],
     ['from', new Map()],
     ['from', null],
+    ['readFrom', 'follower'],
+    ['readFrom', -1],
+    ['readFrom', 1.5],
     ['autoOffsetReset', 'newest'],
     ['maxBufferedBytes', 1_000],
     ['onProblem', 'tell me'],

@@ -185,7 +185,7 @@ describe('subscription state', () => {
     const subscription = reading({ 0: 0 })
     const state = subscription.partition(0)!
     deliver(subscription, state, [1, 1])
-    state.underWay = { brokerId: 1, leaderEpoch: 0 }
+    state.underWay = { brokerId: 1, leaderEpoch: 0, fromReplica: false }
     state.failingSinceMs = 5
     subscription.fail(state, new VltavaError('CORRUPT_MESSAGE'))
     subscription.seek(state, { offset: 9, leaderEpoch: 4 })

@@ -5,6 +5,7 @@ import {
   checkLeaderEpoch,
   checkReadOffset,
   checkReadPosition,
+  checkReplicaReadPosition,
   type LogBounds,
 } from '../../src/replication/fetch-check.ts'
 
@@ -122,6 +123,34 @@ describe('checkReadPosition', () => {
     ({ start, epoch, offset, expected }) => {
       const log = { ...leaderLog(start), highWatermark: 15, leaderEpoch: 10 }
       expect(checkReadPosition({ fetchOffset: offset, lastFetchedEpoch: epoch }, log)).toEqual(expected)
+    },
+  )
+})
+
+describe('checkReplicaReadPosition', () => {
+  const log = { ...leaderLog(5), highWatermark: 14, leaderEpoch: 10 }
+
+  it.each([
+    { epoch: -1, offset: 4, expected: 'OFFSET_OUT_OF_RANGE' },
+    { epoch: -1, offset: 5, expected: null },
+    { epoch: -1, offset: 14, expected: null },
+    // The log goes to 17; what the leader has beyond that is not known.
+    { epoch: -1, offset: 15, expected: 'OFFSET_NOT_AVAILABLE' },
+    { epoch: -1, offset: 99, expected: 'OFFSET_NOT_AVAILABLE' },
+    { epoch: 7, offset: 14, expected: null },
+    { epoch: 9, offset: 15, expected: 'OFFSET_NOT_AVAILABLE' },
+    { epoch: 9, offset: 14, expected: null },
+    { epoch: 11, offset: 6, expected: 'UNKNOWN_LEADER_EPOCH' },
+    { epoch: 3, offset: 9, expected: diverging(3, 8) },
+    { epoch: 6, offset: 12, expected: diverging(4, 13) },
+    // The first record of epoch 8 could be the next one.
+    { epoch: 8, offset: 14, expected: 'OFFSET_NOT_AVAILABLE' },
+  ])(
+    'REP-34: a follower with offsets 5 to 14 committed, asked for $offset after epoch $epoch -> $expected',
+    ({ epoch, offset, expected }) => {
+      expect(checkReplicaReadPosition({ fetchOffset: offset, lastFetchedEpoch: epoch }, log)).toEqual(
+        expected,
+      )
     },
   )
 })

@@ -47,6 +47,8 @@ export const REQUIRED_MARKS: readonly string[] = [
   'replicas moved',
   'move cancelled',
   'partitions spread over racks',
+  'read from a follower',
+  'OFFSET_NOT_AVAILABLE redirected',
 ]
 
 export function missingMarks(marks: ReadonlyMap<string, number>): readonly string[] {

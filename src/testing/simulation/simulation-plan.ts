@@ -86,6 +86,8 @@ export interface SimulationPlan {
   readonly movesReplicas: boolean
   /** Whether an operator moves the controller, takes and gives votes, and replaces voters that lost their disks. */
   readonly changesVoters: boolean
+  /** Whether some consumers read from followers and observers. */
+  readonly readsReplicas: boolean
 }
 
 /**
@@ -101,7 +103,8 @@ export function planOf(
   const operated = withOperator(drawn, streams.stream('operator'))
   const moved = withMoves(operated, streams.stream('moves'))
   const controlled = withQuorumOperator(moved, streams.stream('controller'))
-  return withRacks(controlled, streams.stream('zones'))
+  const placed = withRacks(controlled, streams.stream('zones'))
+  return withReplicaReads(placed, streams.stream('reads'))
 }
 
 /** @param only leaves out all other faults; for a replay with less. */
@@ -147,6 +150,7 @@ export function drawPlan(random: Random, only: readonly FaultName[] = FAULT_NAME
     deletesRecords: false,
     changesRoles: false,
     changesVoters: false,
+    readsReplicas: false,
     changesFlush: false,
     movesReplicas: false,
   }
@@ -218,6 +222,19 @@ export function withQuorumOperator(plan: SimulationPlan, random: Random): Simula
 export function withRacks(plan: SimulationPlan, random: Random): SimulationPlan {
   if (!chance(random, 30) || plan.nodes < 3) return plan
   return { ...plan, racks: between(random, 2, plan.nodes - 1) }
+}
+
+/**
+ * Consumers that read from other replicas than the leader.
+ * @param random of its own, as for withOperator
+ */
+export function withReplicaReads(plan: SimulationPlan, random: Random): SimulationPlan {
+  const readsReplicas = chance(random, 35) && plan.topics.some(hasFollowers)
+  return { ...plan, readsReplicas }
+}
+
+function hasFollowers({ replicationFactor, observers = 0 }: TopicPlan): boolean {
+  return replicationFactor + observers > 1
 }
 
 function withFewerVoters(random: Random, topic: TopicPlan, nodes: number): TopicPlan {

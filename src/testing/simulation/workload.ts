@@ -1,6 +1,8 @@
 // What the clients of a simulated cluster do: the very client, recorded.
 
+import { type Log, type LogFields, silentLog } from '../../base/log.ts'
 import type { Random } from '../../base/random.ts'
+import type { ReadFrom } from '../../client/read-source.ts'
 import type { HistoryKey } from '../../history/history.ts'
 import { historyKey, parseHistoryKey } from '../../history/history-key.ts'
 import { HistoryRecorder } from '../../history/history-recorder.ts'
@@ -77,7 +79,9 @@ export class Workload {
     for (let i = 1; i <= plan.producers; i++)
       this.#running.push(setUp.then(() => this.#produce(i, cluster.client())))
     for (let i = 1; i <= plan.consumers; i++)
-      this.#running.push(setUp.then(() => this.#consume(i, cluster.client())))
+      this.#running.push(
+        setUp.then(() => this.#consume(i, cluster.client({ options: { log: this.#clientLog() } }))),
+      )
     if (plan.makesTopics) this.#running.push(setUp.then(() => this.#changeTopics(cluster.client())))
     if (plan.deletesRecords) this.#running.push(setUp.then(() => this.#deleteRecords(cluster.client())))
     if (plan.changesRoles) this.#running.push(setUp.then(() => changeRoles(this.#operator('roles'))))
@@ -193,6 +197,7 @@ export class Workload {
         autoOffsetReset: 'none',
         // Longer than any fault and the failover after it, so that whoever begins at a bare offset is never wrong.
         verifyOutOfRangeMs: 120_000,
+        readFrom: this.#readFrom(number),
       },
       forgetsEpochs: chance(random, 25),
     })
@@ -220,6 +225,24 @@ export class Workload {
       await sleep(clock, Math.max(this.#options.plan.thinkMs, this.#thinkMsMin) * exponential(random))
     }
     await consumer.close()
+  }
+
+  /** Drawn apart, so that a consumer of the leaders does what it did before there were others. */
+  #readFrom(number: number): ReadFrom {
+    const { plan } = this.#options
+    if (!plan.readsReplicas) return 'leader'
+    const random = this.#random(`reads-${number}`)
+    return oneOf<ReadFrom>(random, ['any', 'any', between(random, 1, plan.nodes), 'leader'])
+  }
+
+  /** What consumers tell of the replicas they read from. */
+  #clientLog(): Log {
+    const { onMark } = this.#options
+    const debug = (event: string, { code }: LogFields = {}): void => {
+      if (event === 'consume-from-replica') onMark('read from a follower')
+      if (event === 'consume-from-leader') onMark(`${String(code)} redirected`)
+    }
+    return { ...silentLog, debug }
   }
 
   /** Makes and deletes topics, and remembers what must have become of them. */

@@ -14,6 +14,17 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     killer: { kind: 'simulation', expected: /REP-35\b|CHK-/ },
   },
   {
+    id: 'M15b',
+    name: 'a follower serves consumers up to the end of its log',
+    item: 'REP-34, REP-35',
+    edit: {
+      file: 'src/broker/follower-reads.ts',
+      text: 'return Math.min(core.highWatermark, core.logEndOffset, log.logEndOffset)',
+      replacement: 'return core.logEndOffset',
+    },
+    killer: { kind: 'simulation', expected: /REP-35\b|CHK-/ },
+  },
+  {
     id: 'M16',
     name: 'an offset between the high watermark and the log end is out of range',
     item: 'REP-33',
