@@ -2,6 +2,7 @@
 import { Sleeper } from '../base/async/sleeper.ts'
 import type { Timer } from '../base/clock.ts'
 import type { ClusterImage } from '../metadata/cluster-image.ts'
+import type { DynamicSettings } from '../metadata/dynamic-settings.ts'
 import { VltavaError } from '../model/errors.ts'
 import { partitionKey, type TopicId } from '../model/ids.ts'
 import type { Call, Router } from '../net/router.ts'
@@ -24,11 +25,12 @@ import type { LogDirectory } from '../storage/log-directory.ts'
 import { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerIdentity, BrokerSettings, ConnectPeer } from './broker-environment.ts'
 import { BrokerLifecycle } from './broker-lifecycle.ts'
-import { describeTopicConfigs } from './configs-flow.ts'
+import { describeConfigsOf, type NodeSetting } from './configs-flow.ts'
 import { type ControllerAddress, ControllerLink, controllersKnown } from './controller-link.ts'
 import { DeleteRecordsFlow } from './delete-records-flow.ts'
 import { DescribeReplicasFlow } from './describe-replicas-flow.ts'
 import { FetchFlow } from './fetch-flow.ts'
+import { followSettings } from './follow-settings.ts'
 import { ForwardedChanges } from './forwarded-changes.ts'
 import { ImageWaiters } from './image-waiters.ts'
 import { IsrProposer } from './isr-proposer.ts'
@@ -50,6 +52,10 @@ const LAG_CHECK_INTERVAL_MS = 500
 export interface BrokerNodeOptions {
   readonly environment: BrokerEnvironment
   readonly settings: BrokerSettings
+  /** What of the settings is changed while the node runs; this role lets it follow the metadata. */
+  readonly dynamic: DynamicSettings
+  /** All settings with what the node was started with, to be shown. */
+  readonly nodeSettings: readonly NodeSetting[]
   readonly identity: BrokerIdentity
   readonly directory: LogDirectory
   /** The controllers this node was given. */
@@ -298,7 +304,9 @@ export class BrokerNode {
     })
     router.handle(describeConfigs, ({ body }) => {
       this.#requireReplayed()
-      return { body: describeTopicConfigs(this.image, body) }
+      const { identity, dynamic, nodeSettings } = this.#options
+      const node = { nodeId: identity.nodeId, image: this.image, dynamic, settings: nodeSettings }
+      return { body: describeConfigsOf(node, body) }
     })
     router.handle(replicaFetch, ({ connection, body }) =>
       this.#replicaFlow.handle(body, { replicaId: connection.identity!.nodeId, connection }),
@@ -411,11 +419,17 @@ export class BrokerNode {
 
   #applied(before: ClusterImage, after: ClusterImage): void {
     this.#adoptCluster(after)
+    this.#followSettings(after)
     this.#hints.publish(this.#options.identity.nodeId, { before, after })
     this.#waiters.reached(after.metadataOffset)
     if (this.#registry.damagedLogs.length > 0) this.#care.wake()
     this.#care.partitionsChanged()
     if (!this.isReady) this.#lifecycle.hurry()
+  }
+
+  #followSettings(image: ClusterImage): void {
+    if (followSettings(this.#options.dynamic, { image, log: this.#options.environment.log }))
+      this.#care.settingsChanged()
   }
 
   /** A node that is broker only learns from its first image which cluster it has joined. */

@@ -132,7 +132,9 @@ export class Partition {
   }
 
   tick(): void {
-    if (this.#role?.kind === 'leader') this.#role.tick()
+    if (this.#role?.kind !== 'leader') return
+    this.#role.options.core.lagTimeMaxChanged(this.options.settings.replicaLagTimeMaxMs)
+    this.#role.tick()
   }
 
   /** Ends the role for good. The log stays open; whoever opened it closes it. */

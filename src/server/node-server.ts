@@ -24,7 +24,13 @@ import { healthHandler } from './health.ts'
 import { MetricsEndpoint } from './metrics/metrics-endpoint.ts'
 import { PeerConnections } from './peer-connections.ts'
 import { type Readiness, readinessOf } from './readiness.ts'
-import { brokerSettingsOf, controllerSettingsOf, storageSettingsOf } from './role-settings.ts'
+import {
+  brokerSettingsOf,
+  controllerSettingsOf,
+  dynamicSettingsOf,
+  storageSettingsOf,
+} from './role-settings.ts'
+import { settingRowsOf } from './setting-rows.ts'
 
 const SECRET_BYTES = 32
 const THREAD_POOL_SIZE_DEFAULT = 4
@@ -253,6 +259,7 @@ function makeRoles(from: {
   const connectPeer = (id: NodeId, url: string | null = null): Promise<Connection> =>
     from.peers.connect(id, url)
   const { nodeId } = identity
+  const controllerDynamic = dynamicSettingsOf(config)
   const controller = config.roles.controller
     ? new ControllerNode({
         ...environment,
@@ -262,16 +269,21 @@ function makeRoles(from: {
         url: identity.url,
         directory,
         connectPeer,
-        settings: controllerSettingsOf(config),
+        settings: controllerSettingsOf(config, controllerDynamic),
       })
     : null
+  // Before the controller looks at what an image changes.
+  controller?.onImage((image) => void controllerDynamic.follow(image))
   // This node first: the answer of its own controller costs no network.
   const ordered = [...voters].sort((a, b) => Number(b.nodeId === nodeId) - Number(a.nodeId === nodeId))
-  const settings = brokerSettingsOf(config)
+  const dynamic = dynamicSettingsOf(config)
+  const settings = brokerSettingsOf(config, dynamic)
   const broker = config.roles.broker
     ? new BrokerNode({
         environment,
         settings,
+        dynamic,
+        nodeSettings: settingRowsOf(config),
         identity,
         directory,
         voters: ordered,
