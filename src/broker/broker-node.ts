@@ -39,6 +39,7 @@ import { LogCare } from './log-care.ts'
 import { describeCluster } from './metadata-flow.ts'
 import { MetadataFollower } from './metadata-follower.ts'
 import { MetadataHints } from './metadata-hints.ts'
+import { MovingThrottle } from './moving-throttle.ts'
 import { PartitionRegistry } from './partition-registry.ts'
 import { ProduceFlow } from './produce-flow.ts'
 import { QuorumAdminFlow } from './quorum-admin-flow.ts'
@@ -81,6 +82,9 @@ export class BrokerNode {
   readonly #registry: PartitionRegistry
   readonly #fetchers: ReplicaFetchers
   readonly #care: LogCare
+  /** What replicas that are being moved copy: from this broker, and to it. */
+  readonly #givingThrottle: MovingThrottle
+  readonly #takingThrottle: MovingThrottle
   readonly #fetchFlow: FetchFlow
   readonly #replicaFlow: ReplicaFetchFlow
   readonly #hints = new MetadataHints()
@@ -124,7 +128,18 @@ export class BrokerNode {
       counters: this.counters,
     })
     const urlOf = (nodeId: number): string | null => this.#metadata.image.brokers.get(nodeId)?.url ?? null
+    const moving = { clock: environment.clock, image: () => this.#registry.applied }
+    this.#givingThrottle = new MovingThrottle({
+      ...moving,
+      bytesPerSecond: () => settings.leaderThrottledBytesPerSecond,
+    })
+    this.#takingThrottle = new MovingThrottle({
+      ...moving,
+      bytesPerSecond: () => settings.followerThrottledBytesPerSecond,
+    })
     this.#fetchers = new ReplicaFetchers({
+      nodeId: options.identity.nodeId,
+      throttle: this.#takingThrottle,
       environment,
       settings,
       connectPeer,
@@ -135,7 +150,7 @@ export class BrokerNode {
     this.#registry = this.#makeRegistry(proposer)
     const reading = { environment, registry: this.#registry, counters: this.counters }
     this.#fetchFlow = new FetchFlow(reading)
-    this.#replicaFlow = new ReplicaFetchFlow(reading)
+    this.#replicaFlow = new ReplicaFetchFlow({ ...reading, throttle: this.#givingThrottle })
     this.#care = new LogCare({
       ...options,
       image: () => this.#registry.applied,
@@ -343,6 +358,7 @@ export class BrokerNode {
     this.#link.close()
     this.#waiters.close()
     this.#fetchers.stop()
+    this.#givingThrottle.stop()
     const cared = this.#care.stop()
     await Promise.all(this.#running)
     await cared
@@ -428,8 +444,12 @@ export class BrokerNode {
   }
 
   #followSettings(image: ClusterImage): void {
-    if (followSettings(this.#options.dynamic, { image, log: this.#options.environment.log }))
-      this.#care.settingsChanged()
+    const { dynamic, environment } = this.#options
+    const hasChanged = followSettings(dynamic, { image, log: environment.log })
+    if (hasChanged) this.#care.settingsChanged()
+    // Who has joined an in-sync set meanwhile is not held up any more.
+    if (hasChanged || this.#givingThrottle.isOn) this.#givingThrottle.wake()
+    if (hasChanged || this.#takingThrottle.isOn) this.#fetchers.wake()
   }
 
   /** A node that is broker only learns from its first image which cluster it has joined. */

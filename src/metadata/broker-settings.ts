@@ -49,6 +49,16 @@ export const DYNAMIC_SETTINGS = {
     { fallback: 10 * MIB, min: 1_024, max: 16 * MIB },
     'Bytes of one whole fetch of a follower.',
   ),
+  'leader.replication.throttled.rate': setting(
+    'bytes',
+    { fallback: Number.MAX_SAFE_INTEGER, min: 1_024, max: Number.MAX_SAFE_INTEGER },
+    'Bytes per second that this broker, as the leader, gives to replicas that a reassignment adds, until they are in sync; no limit by default. Other replicas are never held up.',
+  ),
+  'follower.replication.throttled.rate': setting(
+    'bytes',
+    { fallback: Number.MAX_SAFE_INTEGER, min: 1_024, max: Number.MAX_SAFE_INTEGER },
+    'Bytes per second that this broker copies for replicas that a reassignment adds to it, until they are in sync; no limit by default. Its other replicas are never held up.',
+  ),
   'log.retention.check.interval.ms': setting(
     'ms',
     { fallback: 300_000, min: 100, max: DAY_MS },

@@ -153,6 +153,8 @@ export const CONFIG_TABLE = {
   'replica.fetch.wait.max.ms': dynamic('replica.fetch.wait.max.ms'),
   'replica.fetch.max.bytes': dynamic('replica.fetch.max.bytes'),
   'replica.fetch.response.max.bytes': dynamic('replica.fetch.response.max.bytes'),
+  'leader.replication.throttled.rate': dynamic('leader.replication.throttled.rate'),
+  'follower.replication.throttled.rate': dynamic('follower.replication.throttled.rate'),
   'replica.high.watermark.checkpoint.interval.ms': integer(
     'ms',
     { fallback: 5_000, min: 100, max: DAY_MS },

@@ -34,6 +34,12 @@ export function brokerSettingsOf({ integers }: NodeConfig, dynamic: DynamicSetti
       return dynamic.value('replica.fetch.response.max.bytes')
     },
     checkpointIntervalMs: integers['replica.high.watermark.checkpoint.interval.ms'],
+    get leaderThrottledBytesPerSecond() {
+      return limitOf(dynamic.value('leader.replication.throttled.rate'))
+    },
+    get followerThrottledBytesPerSecond() {
+      return limitOf(dynamic.value('follower.replication.throttled.rate'))
+    },
     get retentionCheckIntervalMs() {
       return dynamic.value('log.retention.check.interval.ms')
     },
@@ -63,6 +69,11 @@ export function brokerSettingsOf({ integers }: NodeConfig, dynamic: DynamicSetti
       },
     },
   }
+}
+
+/** The largest number stands for no limit. */
+function limitOf(bytesPerSecond: number): number | null {
+  return bytesPerSecond === Number.MAX_SAFE_INTEGER ? null : bytesPerSecond
 }
 
 export function controllerSettingsOf({ integers }: NodeConfig, dynamic: DynamicSettings): ControllerSettings {
