@@ -114,6 +114,8 @@ export class ReplicaFetchFlow {
   #read(judged: Judged, limit: ReadLimit, replicaId: NodeId): ReturnType<typeof readJudged> {
     const throttle = this.#throttle
     if (judged.kind !== 'readable' || !throttle.isOn) return readJudged(judged, limit)
+    // One whose joining is proposed is waited for already; the image has it a moment later.
+    if (judged.role.options.core.isr.maximalIsr.includes(replicaId)) return readJudged(judged, limit)
     const { topicId, partition } = judged.request
     const copying = { topicId, partition, replicaId }
     if (throttle.waitMs(copying) === 0)

@@ -5,7 +5,7 @@ import { VltavaError } from '../model/errors.ts'
 
 export interface DynamicSetting {
   readonly type: 'integer'
-  readonly unit: 'ms' | 's' | 'bytes'
+  readonly unit: 'ms' | 's' | 'bytes' | 'percent'
   /** Both inclusive. */
   readonly min: number
   readonly max: number
@@ -78,6 +78,21 @@ export const DYNAMIC_SETTINGS = {
     'bytes',
     { fallback: Number.MAX_SAFE_INTEGER, min: MIB, max: Number.MAX_SAFE_INTEGER },
     'Bytes that the log cleaner reads and writes in a second; no limit by default.',
+  ),
+  'log.disk.usage.warn.percent': setting(
+    'percent',
+    { fallback: 85, min: 1, max: 100 },
+    'Used space of the disk from which on a warning is logged.',
+  ),
+  'log.disk.usage.max.percent': setting(
+    'percent',
+    { fallback: 95, min: 1, max: 100 },
+    'Used space of the disk from which on no records are taken (DISK_FULL). Reads, deletion and the metadata log go on. 100: no limit.',
+  ),
+  'log.disk.reserve.bytes': setting(
+    'bytes',
+    { fallback: 10 * 1024 * MIB, min: 0, max: 1024 * 1024 * MIB },
+    'Not more than this must stay free, however large the disk is; the warning comes at three times as much.',
   ),
   'log.scrub.bytes.per.second': setting(
     'bytes',

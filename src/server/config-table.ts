@@ -166,21 +166,9 @@ export const CONFIG_TABLE = {
     { fallback: 64 * MIB, min: 0, max: 64 * 1024 * MIB },
     'Memory for recent records of all partitions.',
   ),
-  'log.disk.usage.warn.percent': integer(
-    'percent',
-    { fallback: 85, min: 1, max: 100 },
-    'Used space of the disk from which on a warning is logged.',
-  ),
-  'log.disk.usage.max.percent': integer(
-    'percent',
-    { fallback: 95, min: 1, max: 100 },
-    'Used space of the disk from which on no records are taken (DISK_FULL). Reads, deletion and the metadata log go on. 100: no limit.',
-  ),
-  'log.disk.reserve.bytes': integer(
-    'bytes',
-    { fallback: 10 * 1024 * MIB, min: 0, max: 1024 * 1024 * MIB },
-    'Not more than this must stay free, however large the disk is; the warning comes at three times as much.',
-  ),
+  'log.disk.usage.warn.percent': dynamic('log.disk.usage.warn.percent'),
+  'log.disk.usage.max.percent': dynamic('log.disk.usage.max.percent'),
+  'log.disk.reserve.bytes': dynamic('log.disk.reserve.bytes'),
   'log.disk.check.interval.ms': integer(
     'ms',
     { fallback: 1_000, min: 10, max: 600_000 },

@@ -3,6 +3,7 @@ import { toBase64Url } from '../base/bytes.ts'
 import type { BrokerIdentity } from '../broker/broker-environment.ts'
 import { BrokerNode } from '../broker/broker-node.ts'
 import { ControllerNode } from '../controller/controller-node.ts'
+import type { DynamicSettings } from '../metadata/dynamic-settings.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { IncarnationId, NodeId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
@@ -83,15 +84,20 @@ export class NodeServer {
     if (path === null)
       throw new VltavaError('INVALID_CONFIG', 'log.dir: is needed; name the data directory with --data-dir.')
     const secret = secretOf(options)
+    // The broker lets it follow the metadata: only its records need room on the disk.
+    const dynamic = dynamicSettingsOf(config)
     const directory = await LogDirectory.open({
       ...environment,
       path,
       nodeId: config.integers['node.id'],
-      settings: storageSettingsOf(config, options.threadPoolSize ?? THREAD_POOL_SIZE_DEFAULT),
+      settings: storageSettingsOf(config, {
+        threadPoolSize: options.threadPoolSize ?? THREAD_POOL_SIZE_DEFAULT,
+        dynamic,
+      }),
       onFailure: (error) => environment.process.fail(`the data directory ${path} failed`, error),
     })
     try {
-      return new NodeServer(await assemble(options, { directory, secret }))
+      return new NodeServer(await assemble(options, { directory, secret, dynamic }))
     } catch (error) {
       await directory.close({ cleanBrokerEpoch: null })
       throw error
@@ -175,10 +181,14 @@ function readiness({ broker, controller }: Roles): Readiness {
 
 async function assemble(
   options: NodeServerOptions,
-  opened: { readonly directory: LogDirectory; readonly secret: Uint8Array },
+  opened: {
+    readonly directory: LogDirectory
+    readonly secret: Uint8Array
+    readonly dynamic: DynamicSettings
+  },
 ): Promise<Parts> {
   const { environment, config, software } = options
-  const { directory, secret } = opened
+  const { directory, secret, dynamic } = opened
   const { clock, random, log, mac } = environment
   const identity = { nodeId: config.integers['node.id'], incarnationId: drawId(environment) }
   const router = new Router(log)
@@ -214,7 +224,10 @@ async function assemble(
     urlOf: (id) => voters.find((voter) => voter.nodeId === id)?.url ?? null,
   })
   try {
-    Object.assign(roles, makeRoles({ options, directory, peers, voters, identity: { ...identity, url } }))
+    Object.assign(
+      roles,
+      makeRoles({ options, directory, dynamic, peers, voters, identity: { ...identity, url } }),
+    )
     addHandlers(router, roles)
     await roles.controller?.start()
     roles.broker?.start()
@@ -250,11 +263,13 @@ function listen(of: {
 function makeRoles(from: {
   readonly options: NodeServerOptions
   readonly directory: LogDirectory
+  /** Of the broker and its directory. */
+  readonly dynamic: DynamicSettings
   readonly peers: PeerConnections
   readonly voters: readonly PeerAddress[]
   readonly identity: BrokerIdentity
 }): Roles {
-  const { directory, voters, identity } = from
+  const { directory, dynamic, voters, identity } = from
   const { environment, config } = from.options
   const connectPeer = (id: NodeId, url: string | null = null): Promise<Connection> =>
     from.peers.connect(id, url)
@@ -276,7 +291,6 @@ function makeRoles(from: {
   controller?.onImage((image) => void controllerDynamic.follow(image))
   // This node first: the answer of its own controller costs no network.
   const ordered = [...voters].sort((a, b) => Number(b.nodeId === nodeId) - Number(a.nodeId === nodeId))
-  const dynamic = dynamicSettingsOf(config)
   const settings = brokerSettingsOf(config, dynamic)
   const broker = config.roles.broker
     ? new BrokerNode({

@@ -92,17 +92,26 @@ export function controllerSettingsOf({ integers }: NodeConfig, dynamic: DynamicS
 }
 
 /**
- * @param threadPoolSize threads of the libuv pool. A quarter stays free for reads, which must not wait behind fsyncs of
+ * @param of `threadPoolSize`: threads of the libuv pool. A quarter stays free for reads, which must not wait behind fsyncs of
  *   a disk that hangs (STO-18).
  */
-export function storageSettingsOf({ integers }: NodeConfig, threadPoolSize: number): LogDirectorySettings {
+export function storageSettingsOf(
+  { integers }: NodeConfig,
+  { threadPoolSize, dynamic }: { readonly threadPoolSize: number; readonly dynamic: DynamicSettings },
+): LogDirectorySettings {
   return {
     ...LOG_DIRECTORY_SETTINGS_DEFAULT,
     tailCacheBytes: integers['log.tail.cache.bytes'],
     disk: {
-      warnPercent: integers['log.disk.usage.warn.percent'],
-      maxPercent: integers['log.disk.usage.max.percent'],
-      reserveBytes: integers['log.disk.reserve.bytes'],
+      get warnPercent() {
+        return dynamic.value('log.disk.usage.warn.percent')
+      },
+      get maxPercent() {
+        return dynamic.value('log.disk.usage.max.percent')
+      },
+      get reserveBytes() {
+        return dynamic.value('log.disk.reserve.bytes')
+      },
       checkIntervalMs: integers['log.disk.check.interval.ms'],
     },
     flushesMax: Math.max(1, Math.floor((threadPoolSize * 3) / 4)),

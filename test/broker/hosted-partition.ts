@@ -26,7 +26,7 @@ export interface HostedPartition {
  */
 export async function hostedPartition(
   leader: NodeId,
-  options: TestLogOptions = {},
+  { isr = REPLICAS, ...options }: TestLogOptions & { readonly isr?: readonly NodeId[] } = {},
 ): Promise<HostedPartition> {
   const { log } = await openTestLog(new MemoryFileSystem(), options)
   for (let offset = 0; offset < 5; offset++) {
@@ -56,7 +56,7 @@ export async function hostedPartition(
     image: {
       partition: 0,
       replicas: REPLICAS,
-      isr: REPLICAS,
+      isr,
       leader,
       leaderEpoch: 3,
       partitionEpoch: 4,

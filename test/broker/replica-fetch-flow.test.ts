@@ -30,7 +30,7 @@ function movingTo2(isr: readonly number[]): ClusterImage {
 
 /** Broker 1 leads in epoch 3 with the records 0 to 4; broker 2 fetches. */
 async function leading(moving: Moving = { image: EMPTY_IMAGE, bytesPerSecond: null }) {
-  const hosted = await hostedPartition(1)
+  const hosted = await hostedPartition(1, moving.bytesPerSecond === null ? {} : { isr: [1] })
   const { environment, registry, clock } = hosted
   const throttle = new MovingThrottle({
     clock,
