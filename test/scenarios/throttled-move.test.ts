@@ -109,6 +109,49 @@ describe('a move of a replica', () => {
     await end()
   })
 
+  it.each([LEADER_RATE, FOLLOWER_RATE])(
+    'many partitions under one limit (%s), and a leader that dies meanwhile -> all of them arrive',
+    async (rate) => {
+      const { virtual, client, end } = await start(64)
+      const { admin } = client
+      const partitions = 4
+      const wide = { name: 'wide', partitions, replicationFactor: 2 }
+      await virtual.done(admin.createTopic({ ...wide, configs: { 'min.insync.replicas': '1' } }))
+      const producer = client.producer()
+      const value = new Uint8Array(BATCH_BYTES - 200)
+      for (let i = 0; i < 3 * partitions; i++)
+        await virtual.done(producer.send({ topic: 'wide', partition: i % partitions, value }))
+      await virtual.done(producer.close())
+      await virtual.done(admin.brokers.alterConfigs({ broker: null, set: { [rate]: '100000' } }))
+      const before = (await virtual.done(admin.describeTopic('wide'))).partitions
+      const wanted = before.map(({ partition, replicas }) => {
+        const added = [1, 2, 3].find((id) => !replicas.includes(id))!
+        return { topic: 'wide', partition, replicas: [added, replicas[1]!] }
+      })
+      const startMs = virtual.kernel.nowMs
+      for (const { error } of await virtual.done(admin.reassignPartitions(wanted))) expect(error).toBe(null)
+      await virtual.pass(500)
+      const victim = virtual.cluster.nodes.find(({ id }) => id === before[0]!.leader)!
+      victim.kill()
+      await virtual.pass(2_000)
+      victim.start()
+      await virtual.until(
+        () => wanted.every(({ partition, replicas }) => isAt('wide', partition, replicas)),
+        120_000,
+      )
+      expect(virtual.kernel.nowMs - startMs).toBeGreaterThan(1_000)
+      await end()
+
+      function isAt(topic: string, partition: number, replicas: readonly number[]): boolean {
+        return virtual.cluster.nodes.every((node) => {
+          const image = node.server?.broker?.image
+          const found = image?.topics.get(image.topicIds.get(topic)!)?.partitions[partition]
+          return found?.replicas.join() === replicas.join() && found.isr.length === replicas.length
+        })
+      }
+    },
+  )
+
   it('a replica that catches up after a restart -> is not held up by the limits of moves', async () => {
     const { virtual, client, send, partitionOf, end } = await start(63)
     const set = { [LEADER_RATE]: '1024', [FOLLOWER_RATE]: '1024' }
