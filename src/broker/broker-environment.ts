@@ -16,13 +16,19 @@ export interface BrokerEnvironment {
   readonly process: Process
 }
 
-/** Settings of a broker; server/config.ts has their names, ranges and documentation. */
+/**
+ * Settings of a broker; server/config-table.ts has their names, ranges and documentation. Those that can be changed while it runs are
+ * looked up anew whenever they are used.
+ */
 export interface BrokerSettings {
   readonly heartbeatIntervalMs: number
   readonly replicaLagTimeMaxMs: number
   readonly replicaFetchWaitMaxMs: number
   readonly replicaFetchMaxBytes: number
   readonly replicaFetchResponseMaxBytes: number
+  /** For replicas that a reassignment adds; null: no limit. */
+  readonly leaderThrottledBytesPerSecond: number | null
+  readonly followerThrottledBytesPerSecond: number | null
   readonly checkpointIntervalMs: number
   readonly retentionCheckIntervalMs: number
   readonly controllerRequestTimeoutMs: number

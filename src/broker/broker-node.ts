@@ -2,6 +2,7 @@
 import { Sleeper } from '../base/async/sleeper.ts'
 import type { Timer } from '../base/clock.ts'
 import type { ClusterImage } from '../metadata/cluster-image.ts'
+import type { DynamicSettings } from '../metadata/dynamic-settings.ts'
 import { VltavaError } from '../model/errors.ts'
 import { partitionKey, type TopicId } from '../model/ids.ts'
 import type { Call, Router } from '../net/router.ts'
@@ -24,11 +25,12 @@ import type { LogDirectory } from '../storage/log-directory.ts'
 import { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerIdentity, BrokerSettings, ConnectPeer } from './broker-environment.ts'
 import { BrokerLifecycle } from './broker-lifecycle.ts'
-import { describeTopicConfigs } from './configs-flow.ts'
+import { describeConfigsOf, type NodeSetting } from './configs-flow.ts'
 import { type ControllerAddress, ControllerLink, controllersKnown } from './controller-link.ts'
 import { DeleteRecordsFlow } from './delete-records-flow.ts'
 import { DescribeReplicasFlow } from './describe-replicas-flow.ts'
 import { FetchFlow } from './fetch-flow.ts'
+import { followSettings } from './follow-settings.ts'
 import { ForwardedChanges } from './forwarded-changes.ts'
 import { ImageWaiters } from './image-waiters.ts'
 import { IsrProposer } from './isr-proposer.ts'
@@ -37,6 +39,7 @@ import { LogCare } from './log-care.ts'
 import { describeCluster } from './metadata-flow.ts'
 import { MetadataFollower } from './metadata-follower.ts'
 import { MetadataHints } from './metadata-hints.ts'
+import { MovingThrottle } from './moving-throttle.ts'
 import { PartitionRegistry } from './partition-registry.ts'
 import { ProduceFlow } from './produce-flow.ts'
 import { QuorumAdminFlow } from './quorum-admin-flow.ts'
@@ -50,6 +53,10 @@ const LAG_CHECK_INTERVAL_MS = 500
 export interface BrokerNodeOptions {
   readonly environment: BrokerEnvironment
   readonly settings: BrokerSettings
+  /** What of the settings is changed while the node runs; this role lets it follow the metadata. */
+  readonly dynamic: DynamicSettings
+  /** All settings with what the node was started with, to be shown. */
+  readonly nodeSettings: readonly NodeSetting[]
   readonly identity: BrokerIdentity
   readonly directory: LogDirectory
   /** The controllers this node was given. */
@@ -75,6 +82,9 @@ export class BrokerNode {
   readonly #registry: PartitionRegistry
   readonly #fetchers: ReplicaFetchers
   readonly #care: LogCare
+  /** What replicas that are being moved copy: from this broker, and to it. */
+  readonly #givingThrottle: MovingThrottle
+  readonly #takingThrottle: MovingThrottle
   readonly #fetchFlow: FetchFlow
   readonly #replicaFlow: ReplicaFetchFlow
   readonly #hints = new MetadataHints()
@@ -118,7 +128,18 @@ export class BrokerNode {
       counters: this.counters,
     })
     const urlOf = (nodeId: number): string | null => this.#metadata.image.brokers.get(nodeId)?.url ?? null
+    const moving = { clock: environment.clock, image: () => this.#registry.applied }
+    this.#givingThrottle = new MovingThrottle({
+      ...moving,
+      bytesPerSecond: () => settings.leaderThrottledBytesPerSecond,
+    })
+    this.#takingThrottle = new MovingThrottle({
+      ...moving,
+      bytesPerSecond: () => settings.followerThrottledBytesPerSecond,
+    })
     this.#fetchers = new ReplicaFetchers({
+      nodeId: options.identity.nodeId,
+      throttle: this.#takingThrottle,
       environment,
       settings,
       connectPeer,
@@ -129,7 +150,7 @@ export class BrokerNode {
     this.#registry = this.#makeRegistry(proposer)
     const reading = { environment, registry: this.#registry, counters: this.counters }
     this.#fetchFlow = new FetchFlow(reading)
-    this.#replicaFlow = new ReplicaFetchFlow(reading)
+    this.#replicaFlow = new ReplicaFetchFlow({ ...reading, throttle: this.#givingThrottle })
     this.#care = new LogCare({
       ...options,
       image: () => this.#registry.applied,
@@ -298,7 +319,9 @@ export class BrokerNode {
     })
     router.handle(describeConfigs, ({ body }) => {
       this.#requireReplayed()
-      return { body: describeTopicConfigs(this.image, body) }
+      const { identity, dynamic, nodeSettings } = this.#options
+      const node = { nodeId: identity.nodeId, image: this.image, dynamic, settings: nodeSettings }
+      return { body: describeConfigsOf(node, body) }
     })
     router.handle(replicaFetch, ({ connection, body }) =>
       this.#replicaFlow.handle(body, { replicaId: connection.identity!.nodeId, connection }),
@@ -335,6 +358,7 @@ export class BrokerNode {
     this.#link.close()
     this.#waiters.close()
     this.#fetchers.stop()
+    this.#givingThrottle.stop()
     const cared = this.#care.stop()
     await Promise.all(this.#running)
     await cared
@@ -411,11 +435,21 @@ export class BrokerNode {
 
   #applied(before: ClusterImage, after: ClusterImage): void {
     this.#adoptCluster(after)
+    this.#followSettings(after)
     this.#hints.publish(this.#options.identity.nodeId, { before, after })
     this.#waiters.reached(after.metadataOffset)
     if (this.#registry.damagedLogs.length > 0) this.#care.wake()
     this.#care.partitionsChanged()
     if (!this.isReady) this.#lifecycle.hurry()
+  }
+
+  #followSettings(image: ClusterImage): void {
+    const { dynamic, environment } = this.#options
+    const hasChanged = followSettings(dynamic, { image, log: environment.log })
+    if (hasChanged) this.#care.settingsChanged()
+    // Who has joined an in-sync set meanwhile is not held up any more.
+    if (hasChanged || this.#givingThrottle.isOn) this.#givingThrottle.wake()
+    if (hasChanged || this.#takingThrottle.isOn) this.#fetchers.wake()
   }
 
   /** A node that is broker only learns from its first image which cluster it has joined. */

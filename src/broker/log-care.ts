@@ -22,7 +22,7 @@ export class LogCare {
     this.#retention = new RetentionCheck({
       environment,
       hosted,
-      intervalMs: settings.retentionCheckIntervalMs,
+      intervalMs: () => settings.retentionCheckIntervalMs,
     })
     this.#cleaner = new LogCleaner({ environment, settings: settings.cleaner, hosted })
   }
@@ -41,6 +41,12 @@ export class LogCare {
   /** To be called when the hosted partitions have changed. */
   partitionsChanged(): void {
     this.#cleaner.partitionsChanged()
+  }
+
+  /** Settings have changed: what waits by them waits anew. */
+  settingsChanged(): void {
+    this.#retention.settingsChanged()
+    this.#cleaner.settingsChanged()
   }
 
   /** Resolves when nothing works on the logs any more. */

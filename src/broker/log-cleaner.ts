@@ -50,6 +50,11 @@ export class LogCleaner {
       })
   }
 
+  /** To be called when settings have changed: it looks again at once, and sleeps by the new ones. */
+  settingsChanged(): void {
+    this.#sleeper.wake()
+  }
+
   /** Gives up what is under way; resolves when nothing is any more. */
   async stop(): Promise<void> {
     this.#sleeper.stop()

@@ -138,6 +138,8 @@ export class Partition {
   }
 
   tick(): void {
+    const { leader } = this
+    if (leader !== null) leader.options.core.lagTimeMaxChanged(this.options.settings.replicaLagTimeMaxMs)
     this.#role?.tick()
   }
 

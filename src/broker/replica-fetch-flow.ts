@@ -5,7 +5,8 @@ import { type flushedNote, highWatermarkNote, type replicaFetch } from '../proto
 import type { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
 import { FetchSessions } from './fetch-sessions.ts'
-import { assemble, forEachHosted, readWithin } from './fetch-slots.ts'
+import { assemble, forEachHosted, type ReadLimit, readWithin } from './fetch-slots.ts'
+import type { MovingThrottle } from './moving-throttle.ts'
 import { readOrPark } from './parked-read.ts'
 import type { PartitionRegistry } from './partition-registry.ts'
 import {
@@ -36,15 +37,19 @@ export class ReplicaFetchFlow {
   readonly #environment: BrokerEnvironment
   readonly #registry: PartitionRegistry
   readonly #counters: BrokerCounters
+  readonly #throttle: MovingThrottle
 
   constructor(options: {
     readonly environment: BrokerEnvironment
     readonly registry: PartitionRegistry
     readonly counters: BrokerCounters
+    /** What this broker gives as a leader. */
+    readonly throttle: MovingThrottle
   }) {
     this.#environment = options.environment
     this.#registry = options.registry
     this.#counters = options.counters
+    this.#throttle = options.throttle
   }
 
   handle(request: Request, from: Follower): Answer | Promise<Answer> {
@@ -81,10 +86,10 @@ export class ReplicaFetchFlow {
       reader: from.connection,
       maxWaitMs: request.maxWaitMs,
       parkOn,
-      attempt: () => this.#attempt(judged, request),
+      attempt: () => this.#attempt(judged, request, replicaId),
       onAnswer: ({ body }) => {
         for (const role of roles) role.followerAnswered(replicaId)
-        this.#count(request.partitions, body.partitions)
+        this.#count(request.partitions, body.partitions, replicaId)
       },
       onPark: () => {
         for (const role of roles) role.followerParked(replicaId, from.connection)
@@ -99,15 +104,36 @@ export class ReplicaFetchFlow {
   #attempt(
     judged: readonly Judged[],
     request: Request,
+    replicaId: NodeId,
   ): ReturnType<typeof assemble<ReplicaPartitionResponse>> {
-    const slots = readWithin(request, (_partition, limit, at) => readJudged(judged[at]!, limit))
+    const slots = readWithin(request, (_partition, limit, at) => this.#read(judged[at]!, limit, replicaId))
     return assemble(slots, 1)
+  }
+
+  /** What is held up for want of budget is looked at again when there is some; it hears of the bounds meanwhile. */
+  #read(judged: Judged, limit: ReadLimit, replicaId: NodeId): ReturnType<typeof readJudged> {
+    const throttle = this.#throttle
+    if (judged.kind !== 'readable' || !throttle.isOn) return readJudged(judged, limit)
+    // One whose joining is proposed is waited for already; the image has it a moment later.
+    if (judged.role.options.core.isr.maximalIsr.includes(replicaId)) return readJudged(judged, limit)
+    const { topicId, partition } = judged.request
+    const copying = { topicId, partition, replicaId }
+    if (throttle.waitMs(copying) === 0)
+      return readJudged(judged, { ...limit, budget: throttle.atOnce(copying, limit.budget) })
+    const hosted = this.#registry.find(partitionKey(topicId, partition))
+    if (hosted !== null) throttle.wakeLater(hosted.writtenFetches)
+    return readJudged(judged, { budget: 0, first: false })
   }
 
   #count(
     partitions: Parameters<typeof forEachHosted>[0],
     responses: readonly ReplicaPartitionResponse[],
+    replicaId: NodeId,
   ): void {
+    if (this.#throttle.isOn) {
+      for (const [at, { topicId, partition }] of partitions.entries())
+        this.#throttle.charge({ topicId, partition, replicaId }, responses[at]!.batchesBytes)
+    }
     forEachHosted(partitions, { registry: this.#registry, counters: this.#counters }, (counted, at) => {
       counted.replicationBytesOut += responses[at]!.batchesBytes
     })
@@ -142,7 +168,7 @@ export class ReplicaFetchFlow {
         return hosted === null ? [] : [hosted.writtenFetches, hosted.committedFetches]
       },
       maxBytesOf: ({ stated }) => stated.maxBytes,
-      read: readJudged,
+      read: (judged, limit) => this.#read(judged, limit, replicaId),
       hasRecords: (judged) =>
         judged.kind === 'readable' && judged.request.fetchOffset < judged.role.options.log.logEndOffset,
       // It holds what it held, and it is alive: who left the in-sync set may come back by that (REP-39).
@@ -160,7 +186,7 @@ export class ReplicaFetchFlow {
         })
         connection.notify(highWatermarkNote, { partitions })
       },
-      counted: (about, responses) => this.#count(about, responses),
+      counted: (about, responses) => this.#count(about, responses, replicaId),
     }
   }
 }

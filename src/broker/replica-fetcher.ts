@@ -12,6 +12,7 @@ import { flushedNote, replicaFetch } from '../protocol/replica-fetch.ts'
 import type { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerSettings } from './broker-environment.ts'
 import type { FollowerRole } from './follower-role.ts'
+import type { Copying, MovingThrottle } from './moving-throttle.ts'
 import type { Partition } from './partition.ts'
 import { isSameStatement, responseOf, type Statement, statementOf } from './replica-statement.ts'
 
@@ -43,6 +44,8 @@ export interface ReplicaFetcherOptions {
   readonly connect: () => Promise<Connection>
   readonly brokerEpoch: () => BrokerEpoch | null
   readonly counters: BrokerCounters
+  readonly nodeId: NodeId
+  readonly throttle: MovingThrottle
 }
 
 /**
@@ -105,6 +108,11 @@ export class ReplicaFetcher {
     this.#reader.touched(partition.key)
   }
 
+  /** Partitions that were held up may be asked for again. */
+  wake(): void {
+    this.#pump()
+  }
+
   /** Tells the leader of an fsync if it watches the partition for us; else the next fetch carries it. */
   reportFlush(partition: Partition, flushedOffset: Offset): void {
     this.touched(partition)
@@ -131,16 +139,27 @@ export class ReplicaFetcher {
   }
 
   readonly #statement = (key: PartitionKey): Statement | null => {
-    const { replicaFetchMaxBytes, replicaFetchResponseMaxBytes } = this.#options.settings
+    const { settings, throttle } = this.#options
+    const { replicaFetchMaxBytes, replicaFetchResponseMaxBytes } = settings
+    const { role } = this.#followed.get(key)!
+    const copying = this.#copying(role)
+    // It is left out until there is budget, so that the others of the fetch do not wait for it.
+    if (throttle.waitMs(copying) > 0) return null
     const maxBytes = Math.min(replicaFetchMaxBytes, replicaFetchResponseMaxBytes)
-    return statementOf(this.#followed.get(key)!.role, maxBytes)
+    return statementOf(role, throttle.atOnce(copying, maxBytes))
+  }
+
+  #copying({ options }: FollowerRole): Copying {
+    const { topicId, partition } = options
+    return { topicId, partition, replicaId: this.#options.nodeId }
   }
 
   /** Paused partitions are asked for again when the shortest pause is over. */
   #pumpAfterPauses(): void {
     let shortestMs = Number.POSITIVE_INFINITY
     for (const key of this.#reader.due) {
-      const { pauseMs } = this.#followed.get(key)!.role
+      const { role } = this.#followed.get(key)!
+      const pauseMs = Math.max(role.pauseMs, this.#options.throttle.waitMs(this.#copying(role)))
       if (pauseMs > 0) shortestMs = Math.min(shortestMs, pauseMs)
     }
     if (!Number.isFinite(shortestMs)) return
@@ -235,8 +254,10 @@ export class ReplicaFetcher {
       const one = answered?.[i] ?? null
       if (one === null) return
       const { role, request: asked } = one.statement
-      if (batches.length > 0)
+      if (batches.length > 0) {
         this.#options.counters.topic(role.options.topicId).replicationBytesIn += batches.length
+        this.#options.throttle.charge(this.#copying(role), batches.length)
+      }
       const step = role.take(asked, responseOf(answer, batches))
       if (step !== null) steps.push(this.#stepped(one.key, role, step))
     })

@@ -2,6 +2,7 @@ import type { BrokerEpoch, NodeId, Offset } from '../model/ids.ts'
 import type { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerSettings, ConnectPeer } from './broker-environment.ts'
 import type { FollowerRole } from './follower-role.ts'
+import type { MovingThrottle } from './moving-throttle.ts'
 import type { Partition } from './partition.ts'
 import { ReplicaFetcher } from './replica-fetcher.ts'
 
@@ -13,6 +14,9 @@ export interface ReplicaFetchersOptions {
   readonly urlOf: (nodeId: NodeId) => string | null
   readonly brokerEpoch: () => BrokerEpoch | null
   readonly counters: BrokerCounters
+  readonly nodeId: NodeId
+  /** Of all leaders together. */
+  readonly throttle: MovingThrottle
 }
 
 /** One fetcher per leader. A partition is with at most one of them (INV-14). */
@@ -30,9 +34,9 @@ export class ReplicaFetchers {
     const { leaderId } = role.options
     let fetcher = this.#fetchers.get(leaderId)
     if (fetcher === undefined) {
-      const { environment, settings, connectPeer, urlOf, brokerEpoch, counters } = this.#options
+      const { connectPeer, urlOf, ...shared } = this.#options
       const connect = (): ReturnType<ConnectPeer> => connectPeer(leaderId, urlOf(leaderId))
-      fetcher = new ReplicaFetcher({ environment, settings, leaderId, connect, brokerEpoch, counters })
+      fetcher = new ReplicaFetcher({ ...shared, leaderId, connect })
       this.#fetchers.set(leaderId, fetcher)
     }
     this.#leaderOf.set(partition, leaderId)
@@ -61,6 +65,11 @@ export class ReplicaFetchers {
   touched(partition: Partition): void {
     const leaderId = this.#leaderOf.get(partition)
     if (leaderId !== undefined) this.#fetchers.get(leaderId)?.touched(partition)
+  }
+
+  /** Who is held up, and for how long, may have changed. */
+  wake(): void {
+    for (const fetcher of this.#fetchers.values()) fetcher.wake()
   }
 
   reportFlush(partition: Partition, flushedOffset: Offset): void {

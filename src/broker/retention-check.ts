@@ -12,8 +12,8 @@ import type { Partition } from './partition.ts'
 export interface RetentionCheckOptions {
   readonly environment: BrokerEnvironment
   readonly hosted: () => Iterable<Partition>
-  /** `log.retention.check.interval.ms`. */
-  readonly intervalMs: number
+  /** `log.retention.check.interval.ms` as it is now. */
+  readonly intervalMs: () => number
 }
 
 export class RetentionCheck {
@@ -22,6 +22,8 @@ export class RetentionCheck {
   /** The latest time of a record that was ever seen in this run; segments that go take theirs along. */
   #newestRecordMs = -1
   #timer: Timer | null = null
+  /** What the timer was set by. */
+  #intervalMs = 0
   #round: Promise<void> = Promise.resolve()
   #isStopped = false
 
@@ -31,13 +33,22 @@ export class RetentionCheck {
 
   start(): void {
     const { environment, intervalMs } = this.#options
-    this.#timer = environment.clock.setTimer(intervalMs, () => {
+    this.#intervalMs = intervalMs()
+    this.#timer = environment.clock.setTimer(this.#intervalMs, () => {
+      this.#timer = null
       this.#round = this.#check()
         .catch((error: unknown) => environment.process.fail('the retention check stopped', error))
         .then(() => {
           if (!this.#isStopped) this.start()
         })
     })
+  }
+
+  /** To be called when the interval may be another one: a new one counts from now on, or from the end of the round under way. */
+  settingsChanged(): void {
+    if (this.#timer === null || this.#isStopped || this.#options.intervalMs() === this.#intervalMs) return
+    this.#timer.cancel()
+    this.start()
   }
 
   /** Resolves when no round is under way. */

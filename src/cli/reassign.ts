@@ -1,9 +1,11 @@
 // vltava partition reassign
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import type { OngoingReassignment, WantedReplicas } from '../client/reassign-calls.ts'
+import type { Client } from '../client/client.ts'
+import type { OngoingReassignment, ReassignmentStarted, WantedReplicas } from '../client/reassign-calls.ts'
 import { INT32_MAX } from '../model/id-schemas.ts'
 import { type BootstrapOptions, withBootstrap, withClient } from './client-options.ts'
+import { limitMoves, type MoveLimit, moveLimitOf, unlimitMoves } from './move-limit.ts'
 import { columns } from './output.ts'
 import { partitionNameOf } from './partition-name.ts'
 import { EXIT, type RunAction, say, type Terminal, UsageError } from './terminal.ts'
@@ -14,6 +16,8 @@ interface ReassignOptions extends BootstrapOptions {
   readonly file?: string
   readonly cancel?: boolean
   readonly list?: boolean
+  readonly verify?: boolean
+  readonly throttle?: string
   readonly json?: boolean
 }
 
@@ -27,6 +31,11 @@ export function addReassignCommand(partition: Command, terminal: Terminal, run: 
     )
     .option('--cancel', 'go back to the replicas of before')
     .option('--list', 'show what is under way')
+    .option(
+      '--throttle <bytes>',
+      'bytes per second that each broker gives and takes at most for replicas that are added; --verify and --cancel take it away',
+    )
+    .option('--verify', 'show what is under way, and take the throttle away when nothing is')
     .option('--json', 'print one JSON object')
     .action((name: string | undefined, options: ReassignOptions) =>
       run(() => reassign(name, options, terminal)),
@@ -38,20 +47,62 @@ async function reassign(
   options: ReassignOptions,
   terminal: Terminal,
 ): Promise<number> {
+  const throttle = throttleOf(options)
+  if (options.verify === true) return verify(options, terminal)
   if (options.list === true) return list(options, terminal)
   const text = options.file === undefined ? null : await planText(options.file)
   const wanted = wantedOf({ ...options, name }, text)
-  const results = await withClient(options, terminal, (client) => client.admin.reassignPartitions(wanted))
+  const { results, limit } = await withClient(options, terminal, ({ admin }) =>
+    start(admin, { wanted, throttle, isCancelled: options.cancel === true }),
+  )
   if (options.json === true) {
     const partitions = results.map(({ error, ...of }) => ({ ...of, error: error?.message ?? null }))
-    terminal.stdout.write(`${JSON.stringify({ partitions })}\n`)
+    terminal.stdout.write(`${JSON.stringify({ partitions, throttle: limit })}\n`)
   } else {
     const done =
       options.cancel === true ? 'back to the replicas of before.' : 'the move is under way or done.'
     for (const { topic, partition, error } of results)
       say(terminal, error?.message ?? `${topic}/${partition}: ${done}`)
+    sayLimit(limit, terminal)
   }
   return results.some(({ error }) => error !== null) ? EXIT.failed : EXIT.done
+}
+
+/** The moves, under the throttle from before their beginning. One that limits nothing is taken away. */
+async function start(
+  admin: Client['admin'],
+  of: {
+    readonly wanted: readonly WantedReplicas[]
+    readonly throttle: number | null
+    readonly isCancelled: boolean
+  },
+): Promise<{ readonly results: readonly ReassignmentStarted[]; readonly limit: MoveLimit }> {
+  if (of.throttle !== null) await limitMoves(admin, of.throttle)
+  const results = await admin.reassignPartitions(of.wanted)
+  const isUseless = of.throttle !== null && results.every(({ error }) => error !== null)
+  if (of.isCancelled || isUseless) return { results, limit: (await unlimitMoves(admin)).limit }
+  return { results, limit: of.throttle === null ? 'none' : 'kept' }
+}
+
+/** Bytes per second; null without --throttle. @throws UsageError where there is no move for it. */
+export function throttleOf(
+  options: Pick<ReassignOptions, 'throttle' | 'list' | 'verify' | 'cancel'>,
+): number | null {
+  const { throttle, list: isList = false, verify: isVerify = false, cancel = false } = options
+  if (isVerify && (isList || cancel))
+    throw new UsageError('--verify shows what is under way; give it without --list and --cancel')
+  if (throttle === undefined) return null
+  if (isList || isVerify || cancel) throw new UsageError('--throttle goes with moves that begin')
+  return moveLimitOf(throttle)
+}
+
+function sayLimit(limit: MoveLimit, terminal: Terminal): void {
+  if (limit === 'removed') say(terminal, 'The throttle was taken away.')
+  if (limit === 'kept')
+    say(
+      terminal,
+      'The throttle stays: "vltava partition reassign --verify" takes it away when nothing moves.',
+    )
 }
 
 async function planText(path: string): Promise<string> {
@@ -120,12 +171,26 @@ function planOf(text: string): readonly WantedReplicas[] {
   })
 }
 
+async function verify(options: ReassignOptions, terminal: Terminal): Promise<number> {
+  const { ongoing, limit } = await withClient(options, terminal, ({ admin }) => unlimitMoves(admin))
+  if (options.json === true) terminal.stdout.write(`${JSON.stringify({ ongoing, throttle: limit })}\n`)
+  else {
+    show(ongoing, terminal)
+    sayLimit(limit, terminal)
+  }
+  return EXIT.done
+}
+
 async function list(options: ReassignOptions, terminal: Terminal): Promise<number> {
   const ongoing = await withClient(options, terminal, (client) => client.admin.listReassignments())
   if (options.json === true) terminal.stdout.write(`${JSON.stringify(ongoing)}\n`)
-  else if (ongoing.length === 0) say(terminal, 'No replicas are being moved.')
-  else terminal.stdout.write(`${columns([HEADER, ...ongoing.map(rowOf)])}\n`)
+  else show(ongoing, terminal)
   return EXIT.done
+}
+
+function show(ongoing: readonly OngoingReassignment[], terminal: Terminal): void {
+  if (ongoing.length === 0) say(terminal, 'No replicas are being moved.')
+  else terminal.stdout.write(`${columns([HEADER, ...ongoing.map(rowOf)])}\n`)
 }
 
 const HEADER: readonly string[] = ['TOPIC', 'PARTITION', 'LEADER', 'FROM', 'TO', 'ISR', 'WAITS-FOR']

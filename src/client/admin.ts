@@ -40,7 +40,7 @@ import type { BrokerView, PartitionView } from './cluster-view.ts'
 import {
   type AlterConfigsOptions,
   type ConfigDescription,
-  describeTopicConfigs,
+  describeConfigsOf,
   resolveAlterConfigs,
 } from './config-calls.ts'
 import type { BrokerAddress } from './connections.ts'
@@ -237,7 +237,8 @@ export class Admin {
    */
   async describeConfigs(topic: string, options: TimeoutOptions = {}): Promise<readonly ConfigDescription[]> {
     const { calls } = this.#context
-    return describeTopicConfigs(calls, topic, calls.deadlineMs(resolveTimeoutMs(options, 'describeConfigs')))
+    const deadlineMs = calls.deadlineMs(resolveTimeoutMs(options, 'describeConfigs'))
+    return describeConfigsOf(calls, { resource: 'topic', name: topic }, deadlineMs)
   }
 
   /**

@@ -1,14 +1,25 @@
-// The admin calls about single brokers.
+// The admin calls about brokers.
 import { VltavaError } from '../model/errors.ts'
-import type { NodeId } from '../model/ids.ts'
+import type { MetadataOffset, NodeId } from '../model/ids.ts'
+import { clusterMetadata } from '../protocol/cluster-metadata.ts'
+import { alterConfigs, describeConfigs } from '../protocol/configs.ts'
 import { alterPartitionReassignments, listPartitionReassignments } from '../protocol/reassign.ts'
 import { resolveTimeoutMs, type TimeoutOptions } from './admin-options.ts'
 import type { ClientContext } from './client-context.ts'
+import {
+  type AlterBrokerConfigsOptions,
+  brokerNameOf,
+  type ConfigDescription,
+  describeConfigsOf,
+  resolveAlterBrokerConfigs,
+} from './config-calls.ts'
 import { askController } from './controller-requests.ts'
 import { type DrainPlan, drainPlan } from './drain-plan.ts'
 import { showValue } from './options.ts'
 import { type ReassignmentStarted, started } from './reassign-calls.ts'
 
+/** How long a change may take to reach the brokers before the call returns without them. */
+const APPLIED_WAIT_MS = 5_000
 const MOVES_DEFAULT = 100
 /** As many as a request can hold. */
 const MOVES_MAX = 10_000
@@ -83,14 +94,7 @@ export class BrokerAdmin {
       deadlineMs,
     })
     const { brokers, topics } = await calls.metadata(null, deadlineMs)
-    if (!brokers.some(({ brokerId }) => brokerId === broker)) {
-      const ids = brokers.map(({ brokerId }) => brokerId)
-      const known = ids.toSorted((a, b) => a - b).join(', ')
-      throw new VltavaError(
-        'BROKER_ID_NOT_REGISTERED',
-        `Broker ${broker} is not known. Known brokers: [${known}].`,
-      )
-    }
+    if (!brokers.some(({ brokerId }) => brokerId === broker)) throw unknownBroker(broker, brokers)
     const plan = drainPlan({ broker, brokers, topics, ongoing })
     const partitions = plan.moves.slice(0, Math.max(0, movesMax - plan.underWay))
     if (partitions.length === 0) return { ...plan, results: [] }
@@ -98,6 +102,69 @@ export class BrokerAdmin {
     const answer = await askController(calls, { api: alterPartitionReassignments, request, deadlineMs })
     return { ...plan, results: answer.partitions.map(started) }
   }
+
+  /**
+   * Changes settings of a broker, or of all brokers that have no value of their own, while they run; all of those named or, when it
+   * throws, none. Waits, up to 5 s, until every broker that answers has applied the change.
+   * @throws VltavaError INVALID_CONFIG also for a setting that needs a restart, INVALID_REQUEST for a broker that is not known,
+   *   INVALID_ARGUMENT
+   */
+  async alterConfigs(options: AlterBrokerConfigsOptions): Promise<void> {
+    const { timeoutMs, ...request } = resolveAlterBrokerConfigs(options)
+    const { calls } = this.#context
+    const deadlineMs = calls.deadlineMs(timeoutMs)
+    const { metadataOffset } = await askController(calls, { api: alterConfigs, request, deadlineMs })
+    if (!request.validateOnly) await this.#whenApplied(metadataOffset, deadlineMs)
+  }
+
+  /**
+   * Every setting of a broker, asked of itself, sorted by name; with null, those that can be changed for all brokers at once.
+   * @throws VltavaError BROKER_ID_NOT_REGISTERED, INVALID_ARGUMENT, CONNECTION_FAILED where the broker is not reached
+   */
+  async describeConfigs(
+    broker: NodeId | null,
+    options: TimeoutOptions = {},
+  ): Promise<readonly ConfigDescription[]> {
+    const name = brokerNameOf('brokers.describeConfigs', broker)
+    const { calls, connections } = this.#context
+    const timeoutMs = resolveTimeoutMs(options, 'brokers.describeConfigs')
+    const deadlineMs = calls.deadlineMs(timeoutMs)
+    const body = { resource: 'broker', name } as const
+    if (broker === null) return describeConfigsOf(calls, body, deadlineMs)
+    const { brokers } = await calls.metadata([], deadlineMs)
+    const found = brokers.find(({ brokerId }) => brokerId === broker)
+    if (found === undefined) throw unknownBroker(broker, brokers)
+    const connection = await connections.dial(found)
+    return (await connection.request(describeConfigs, body, { timeoutMs })).body.configs
+  }
+
+  /** The change is made, so nothing that goes wrong from here on is an error of the call. */
+  async #whenApplied(metadataOffset: MetadataOffset, untilMs: number): Promise<void> {
+    const { calls, connections } = this.#context
+    const deadlineMs = Math.min(untilMs, calls.deadlineMs(APPLIED_WAIT_MS))
+    await calls.poll(deadlineMs, async () => {
+      const { brokers } = await calls.metadata([], deadlineMs)
+      const alive = brokers.filter(({ fenced }) => !fenced)
+      const hasApplied = async (broker: (typeof alive)[number], timeoutMs: number): Promise<boolean> => {
+        const connection = await connections.dial(broker)
+        const { body } = await connection.request(clusterMetadata, { topics: [] }, { timeoutMs })
+        return body.metadataOffset >= metadataOffset
+      }
+      await Promise.all(
+        alive.map((broker) => calls.poll(deadlineMs, (timeoutMs) => hasApplied(broker, timeoutMs))),
+      )
+      return true
+    })
+  }
+}
+
+function unknownBroker(broker: NodeId, brokers: readonly { readonly brokerId: NodeId }[]): VltavaError {
+  const ids = brokers.map(({ brokerId }) => brokerId)
+  const known = ids.toSorted((a, b) => a - b).join(', ')
+  return new VltavaError(
+    'BROKER_ID_NOT_REGISTERED',
+    `Broker ${broker} is not known. Known brokers: [${known}].`,
+  )
 }
 
 function checkNumber(what: string, value: unknown, max: number): void {

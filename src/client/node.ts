@@ -33,7 +33,7 @@ export type { BrokerAdmin, BrokerListing, Drained, DrainOptions } from './broker
 export type { Client } from './client.ts'
 export type { CreateClientOptions } from './client-options.ts'
 export type { BrokerView, PartitionView } from './cluster-view.ts'
-export type { AlterConfigsOptions, ConfigDescription } from './config-calls.ts'
+export type { AlterBrokerConfigsOptions, AlterConfigsOptions, ConfigDescription } from './config-calls.ts'
 export type { Consumer } from './consumer.ts'
 export type { ConsumerBatch } from './consumer-batch.ts'
 export type { ConsumerHealth, PartitionHealth } from './consumer-health.ts'

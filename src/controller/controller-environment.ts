@@ -18,7 +18,10 @@ export interface ControllerEnvironment {
   readonly process: Process
 }
 
-/** Settings of a controller, in milliseconds but for one; server/config-table.ts has their names, ranges and documentation. */
+/**
+ * Settings of a controller, in milliseconds but for two; server/config-table.ts has their names, ranges and documentation. Those
+ * that can be changed while the node runs are looked up anew whenever they are used.
+ */
 export interface ControllerSettings {
   /** broker.session.timeout.ms */
   readonly sessionTimeoutMs: number
@@ -34,6 +37,8 @@ export interface ControllerSettings {
   readonly snapshotIntervalMs: number
   /** leader.imbalance.check.interval.seconds; 0: never */
   readonly balanceIntervalMs: number
+  /** Whether a name is a setting that nodes read at their start only. */
+  readonly isStaticSetting: (name: string) => boolean
 }
 
 export const CONTROLLER_DEFAULTS: ControllerSettings = {
@@ -44,6 +49,7 @@ export const CONTROLLER_DEFAULTS: ControllerSettings = {
   bytesBetweenSnapshots: 20 * 1024 * 1024,
   snapshotIntervalMs: 3_600_000,
   balanceIntervalMs: 300_000,
+  isStaticSetting: () => false,
 }
 
 /** The data directory of the node as a controller uses it. */

@@ -2,6 +2,7 @@
 
 import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
+import { decideAlterBrokerConfigs } from '../metadata/decide-alter-broker-configs.ts'
 import { type ConfigsAltered, decideAlterTopicConfigs } from '../metadata/decide-alter-configs.ts'
 import { type AlterPartitionAnswer, decideAlterPartition } from '../metadata/decide-alter-partition.ts'
 import { decideCreatePartitions, type PartitionsCreated } from '../metadata/decide-create-partitions.ts'
@@ -50,6 +51,8 @@ export interface ControllerFlowsOptions {
   readonly peers: RaftPeers
   readonly random: Random
   readonly log: Log
+  /** Whether a name is a setting that nodes read at their start only. */
+  readonly isStaticSetting: (name: string) => boolean
 }
 
 type Answer<A> = Promise<{ readonly body: ResponseOf<A> }>
@@ -97,9 +100,12 @@ export class ControllerFlows {
   }
 
   async alterConfigs({ body: request }: Call<typeof alterConfigs>): Answer<typeof alterConfigs> {
-    const { name, changes, validateOnly, timeoutMs } = request
+    const { resource, name, changes, validateOnly, timeoutMs } = request
+    const { isStaticSetting } = this.#options
     const decide: Decide<ConfigsAltered> = (context) =>
-      decideAlterTopicConfigs(context, { topic: name, changes, validateOnly })
+      resource === 'broker'
+        ? decideAlterBrokerConfigs({ ...context, isStaticSetting }, { name, changes, validateOnly })
+        : decideAlterTopicConfigs(context, { topic: name, changes, validateOnly })
     return { body: await this.#runOnce(decide, timeoutMs) }
   }
 

@@ -196,6 +196,7 @@ export class Controller {
     this.#checkCluster()
     this.committedLog.wakeAll()
     for (const listener of [...this.#imageListeners]) listener(this.#image)
+    this.#active?.balancer.settingsChanged()
   }
 
   #checkCluster(): void {
@@ -250,7 +251,7 @@ export class Controller {
       sessions: new BrokerSessions({ clock: environment.clock, settings, isLinkDown, fence }, this.#image),
       balancer: new LeaderBalancer({
         clock: environment.clock,
-        intervalMs: settings.balanceIntervalMs,
+        intervalMs: () => settings.balanceIntervalMs,
         balance: () => {
           this.#runOwn('balance-leaders', decidePreferredLeaders).catch(this.#fail)
         },

@@ -71,7 +71,7 @@ export class Voter {
       onProgress: () => this.#progressed(),
     })
     const parts = { nodeId, controller: this.controller, driver: this.driver, peers: this.#peers, log }
-    this.flows = new ControllerFlows({ ...parts, random })
+    this.flows = new ControllerFlows({ ...parts, random, isStaticSetting: settings.isStaticSetting })
     this.quorum = new QuorumFlows({ ...parts, directoryId, url, clock })
   }
 

@@ -105,6 +105,11 @@ export interface ClusterImage {
    * snapshot has taken the place of the record finds it here.
    */
   readonly deletedTopics: ReadonlyMap<TopicId, MetadataOffset>
+  /**
+   * Settings of nodes that count without a restart (metadata/broker-settings.ts), by node; null: for all that have none of their own.
+   * Nodes for which nothing is set are absent.
+   */
+  readonly brokerConfigs: ReadonlyMap<NodeId | null, ReadonlyMap<string, string>>
 }
 
 export const EMPTY_IMAGE: ClusterImage = {
@@ -115,6 +120,7 @@ export const EMPTY_IMAGE: ClusterImage = {
   topics: new Map(),
   topicIds: new Map(),
   deletedTopics: new Map(),
+  brokerConfigs: new Map(),
 }
 
 /** Whether a broker may be elected and may join an ISR. */

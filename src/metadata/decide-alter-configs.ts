@@ -8,6 +8,7 @@ import { VltavaError } from '../model/errors.ts'
 import type { MetadataOffset } from '../model/ids.ts'
 import { checkTopicName } from '../model/topic-name.ts'
 import type { PartitionImage, TopicImage } from './cluster-image.ts'
+import { differenceOf } from './config-difference.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
 import { eligibleAfter, minIsrOf } from './eligible-replicas.ts'
 import type { Cause, MetadataRecord } from './metadata-records.ts'
@@ -40,7 +41,7 @@ export function decideAlterTopicConfigs(
   const { image } = context
   const topic = topicNamed(image, checkTopicName(request.topic))
   const configs = changedConfigs(topic.configs, request.changes)
-  const detail = differenceOf(topic.configs, configs)
+  const detail = differenceOf(topic.configs, configs, 'the default')
   if (detail === '' || request.validateOnly) {
     return { records: [], response: { metadataOffset: image.metadataOffset } }
   }
@@ -66,12 +67,8 @@ function changedConfigs(
   before: ReadonlyMap<string, string>,
   changes: readonly ConfigChange[],
 ): ReadonlyMap<string, string> {
-  if (changes.length === 0) throw new VltavaError('INVALID_CONFIG', 'Name at least one setting to change.')
   const names = changes.map(({ name }) => knownTopicSetting(name))
-  const twice = names.find((name, i) => names.indexOf(name) !== i)
-  if (twice !== undefined) {
-    throw new VltavaError('INVALID_CONFIG', `${twice} is changed twice; change it once.`)
-  }
+  namedOnce(names)
   const checked = checkTopicConfigs(
     changes.flatMap(({ name, value }) => (value === null ? [] : [{ name, value }])),
   )
@@ -84,15 +81,12 @@ function changedConfigs(
   return after
 }
 
-/** What is set otherwise, in words; empty where nothing is. */
-function differenceOf(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string {
-  const names = [...new Set([...before.keys(), ...after.keys()])].filter(
-    (name) => before.get(name) !== after.get(name),
-  )
-  const shown = (value: string | undefined): string => value ?? 'the default'
-  return names
-    .map((name) => `${name} from ${shown(before.get(name))} to ${shown(after.get(name))}`)
-    .join(', ')
+/** @throws VltavaError INVALID_CONFIG for no name at all, and for one that stands there twice */
+export function namedOnce(names: readonly string[]): void {
+  if (names.length === 0) throw new VltavaError('INVALID_CONFIG', 'Name at least one setting to change.')
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined)
+    throw new VltavaError('INVALID_CONFIG', `${twice} is changed twice; change it once.`)
 }
 
 interface Reconfigured {

@@ -79,6 +79,9 @@ export function applyRecord(draft: ImageDraft, record: MetadataRecord, metadataO
       draft.removeTopic(topic, metadataOffset)
       return
     }
+    case 'broker-configs-changed':
+      draft.setBrokerConfigs(record.brokerId, new Map(record.configs.map(({ name, value }) => [name, value])))
+      return
     case 'partition-created':
       applyPartitionCreated(draft, record)
       return

@@ -14,6 +14,7 @@ export class ImageDraft {
   #topics: Map<TopicId, TopicImage> | null = null
   #topicIds: Map<TopicName, TopicId> | null = null
   #deletedTopics: Map<TopicId, MetadataOffset> | null = null
+  #brokerConfigs: Map<NodeId | null, ReadonlyMap<string, string>> | null = null
   /** The partition lists that are copies of this draft already. */
   readonly #ownPartitions = new Map<TopicId, PartitionImage[]>()
   readonly #touched = new Map<TopicId, Set<number>>()
@@ -70,6 +71,13 @@ export class ImageDraft {
     for (const { partition } of partitions) this.#touched.get(topicId)!.add(partition)
   }
 
+  /** Replaces what is set for a node, or with null for all nodes. */
+  setBrokerConfigs(brokerId: NodeId | null, configs: ReadonlyMap<string, string>): void {
+    this.#brokerConfigs ??= new Map(this.#base.brokerConfigs)
+    if (configs.size === 0) this.#brokerConfigs.delete(brokerId)
+    else this.#brokerConfigs.set(brokerId, configs)
+  }
+
   removeTopic(topic: TopicImage, metadataOffset: MetadataOffset): void {
     this.#deletedTopics ??= new Map(this.#base.deletedTopics)
     this.#deletedTopics.set(topic.topicId, metadataOffset)
@@ -115,6 +123,7 @@ export class ImageDraft {
       topics: this.#topics ?? this.#base.topics,
       topicIds: this.#topicIds ?? this.#base.topicIds,
       deletedTopics: this.#deletedTopics ?? this.#base.deletedTopics,
+      brokerConfigs: this.#brokerConfigs ?? this.#base.brokerConfigs,
     }
   }
 

@@ -32,6 +32,13 @@ function* statesOf(image: ClusterImage): Generator<SnapshotRecord> {
   for (const [topicId, deletedAt] of image.deletedTopics) {
     yield { type: 'deleted-topic', topicId, metadataOffset: deletedAt }
   }
+  for (const [brokerId, configs] of image.brokerConfigs) {
+    yield {
+      type: 'broker-configs',
+      brokerId,
+      configs: [...configs].map(([key, value]) => ({ name: key, value })),
+    }
+  }
 }
 
 /**
@@ -50,6 +57,7 @@ class ImageAssembly {
   readonly #topics = new Map<TopicId, TopicImage>()
   readonly #topicIds = new Map<TopicName, TopicId>()
   readonly #deletedTopics = new Map<TopicId, MetadataOffset>()
+  readonly #brokerConfigs = new Map<NodeId | null, ReadonlyMap<string, string>>()
   /** The partitions of the last topic. */
   #partitions: PartitionImage[] = []
   #recordsCount = 0
@@ -88,6 +96,12 @@ class ImageAssembly {
       case 'deleted-topic':
         this.#deletedTopics.set(record.topicId, record.metadataOffset)
         break
+      case 'broker-configs':
+        this.#brokerConfigs.set(
+          record.brokerId,
+          new Map(record.configs.map((config) => [config.name, config.value])),
+        )
+        break
       case 'end':
         demand(record.recordsCount === this.#recordsCount, `lacks records: there are ${this.#recordsCount}`)
         this.#hasEnded = true
@@ -110,6 +124,7 @@ class ImageAssembly {
       topics: this.#topics,
       topicIds: this.#topicIds,
       deletedTopics: this.#deletedTopics,
+      brokerConfigs: this.#brokerConfigs,
     }
   }
 }

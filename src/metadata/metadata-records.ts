@@ -171,6 +171,13 @@ export const metadataRecordSchema = union({
     voters,
     cause: causeSchema,
   }),
+  /** All that is set for one node, or for all nodes, from now on. */
+  'broker-configs-changed': struct({
+    /** The node; null: what counts for all nodes that have no value of their own. */
+    brokerId: nullable(nodeIdSchema),
+    configs: list(struct({ name: text(200), value: text(1_000) }), 100),
+    cause: causeSchema,
+  }),
 })
 
 export type MetadataRecord = Infer<typeof metadataRecordSchema>

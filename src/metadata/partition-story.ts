@@ -84,6 +84,8 @@ export class PartitionStory {
         return record.topicId === this.#target.topicId
           ? [`The settings of topic ${this.#topicName} changed.`]
           : []
+      case 'broker-configs-changed':
+        return []
       case 'partition-created':
         return this.#isTarget(record) ? this.#created(record) : []
       case 'partition-changed':

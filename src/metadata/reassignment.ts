@@ -18,6 +18,13 @@ export function addingReplicas({ reassignment }: PartitionImage): readonly NodeI
   return reassignment.target.filter((brokerId) => !reassignment.original.includes(brokerId))
 }
 
+/** Whether a replica is copied because a reassignment adds it, and has not caught up yet: nobody waits for it. */
+export function isMovingIn(partition: PartitionImage, brokerId: NodeId): boolean {
+  const { reassignment, isr } = partition
+  if (reassignment === null || isr.includes(brokerId)) return false
+  return reassignment.target.includes(brokerId) && !reassignment.original.includes(brokerId)
+}
+
 /** The replicas that go at the end of a reassignment; none without one. */
 export function removingReplicas({ reassignment }: PartitionImage): readonly NodeId[] {
   if (reassignment === null) return []

@@ -90,6 +90,11 @@ export const snapshotRecordSchema = union({
     /** Those before this one. */
     recordsCount: integer(1, Number.MAX_SAFE_INTEGER),
   }),
+  /** What is set for a node, or with null for all nodes, to count without a restart. */
+  'broker-configs': struct({
+    brokerId: nullable(nodeIdSchema),
+    configs: list(struct({ name: text(200), value: text(1_000) }), 100),
+  }),
 })
 
 export type SnapshotRecord = Infer<typeof snapshotRecordSchema>

@@ -54,6 +54,7 @@ export class InSyncSet {
   readonly #eligibility: JoinEligibility
   #state: IsrState
   #isSynced: boolean
+  #lagTimeMaxMs: number
   #shrinkBackoffUntilMs = Number.NEGATIVE_INFINITY
   #syncBackoffUntilMs = Number.NEGATIVE_INFINITY
 
@@ -64,12 +65,18 @@ export class InSyncSet {
     this.#eligibility = new JoinEligibility(options.brokers)
     this.#state = committedIsr(options.partitionEpoch, options.isr)
     this.#isSynced = options.synced ?? true
+    this.#lagTimeMaxMs = options.lagTimeMaxMs
     this.#checkMembers()
     this.#tellBrokerEpochs()
   }
 
   get state(): IsrState {
     return this.#state
+  }
+
+  /** @param lagTimeMaxMs replica.lag.time.max.ms as it is now. */
+  lagTimeMaxChanged(lagTimeMaxMs: number): void {
+    this.#lagTimeMaxMs = lagTimeMaxMs
   }
 
   brokersChanged(brokers: BrokerStates): void {
@@ -104,7 +111,7 @@ export class InSyncSet {
     return (
       follower.countedOffset !== UNKNOWN &&
       this.#eligibility.mayJoin(follower, leader) &&
-      follower.hasBeenCaughtUp(leader, Math.min(JOIN_WAIT_MAX_MS, this.#options.lagTimeMaxMs))
+      follower.hasBeenCaughtUp(leader, Math.min(JOIN_WAIT_MAX_MS, this.#lagTimeMaxMs))
     )
   }
 
@@ -139,8 +146,7 @@ export class InSyncSet {
     if (this.#state.kind !== 'committed' || leader.nowMs < this.#shrinkBackoffUntilMs) return null
     const isr = this.#state.isr
     const lagging = this.#followers.filter(
-      (follower) =>
-        isr.includes(follower.replicaId) && !follower.hasBeenCaughtUp(leader, this.#options.lagTimeMaxMs),
+      (follower) => isr.includes(follower.replicaId) && !follower.hasBeenCaughtUp(leader, this.#lagTimeMaxMs),
     )
     if (lagging.length === 0) return null
     const seen = lagging.map(

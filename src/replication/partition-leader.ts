@@ -212,6 +212,11 @@ export class PartitionLeader {
     return this.#update(null)
   }
 
+  /** @param lagTimeMaxMs replica.lag.time.max.ms as configured now; the next tick looks by it. */
+  lagTimeMaxChanged(lagTimeMaxMs: number): void {
+    this.#inSync.lagTimeMaxChanged(lagTimeMaxMs)
+  }
+
   /** @param flushMessages flush.messages as configured now, 1 or more. The high watermark stays where it has been. */
   flushMessagesChanged(flushMessages: number): LeaderUpdate {
     assert(flushMessages >= 1, 'flush.messages must be 1 or more')

@@ -1,6 +1,7 @@
 // Every setting of a node in one table: Kafka's name where Kafka has the setting. The configuration file and --set
 // use the names as they stand, the environment uses VLTAVA_ and the name in capitals with _ for . and -.
 
+import { DYNAMIC_SETTINGS, type DynamicSettingName } from '../metadata/broker-settings.ts'
 import { RACK_PATTERN } from '../model/rack.ts'
 
 interface RowBase {
@@ -31,6 +32,9 @@ const integer = (
   range: { readonly fallback: number; readonly min: number; readonly max: number },
   doc: string,
 ): IntegerRow => ({ type: 'integer', unit, ...range, doc, clusterWide: false })
+
+/** A row of what can be changed while the node runs as well. */
+const dynamic = (name: DynamicSettingName): IntegerRow => ({ ...DYNAMIC_SETTINGS[name], clusterWide: false })
 
 const DAY_MS = 86_400_000
 const MIB = 1024 * 1024
@@ -152,61 +156,27 @@ export const CONFIG_TABLE = {
     { fallback: 3_600_000, min: 0, max: 365 * DAY_MS },
     'Time after which the next committed change makes a snapshot due whatever its size; 0 for never.',
   ),
-  'leader.imbalance.check.interval.seconds': integer(
-    's',
-    { fallback: 300, min: 0, max: DAY_MS / 1_000 },
-    'How often the active controller moves leaderships back to preferred replicas that are in sync; 0: never.',
-  ),
-  'replica.lag.time.max.ms': integer(
-    'ms',
-    { fallback: 30_000, min: 100, max: DAY_MS },
-    'A follower that was not at the log end for this long leaves the in-sync set.',
-  ),
-  'replica.fetch.wait.max.ms': integer(
-    'ms',
-    { fallback: 500, min: 1, max: 30_000 },
-    'How long a fetch of a follower parks at the leader.',
-  ),
-  'replica.fetch.max.bytes': integer(
-    'bytes',
-    { fallback: 4 * MIB, min: 1_024, max: 16 * MIB },
-    'Bytes of one partition in one fetch of a follower.',
-  ),
-  'replica.fetch.response.max.bytes': integer(
-    'bytes',
-    { fallback: 10 * MIB, min: 1_024, max: 16 * MIB },
-    'Bytes of one whole fetch of a follower.',
-  ),
+  'leader.imbalance.check.interval.seconds': dynamic('leader.imbalance.check.interval.seconds'),
+  'replica.lag.time.max.ms': dynamic('replica.lag.time.max.ms'),
+  'replica.fetch.wait.max.ms': dynamic('replica.fetch.wait.max.ms'),
+  'replica.fetch.max.bytes': dynamic('replica.fetch.max.bytes'),
+  'replica.fetch.response.max.bytes': dynamic('replica.fetch.response.max.bytes'),
+  'leader.replication.throttled.rate': dynamic('leader.replication.throttled.rate'),
+  'follower.replication.throttled.rate': dynamic('follower.replication.throttled.rate'),
   'replica.high.watermark.checkpoint.interval.ms': integer(
     'ms',
     { fallback: 5_000, min: 100, max: DAY_MS },
     'How often high watermarks and recovery points are saved.',
   ),
-  'log.retention.check.interval.ms': integer(
-    'ms',
-    { fallback: 300_000, min: 100, max: DAY_MS },
-    'How often logs are looked at for records to delete by age or size, and for segments older than segment.ms.',
-  ),
+  'log.retention.check.interval.ms': dynamic('log.retention.check.interval.ms'),
   'log.tail.cache.bytes': integer(
     'bytes',
     { fallback: 64 * MIB, min: 0, max: 64 * 1024 * MIB },
     'Memory for recent records of all partitions.',
   ),
-  'log.disk.usage.warn.percent': integer(
-    'percent',
-    { fallback: 85, min: 1, max: 100 },
-    'Used space of the disk from which on a warning is logged.',
-  ),
-  'log.disk.usage.max.percent': integer(
-    'percent',
-    { fallback: 95, min: 1, max: 100 },
-    'Used space of the disk from which on no records are taken (DISK_FULL). Reads, deletion and the metadata log go on. 100: no limit.',
-  ),
-  'log.disk.reserve.bytes': integer(
-    'bytes',
-    { fallback: 10 * 1024 * MIB, min: 0, max: 1024 * 1024 * MIB },
-    'Not more than this must stay free, however large the disk is; the warning comes at three times as much.',
-  ),
+  'log.disk.usage.warn.percent': dynamic('log.disk.usage.warn.percent'),
+  'log.disk.usage.max.percent': dynamic('log.disk.usage.max.percent'),
+  'log.disk.reserve.bytes': dynamic('log.disk.reserve.bytes'),
   'log.disk.check.interval.ms': integer(
     'ms',
     { fallback: 1_000, min: 10, max: 600_000 },
@@ -217,31 +187,11 @@ export const CONFIG_TABLE = {
     { fallback: 7 * DAY_MS, min: 0, max: 24 * DAY_MS },
     'How often all logs are read to find damage; 0 turns that off.',
   ),
-  'log.scrub.bytes.per.second': integer(
-    'bytes',
-    { fallback: 8 * MIB, min: 1_024, max: 1024 * MIB },
-    'How fast the scrub reads at most.',
-  ),
-  'log.cleaner.backoff.ms': integer(
-    'ms',
-    { fallback: 15_000, min: 1, max: DAY_MS },
-    'How long the log cleaner sleeps when no compacted log is due.',
-  ),
-  'log.cleaner.dedupe.buffer.size': integer(
-    'bytes',
-    { fallback: 128 * MIB, min: MIB, max: 2 ** 31 - 1 },
-    'Memory for the keys of a log while it is compacted, about 40 bytes for each of 20 bytes. What does not fit waits for the next run.',
-  ),
-  'log.cleaner.io.max.bytes.per.second': integer(
-    'bytes',
-    { fallback: Number.MAX_SAFE_INTEGER, min: MIB, max: Number.MAX_SAFE_INTEGER },
-    'Bytes that the log cleaner reads and writes in a second; no limit by default.',
-  ),
-  'controlled.shutdown.timeout.ms': integer(
-    'ms',
-    { fallback: 10_000, min: 0, max: 600_000 },
-    'How long a stopping broker waits for its leaderships to move.',
-  ),
+  'log.scrub.bytes.per.second': dynamic('log.scrub.bytes.per.second'),
+  'log.cleaner.backoff.ms': dynamic('log.cleaner.backoff.ms'),
+  'log.cleaner.dedupe.buffer.size': dynamic('log.cleaner.dedupe.buffer.size'),
+  'log.cleaner.io.max.bytes.per.second': dynamic('log.cleaner.io.max.bytes.per.second'),
+  'controlled.shutdown.timeout.ms': dynamic('controlled.shutdown.timeout.ms'),
 } as const satisfies Record<string, ConfigRow>
 
 export type ConfigName = keyof typeof CONFIG_TABLE

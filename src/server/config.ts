@@ -22,6 +22,8 @@ export interface PeerAddress {
 export interface NodeConfig {
   readonly integers: Readonly<Record<IntegerName, number>>
   readonly texts: Readonly<Record<TextName, string | null>>
+  /** The settings that the command line, the environment or the file names; the others have their defaults. */
+  readonly named: ReadonlySet<ConfigName>
   readonly roles: { readonly broker: boolean; readonly controller: boolean }
   /** null: this node is a cluster of its own. */
   readonly peers: readonly PeerAddress[] | null
@@ -97,22 +99,28 @@ export function readConfig(sources: ConfigSources): NodeConfig {
   checkFileNames(sources.file)
   const integers: Record<string, number> = {}
   const texts: Record<string, string | null> = {}
+  const named = new Set<ConfigName>()
   for (const [name, row] of Object.entries(CONFIG_TABLE) as [ConfigName, ConfigRow][]) {
     const found = sourcesOf(name, sources)
+    if (found !== null) named.add(name)
     if (row.type === 'integer') {
       integers[name] = found === null ? row.fallback : checkInteger(row, found.value, found.source)
     } else {
       texts[name] = found === null ? row.fallback : checkText(row, found.value, found.source)
     }
   }
-  return checkRelations(integers as NodeConfig['integers'], texts as NodeConfig['texts'])
+  return checkRelations({
+    integers: integers as NodeConfig['integers'],
+    texts: texts as NodeConfig['texts'],
+    named,
+  })
 }
 
-function checkRelations(integers: NodeConfig['integers'], texts: NodeConfig['texts']): NodeConfig {
+function checkRelations(read: Pick<NodeConfig, 'integers' | 'texts' | 'named'>): NodeConfig {
+  const { integers, texts } = read
   const roles = (texts['process.roles'] ?? '').split(',')
   const config: NodeConfig = {
-    integers,
-    texts,
+    ...read,
     roles: { broker: roles.includes('broker'), controller: roles.includes('controller') },
     peers: texts['controller.quorum.voters'] === null ? null : parsePeers(texts['controller.quorum.voters']),
   }

@@ -3,6 +3,7 @@ import { toBase64Url } from '../base/bytes.ts'
 import type { BrokerIdentity } from '../broker/broker-environment.ts'
 import { BrokerNode } from '../broker/broker-node.ts'
 import { ControllerNode } from '../controller/controller-node.ts'
+import type { DynamicSettings } from '../metadata/dynamic-settings.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { IncarnationId, NodeId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
@@ -24,7 +25,13 @@ import { healthHandler } from './health.ts'
 import { MetricsEndpoint } from './metrics/metrics-endpoint.ts'
 import { PeerConnections } from './peer-connections.ts'
 import { type Readiness, readinessOf } from './readiness.ts'
-import { brokerSettingsOf, controllerSettingsOf, storageSettingsOf } from './role-settings.ts'
+import {
+  brokerSettingsOf,
+  controllerSettingsOf,
+  dynamicSettingsOf,
+  storageSettingsOf,
+} from './role-settings.ts'
+import { settingRowsOf } from './setting-rows.ts'
 
 const SECRET_BYTES = 32
 const THREAD_POOL_SIZE_DEFAULT = 4
@@ -77,15 +84,20 @@ export class NodeServer {
     if (path === null)
       throw new VltavaError('INVALID_CONFIG', 'log.dir: is needed; name the data directory with --data-dir.')
     const secret = secretOf(options)
+    // The broker lets it follow the metadata: only its records need room on the disk.
+    const dynamic = dynamicSettingsOf(config)
     const directory = await LogDirectory.open({
       ...environment,
       path,
       nodeId: config.integers['node.id'],
-      settings: storageSettingsOf(config, options.threadPoolSize ?? THREAD_POOL_SIZE_DEFAULT),
+      settings: storageSettingsOf(config, {
+        threadPoolSize: options.threadPoolSize ?? THREAD_POOL_SIZE_DEFAULT,
+        dynamic,
+      }),
       onFailure: (error) => environment.process.fail(`the data directory ${path} failed`, error),
     })
     try {
-      return new NodeServer(await assemble(options, { directory, secret }))
+      return new NodeServer(await assemble(options, { directory, secret, dynamic }))
     } catch (error) {
       await directory.close({ cleanBrokerEpoch: null })
       throw error
@@ -169,10 +181,14 @@ function readiness({ broker, controller }: Roles): Readiness {
 
 async function assemble(
   options: NodeServerOptions,
-  opened: { readonly directory: LogDirectory; readonly secret: Uint8Array },
+  opened: {
+    readonly directory: LogDirectory
+    readonly secret: Uint8Array
+    readonly dynamic: DynamicSettings
+  },
 ): Promise<Parts> {
   const { environment, config, software } = options
-  const { directory, secret } = opened
+  const { directory, secret, dynamic } = opened
   const { clock, random, log, mac } = environment
   const identity = { nodeId: config.integers['node.id'], incarnationId: drawId(environment) }
   const router = new Router(log)
@@ -209,7 +225,7 @@ async function assemble(
   })
   try {
     const broker = { ...identity, url, rack: config.texts['broker.rack'] }
-    Object.assign(roles, makeRoles({ options, directory, peers, voters, identity: broker }))
+    Object.assign(roles, makeRoles({ options, directory, dynamic, peers, voters, identity: broker }))
     addHandlers(router, roles)
     await roles.controller?.start()
     roles.broker?.start()
@@ -245,15 +261,18 @@ function listen(of: {
 function makeRoles(from: {
   readonly options: NodeServerOptions
   readonly directory: LogDirectory
+  /** Of the broker and its directory. */
+  readonly dynamic: DynamicSettings
   readonly peers: PeerConnections
   readonly voters: readonly PeerAddress[]
   readonly identity: BrokerIdentity
 }): Roles {
-  const { directory, voters, identity } = from
+  const { directory, dynamic, voters, identity } = from
   const { environment, config } = from.options
   const connectPeer = (id: NodeId, url: string | null = null): Promise<Connection> =>
     from.peers.connect(id, url)
   const { nodeId } = identity
+  const controllerDynamic = dynamicSettingsOf(config)
   const controller = config.roles.controller
     ? new ControllerNode({
         ...environment,
@@ -263,16 +282,20 @@ function makeRoles(from: {
         url: identity.url,
         directory,
         connectPeer,
-        settings: controllerSettingsOf(config),
+        settings: controllerSettingsOf(config, controllerDynamic),
       })
     : null
+  // Before the controller looks at what an image changes.
+  controller?.onImage((image) => void controllerDynamic.follow(image))
   // This node first: the answer of its own controller costs no network.
   const ordered = [...voters].sort((a, b) => Number(b.nodeId === nodeId) - Number(a.nodeId === nodeId))
-  const settings = brokerSettingsOf(config)
+  const settings = brokerSettingsOf(config, dynamic)
   const broker = config.roles.broker
     ? new BrokerNode({
         environment,
         settings,
+        dynamic,
+        nodeSettings: settingRowsOf(config),
         identity,
         directory,
         voters: ordered,

@@ -29,7 +29,7 @@ export interface HostedPartition {
  */
 export async function hostedPartition(
   leader: NodeId,
-  options: TestLogOptions = {},
+  { isr = REPLICAS, ...options }: TestLogOptions & { readonly isr?: readonly NodeId[] } = {},
 ): Promise<HostedPartition> {
   const { log } = await openTestLog(new MemoryFileSystem(), options)
   for (let offset = 0; offset < 5; offset++) {
@@ -58,7 +58,7 @@ export async function hostedPartition(
   let image: PartitionImage = {
     partition: 0,
     replicas: REPLICAS,
-    isr: REPLICAS,
+    isr,
     leader,
     leaderEpoch: 3,
     partitionEpoch: 4,

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { rowOf, wantedOf } from '../../src/cli/reassign.ts'
+import { limitMoves, type MoveLimitAdmin, moveLimitOf, unlimitMoves } from '../../src/cli/move-limit.ts'
+import { rowOf, throttleOf, wantedOf } from '../../src/cli/reassign.ts'
+import type { ConfigDescription } from '../../src/client/config-calls.ts'
+import type { OngoingReassignment } from '../../src/client/reassign-calls.ts'
 
 describe('what partition reassign asks for', () => {
   it('one partition -> its replicas in the order given', () => {
@@ -56,5 +59,58 @@ describe('what partition reassign asks for', () => {
     expect(rowOf(ongoing)).toEqual(['a', '1', '2', '1,2', '4,5', '2,4', '5'])
     expect(rowOf({ ...ongoing, leader: null, isr: [] })).toEqual(['a', '1', '-', '1,2', '4,5', '-', '4,5'])
     expect(rowOf({ ...ongoing, observers: [5] }).at(-1)).toBe('-')
+  })
+})
+
+describe('the throttle of moves', () => {
+  it('a number of bytes -> goes with moves that begin; 1,024 and more', () => {
+    expect(throttleOf({ throttle: '50000' })).toBe(50_000)
+    expect(throttleOf({})).toBe(null)
+    expect(moveLimitOf('1024')).toBe(1_024)
+    expect(() => moveLimitOf('1023')).toThrow(/--throttle/)
+    expect(() => moveLimitOf('fast')).toThrow(/--throttle/)
+  })
+
+  it.each([
+    [{ throttle: '5000', cancel: true }, /--throttle goes with moves that begin/],
+    [{ throttle: '5000', list: true }, /--throttle goes with moves that begin/],
+    [{ throttle: '5000', verify: true }, /--throttle goes with moves that begin/],
+    [{ verify: true, cancel: true }, /--verify shows what is under way/],
+    [{ verify: true, list: true }, /--verify shows what is under way/],
+  ])('%j -> a usage error', (options, message) => {
+    expect(() => throttleOf(options)).toThrow(message)
+  })
+
+  /** The admin calls over settings in memory. */
+  function adminWith(moves: number) {
+    const all = new Map<string, string>([['log.cleaner.backoff.ms', '5']])
+    const ongoing = Array.from({ length: moves }, () => ({}) as OngoingReassignment)
+    const admin: MoveLimitAdmin = {
+      listReassignments: async () => ongoing,
+      brokers: {
+        describeConfigs: async () =>
+          ['leader.replication.throttled.rate', 'follower.replication.throttled.rate', ...all.keys()].map(
+            (name) => ({ name, isDefault: !all.has(name) }) as ConfigDescription,
+          ),
+        async alterConfigs({ set = {}, delete: names = [] }) {
+          for (const [name, value] of Object.entries(set)) all.set(name, value)
+          for (const name of names) all.delete(name)
+        },
+      },
+    }
+    return { admin, all, ongoing }
+  }
+
+  it('it is set for all brokers, stays while something moves, and goes alone when nothing does', async () => {
+    const { admin, all, ongoing } = adminWith(1)
+    expect(await unlimitMoves(admin)).toMatchObject({ limit: 'none' })
+    await limitMoves(admin, 50_000)
+    expect(all.get('leader.replication.throttled.rate')).toBe('50000')
+    expect(all.get('follower.replication.throttled.rate')).toBe('50000')
+    expect(await unlimitMoves(admin)).toEqual({ limit: 'kept', ongoing })
+    expect(all.size).toBe(3)
+    ongoing.length = 0
+    expect(await unlimitMoves(admin)).toEqual({ limit: 'removed', ongoing: [] })
+    expect([...all.keys()]).toEqual(['log.cleaner.backoff.ms'])
   })
 })

@@ -1,5 +1,6 @@
 // Holds docs/configuration.md to the tables of settings.
 import { describe, expect, it } from 'vitest'
+import { isDynamicSetting } from '../../src/metadata/broker-settings.ts'
 import { allowedValues, TOPIC_SETTINGS, type TopicSetting } from '../../src/metadata/topic-configs.ts'
 import { environmentNameOf } from '../../src/server/config.ts'
 import { CONFIG_TABLE, type ConfigName, type ConfigRow } from '../../src/server/config-table.ts'
@@ -28,9 +29,13 @@ describe('docs/configuration.md', () => {
       defaultOf(row),
       allowedIn(row),
       row.clusterWide ? 'yes' : 'no',
+      isDynamicSetting(name) ? 'yes' : 'no',
       row.doc,
     ])
-    const body = table(['Setting', 'Default', 'Allowed', 'Same on all nodes', 'Meaning'], rows)
+    const body = table(
+      ['Setting', 'Default', 'Allowed', 'Same on all nodes', 'Without a restart', 'Meaning'],
+      rows,
+    )
     expectGenerated({ path, name: 'node-settings', body })
   })
 

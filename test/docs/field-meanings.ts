@@ -98,6 +98,8 @@ const BY_PLACE: Readonly<Record<string, string>> = {
   'topic-created configs[].name': 'The name of a topic setting.',
   'topic-configs-changed cause': CAUSE,
   'topic-configs-changed configs[].name': 'The name of a topic setting.',
+  'broker-configs-changed cause': CAUSE,
+  'broker-configs-changed configs[].name': 'The name of a setting of nodes.',
   'alter-configs changes[].name': 'The name of the setting.',
   'alter-configs changes': 'The settings to change, each once. A value of null: back to the default.',
   'fetch partitions[].maxBytes':

@@ -118,6 +118,21 @@ describe('a full disk', () => {
     expect(virtual.logged.filter((line) => !line.includes('disk-full'))).toEqual([])
   })
 
+  it('STO-16: the limit is raised by a setting -> records are taken at the next look, without a restart', async () => {
+    const cluster = await running({ seed: 4, nodes: 3 })
+    const { virtual, client, wait } = cluster
+    await wait(send(cluster, 'a'))
+    const leader = leaderOf(cluster)
+    await fill(cluster, leader)
+    expect(leader.server!.directory.readOnlyReason).toMatch(/9[67] % full/)
+    const sending = send(cluster, 'b')
+    const set = { 'log.disk.usage.max.percent': '99' }
+    await wait(client.admin.brokers.alterConfigs({ broker: leader.id, set }))
+    await wait(sending, 10_000)
+    expect(leader.server!.directory.readOnlyReason).toBe(null)
+    expect(virtual.failures).toEqual([])
+  })
+
   it('STO-16: a follower above the limit -> leaves the in-sync set, the others acknowledge, and it comes back', async () => {
     const cluster = await running({ seed: 2, nodes: 3, settings: { 'replica.lag.time.max.ms': 2_000 } })
     const { virtual, wait } = cluster

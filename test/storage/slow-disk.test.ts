@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { readConfig } from '../../src/server/config.ts'
-import { storageSettingsOf } from '../../src/server/role-settings.ts'
+import { dynamicSettingsOf, storageSettingsOf } from '../../src/server/role-settings.ts'
 import { LOG_DIRECTORY_SETTINGS_DEFAULT } from '../../src/storage/log-directory.ts'
 import { CREATE, openDirectory, P0, P1 } from './directory-fixtures.ts'
 import { batchOf, textsOf } from './fixtures.ts'
@@ -58,7 +58,10 @@ describe('a disk that does not answer', () => {
     'STO-18: a pool of %i threads -> the limit of fsyncs lies below it',
     (threads) => {
       const config = readConfig({ flags: {}, environment: {}, file: null })
-      const { flushesMax } = storageSettingsOf(config, threads)
+      const { flushesMax } = storageSettingsOf(config, {
+        threadPoolSize: threads,
+        dynamic: dynamicSettingsOf(config),
+      })
       expect(flushesMax).toBeGreaterThanOrEqual(1)
       expect(flushesMax).toBeLessThanOrEqual(Math.max(1, threads - 1))
     },

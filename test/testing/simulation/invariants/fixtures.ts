@@ -268,6 +268,7 @@ export function clusterImage(change: ImageChange = {}): ClusterImage {
     ]),
     topicIds: new Map([['orders', TOPIC_ID]]),
     deletedTopics: new Map(),
+    brokerConfigs: new Map(),
   }
 }
 
