@@ -183,7 +183,9 @@ export class Fetcher {
       unknown === null ? this.#startFailure(nowMs) : unknownTopicError(options.topic, { ...state, unknown })
     if (error !== null) return this.#end(error)
     metadata.requestRefresh()
-    if (this.#subscription === null) this.#timer.arm(this.#startDeadlineMs)
+    // A time that is past would wake this at once, again and again; what comes then is for fresh metadata to say.
+    const dueMs = unknown === null ? this.#startDeadlineMs : unknown.sinceMs + UNKNOWN_TOPIC_WAIT_MS
+    if (this.#subscription === null && dueMs > nowMs) this.#timer.arm(dueMs)
     return null
   }
 

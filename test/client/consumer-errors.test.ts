@@ -236,6 +236,16 @@ describe('consumer: errors', () => {
     await expectCleanClose(harness)
   })
 
+  it('a topic that is not known when the time for the start is up: waits for the second, without turning in circles', async () => {
+    const harness = await makeHarness()
+    const reading = new Reading(harness.client.consumer({ topic: 'missing', requestTimeoutMs: 500 }))
+    await harness.clock.run(900)
+    expect(reading.error).toBe(null)
+    await harness.clock.run(300)
+    expect(reading.error).toMatchObject({ code: 'UNKNOWN_TOPIC_OR_PARTITION' })
+    await expectCleanClose(harness)
+  })
+
   it('a topic that was created again: the consumer ends, because its offsets mean other records now', async () => {
     const harness = await withTopic([1])
     append(harness.topic.partitions[0]!, numbers(0, 3))
