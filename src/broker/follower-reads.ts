@@ -5,7 +5,6 @@ import type { Clock } from '../base/clock.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, NodeId, Offset } from '../model/ids.ts'
 import {
-  checkLeaderEpoch,
   checkReplicaReadPosition,
   type Diverging,
   type FetchPosition,
@@ -13,7 +12,7 @@ import {
 } from '../replication/fetch-check.ts'
 import type { PartitionFollower } from '../replication/partition-follower.ts'
 import type { PartitionLog } from '../storage/partition-log.ts'
-import type { CommittedReads } from './committed-reads.ts'
+import { type CommittedReads, requireLeaderEpoch } from './committed-reads.ts'
 import type { ParkedFetches } from './delayed-requests.ts'
 
 /** Where a follower hears of its leader. */
@@ -73,12 +72,8 @@ export class FollowerReads implements CommittedReads {
   }
 
   checkEpoch(currentLeaderEpoch: LeaderEpoch): void {
-    if (currentLeaderEpoch < 0) return
     const { leaderEpoch } = this.#options.core
-    const code = checkLeaderEpoch(currentLeaderEpoch, leaderEpoch)
-    if (code === null) return
-    const detail = `The request is of leader epoch ${currentLeaderEpoch}, this follower is in ${leaderEpoch}.`
-    throw new VltavaError(code, detail)
+    requireLeaderEpoch(currentLeaderEpoch, { kind: 'follower', leaderEpoch })
   }
 
   /** @throws VltavaError NOT_LEADER_OR_FOLLOWER, OFFSET_NOT_AVAILABLE */

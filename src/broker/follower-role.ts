@@ -2,21 +2,14 @@
 import { AssertionError } from '../base/assert.ts'
 import type { LogFields } from '../base/log.ts'
 import { toVltavaError } from '../model/errors.ts'
-import type { LeaderEpoch, NodeId, Offset, TopicPartition } from '../model/ids.ts'
+import type { LeaderEpoch, Offset, TopicPartition } from '../model/ids.ts'
 import { BATCH_ABSOLUTE_MAX_BYTES } from '../model/limits.ts'
 import { baseOffsetOf, HEADER_BYTES, nextOffsetOf } from '../record/batch-format.ts'
 import { validateBatches } from '../record/batch-validation.ts'
 import { beginningAt } from '../record/empty-batch.ts'
-import type {
-  FetchRequest,
-  FetchResponse,
-  FollowerStep,
-  PartitionFollower,
-} from '../replication/partition-follower.ts'
-import type { PartitionLog } from '../storage/partition-log.ts'
+import type { FetchRequest, FetchResponse, FollowerStep } from '../replication/partition-follower.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
-import type { ParkedFetches } from './delayed-requests.ts'
-import { FollowerReads } from './follower-reads.ts'
+import { FollowerReads, type FollowerReadsOptions } from './follower-reads.ts'
 
 /**
  * Before a partition is asked for again after its leader refused: most often metadata is under way. It doubles from one refusal to
@@ -35,16 +28,8 @@ export interface LeaderBatches {
   readonly compactedBelow: Offset
 }
 
-export interface FollowerRoleOptions extends TopicPartition {
+export interface FollowerRoleOptions extends TopicPartition, Omit<FollowerReadsOptions, 'clock'> {
   readonly environment: BrokerEnvironment
-  readonly core: PartitionFollower
-  readonly log: PartitionLog
-  readonly leaderId: NodeId
-  /** Consumers that wait for the high watermark. */
-  readonly committedFetches: ParkedFetches
-  /** As for `FollowerReads`. */
-  readonly silenceMaxMs: () => number
-  readonly isChosen: boolean
 }
 
 export class FollowerRole {

@@ -4,12 +4,7 @@ import type { LeaderEpoch, NodeId, Offset, TopicPartition } from '../model/ids.t
 import type { Connection } from '../net/connection.ts'
 import { highWatermarkNote } from '../protocol/replica-fetch.ts'
 import { requireKeys, validateBatches } from '../record/batch-validation.ts'
-import {
-  checkLeaderEpoch,
-  type Diverging,
-  type FetchPosition,
-  type ReadError,
-} from '../replication/fetch-check.ts'
+import type { Diverging, FetchPosition, ReadError } from '../replication/fetch-check.ts'
 import type { IsrAnswer, IsrProposal } from '../replication/isr.ts'
 import type {
   FollowerFetch,
@@ -20,7 +15,7 @@ import type {
 import type { PartitionLeader } from '../replication/partition-leader.ts'
 import type { PartitionLog } from '../storage/partition-log.ts'
 import type { BrokerEnvironment } from './broker-environment.ts'
-import type { CommittedReads } from './committed-reads.ts'
+import { type CommittedReads, requireLeaderEpoch } from './committed-reads.ts'
 import { type ParkedFetches, PendingAcks } from './delayed-requests.ts'
 import { LowWatermark } from './low-watermark.ts'
 
@@ -101,13 +96,7 @@ export class LeaderRole implements CommittedReads {
   }
 
   checkEpoch(currentLeaderEpoch: LeaderEpoch): void {
-    if (currentLeaderEpoch < 0) return
-    const code = checkLeaderEpoch(currentLeaderEpoch, this.leaderEpoch)
-    if (code === null) return
-    throw new VltavaError(
-      code,
-      `The request is of leader epoch ${currentLeaderEpoch}, this leader is in ${this.leaderEpoch}.`,
-    )
+    requireLeaderEpoch(currentLeaderEpoch, this)
   }
 
   /**

@@ -115,7 +115,12 @@ export function isDynamicSetting(name: string): name is DynamicSettingName {
 }
 
 /** What a setting allows, in words. */
-export function allowedNumbers({ unit, min, max }: DynamicSetting): string {
+export function allowedNumbers(of: {
+  readonly unit: string
+  readonly min: number
+  readonly max: number
+}): string {
+  const { unit, min, max } = of
   return `a whole number of ${unit} from ${min} to ${max}`
 }
 

@@ -20,9 +20,7 @@ export function addingReplicas({ reassignment }: PartitionImage): readonly NodeI
 
 /** Whether a replica is copied because a reassignment adds it, and has not caught up yet: nobody waits for it. */
 export function isMovingIn(partition: PartitionImage, brokerId: NodeId): boolean {
-  const { reassignment, isr } = partition
-  if (reassignment === null || isr.includes(brokerId)) return false
-  return reassignment.target.includes(brokerId) && !reassignment.original.includes(brokerId)
+  return addingReplicas(partition).includes(brokerId) && !partition.isr.includes(brokerId)
 }
 
 /** The replicas that go at the end of a reassignment; none without one. */

@@ -3,6 +3,7 @@
 import { unreachable } from '../base/assert.ts'
 import { VltavaError } from '../model/errors.ts'
 import { BATCH_ABSOLUTE_MAX_BYTES, MAX_MESSAGE_BYTES_DEFAULT, REPLICAS_MAX } from '../model/limits.ts'
+import { allowedNumbers } from './broker-settings.ts'
 
 interface SettingBase {
   readonly doc: string
@@ -298,7 +299,7 @@ function parsedValue(setting: TopicSetting, value: string): string | null {
 export function allowedValues(setting: TopicSetting): string {
   switch (setting.type) {
     case 'integer':
-      return `a whole number of ${setting.unit} from ${setting.min} to ${setting.max}`
+      return allowedNumbers(setting)
     case 'ratio':
       return 'a number from 0 to 1'
     case 'choice':

@@ -1,5 +1,6 @@
 // The settings of a node as it shows them to whoever asks.
 import type { NodeSetting } from '../broker/configs-flow.ts'
+import { allowedNumbers } from '../metadata/broker-settings.ts'
 import type { NodeConfig } from './config.ts'
 import { CONFIG_TABLE, type ConfigName, type ConfigRow } from './config-table.ts'
 
@@ -25,5 +26,5 @@ export function settingRowsOf(config: NodeConfig): readonly NodeSetting[] {
 
 function allowedIn(row: ConfigRow): string {
   if (row.type === 'text') return row.pattern?.meaning ?? 'text'
-  return `a whole number${row.unit === 'count' ? '' : ` of ${row.unit}`} from ${row.min} to ${row.max}`
+  return row.unit === 'count' ? `a whole number from ${row.min} to ${row.max}` : allowedNumbers(row)
 }

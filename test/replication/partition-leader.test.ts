@@ -147,19 +147,21 @@ describe('waiting for a replica that is about to join', () => {
   })
 })
 
+/** Follower 2 has all of five records. */
+const at = {
+  replicaId: 2,
+  brokerEpoch: 12,
+  currentLeaderEpoch: 4,
+  fetchOffset: 5,
+  lastFetchedEpoch: 4,
+  flushedOffset: 5,
+  nowMs: 0,
+}
+
 describe('a follower with a damaged log', () => {
   it('STO-05: caught up, outside of the ISR -> does not join and is not waited for before it is repaired', () => {
     const leader = leaderWith({ isr: [1] })
     append(leader, 5)
-    const at = {
-      replicaId: 2,
-      brokerEpoch: 12,
-      currentLeaderEpoch: 4,
-      fetchOffset: 5,
-      lastFetchedEpoch: 4,
-      flushedOffset: 5,
-      nowMs: 0,
-    }
     expect(leader.followerFetched({ ...at, isDamaged: true })).toMatchObject({ isrProposal: null })
     append(leader, 6)
     expect(leader.highWatermark).toBe(6)
@@ -169,16 +171,6 @@ describe('a follower with a damaged log', () => {
 })
 
 describe('a follower that has deleted less than its leader', () => {
-  const at = {
-    replicaId: 2,
-    brokerEpoch: 12,
-    currentLeaderEpoch: 4,
-    fetchOffset: 5,
-    lastFetchedEpoch: 4,
-    flushedOffset: 5,
-    nowMs: 0,
-  }
-
   it('REP-44: caught up, outside of the ISR -> does not join before its log starts where the one of the leader does', () => {
     for (const logStartOffset of [0, 2, null]) {
       const leader = leaderWith({ isr: [1] })
