@@ -3,8 +3,9 @@
 import type { Clock, Timer } from '../base/clock.ts'
 import { BrokerLiveness, type DueBroker, type LivenessSettings } from '../metadata/broker-liveness.ts'
 import type { BrokerImage, ClusterImage } from '../metadata/cluster-image.ts'
-import type { MetadataOffset, NodeId } from '../model/ids.ts'
+import type { IncarnationId, MetadataOffset, NodeId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
+import type { PeerIdentity } from '../net/exchange.ts'
 
 /** Before a broker is fenced again whose fencing was not accepted. */
 const RETRY_PAUSE_MIN_MS = 50
@@ -18,12 +19,20 @@ export interface BrokerSessionsOptions {
   readonly fence: (due: DueBroker) => Promise<boolean>
 }
 
+/** How a run of a broker was heard last. The connection may be closed by now. */
+interface Contact {
+  readonly connection: Connection
+  heardAtMs: number
+}
+
 export class BrokerSessions {
   readonly #options: BrokerSessionsOptions
   readonly #liveness: BrokerLiveness
-  /** The connection over which each broker was heard last; it may be closed by now. */
-  readonly #links = new Map<NodeId, Connection>()
-  /** The runs that are watched. */
+  /** By run, because what a dead run sent may arrive after its successor was heard. */
+  readonly #contacts = new Map<IncarnationId, Contact>()
+  /** The runs that are registered, fenced or not. */
+  #registered: ClusterImage['brokers'] = new Map()
+  /** Those of them that are watched. */
   #watched = new Map<NodeId, BrokerImage>()
   #timer: Timer | null = null
   #stopped = false
@@ -60,22 +69,36 @@ export class BrokerSessions {
       if (!watched.has(brokerId)) this.#liveness.forget(brokerId)
     }
     this.#watched = watched
+    this.#forgetEarlierRuns(image)
+    this.#registered = image.brokers
     this.#schedule()
   }
 
-  /** A request of a broker came in over this connection. */
-  heardOver(brokerId: NodeId, connection: Connection): void {
-    if (this.#links.get(brokerId) === connection) return
-    const watched = this.#watched.get(brokerId)
-    // A new run that waits for the old one to be fenced must not hide that the link of the old one closes.
-    if (watched !== undefined && watched.incarnationId !== connection.identity?.incarnationId) return
-    this.#links.set(brokerId, connection)
-    this.#liveness.linkRestored(brokerId)
+  /** A request of that run of a broker came in over this connection. */
+  heardOver({ nodeId, incarnationId }: PeerIdentity, connection: Connection): void {
+    const heardAtMs = this.#options.clock.monotonicMs()
+    const contact = this.#contacts.get(incarnationId)
+    if (contact?.connection === connection) {
+      contact.heardAtMs = heardAtMs
+      return
+    }
+    this.#contacts.set(incarnationId, { connection, heardAtMs })
+    if (this.#watched.get(nodeId)?.incarnationId === incarnationId) this.#liveness.linkRestored(nodeId)
     connection.onClose(() => {
-      if (this.#stopped || this.#links.get(brokerId) !== connection) return
-      this.#liveness.linkClosed(brokerId, this.#options.clock.monotonicMs())
+      if (this.#stopped || this.#contacts.get(incarnationId)?.connection !== connection) return
+      if (this.#registered.get(nodeId)?.incarnationId !== incarnationId) this.#contacts.delete(incarnationId)
+      if (this.#watched.get(nodeId)?.incarnationId !== incarnationId) return
+      this.#liveness.linkClosed(nodeId, this.#options.clock.monotonicMs())
       this.#schedule()
     })
+  }
+
+  /** Whether that run, fenced or not, was heard within the time of a session over a connection that is open still. */
+  isHeard(incarnationId: IncarnationId): boolean {
+    const contact = this.#contacts.get(incarnationId)
+    if (contact === undefined || !contact.connection.isOpen) return false
+    const { clock, settings } = this.#options
+    return clock.monotonicMs() - contact.heardAtMs < settings.sessionTimeoutMs
   }
 
   /** A heartbeat of that run came in. */
@@ -101,7 +124,16 @@ export class BrokerSessions {
     const nowMs = this.#options.clock.monotonicMs()
     this.#liveness.track(broker, nowMs)
     // The link may have closed while the broker was not watched yet.
-    if (this.#links.get(broker.brokerId)?.isOpen === false) this.#liveness.linkClosed(broker.brokerId, nowMs)
+    const isClosed = this.#contacts.get(broker.incarnationId)?.connection.isOpen === false
+    if (isClosed) this.#liveness.linkClosed(broker.brokerId, nowMs)
+  }
+
+  /** Those whose connection is open are forgotten when it closes. */
+  #forgetEarlierRuns(image: ClusterImage): void {
+    for (const { brokerId, incarnationId } of this.#registered.values()) {
+      if (image.brokers.get(brokerId)?.incarnationId === incarnationId) continue
+      if (this.#contacts.get(incarnationId)?.connection.isOpen === false) this.#contacts.delete(incarnationId)
+    }
   }
 
   #schedule(): void {

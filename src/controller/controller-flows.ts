@@ -15,7 +15,7 @@ import { decideRegisterBroker } from '../metadata/decide-register-broker.ts'
 import { decideReplicaRole, type ReplicaRoleChanged } from '../metadata/decide-replica-role.ts'
 import { reassignmentsOf } from '../metadata/reassignment.ts'
 import { VltavaError } from '../model/errors.ts'
-import type { NodeId } from '../model/ids.ts'
+import type { IncarnationId, NodeId } from '../model/ids.ts'
 import { PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
 import type { Connection } from '../net/connection.ts'
 import type { PeerIdentity } from '../net/exchange.ts'
@@ -142,7 +142,8 @@ export class ControllerFlows {
   }
 
   async registerBroker({ body, connection }: Call<typeof registerBroker>): Answer<typeof registerBroker> {
-    const { nodeId, incarnationId } = identityOf(connection)
+    const identity = identityOf(connection)
+    const { nodeId, incarnationId } = identity
     if (body.incarnationId !== incarnationId) {
       throw new VltavaError(
         'INVALID_REQUEST',
@@ -150,9 +151,10 @@ export class ControllerFlows {
       )
     }
     const { controller, log } = this.#options
-    controller.sessions?.heardOver(nodeId, connection)
+    controller.sessions?.heardOver(identity, connection)
+    const isRunning = (run: IncarnationId): boolean => controller.sessions?.isHeard(run) ?? false
     const response = await controller.run((context) =>
-      decideRegisterBroker(context, { ...body, brokerId: nodeId }),
+      decideRegisterBroker(context, { ...body, brokerId: nodeId, isRunning }),
     )
     const { url, rack } = body
     log.info('broker-registered', {
@@ -164,10 +166,11 @@ export class ControllerFlows {
 
   async brokerHeartbeat({ body, connection }: Call<typeof brokerHeartbeat>): Answer<typeof brokerHeartbeat> {
     const { controller } = this.#options
-    const { nodeId: brokerId } = identityOf(connection)
+    const identity = identityOf(connection)
+    const { nodeId: brokerId } = identity
     const { sessions } = controller
     // Before anything else and in the turn in which it was read: the session must not depend on how fast a command is.
-    sessions?.heardOver(brokerId, connection)
+    sessions?.heardOver(identity, connection)
     sessions?.heartbeat({ brokerId, brokerEpoch: body.brokerEpoch }, body.metadataOffset)
     const appliedByOthers = sessions?.appliedByOthers(brokerId) ?? 0
     return {
@@ -190,7 +193,7 @@ export class ControllerFlows {
     const { committedLog, activeTerm } = controller
     const { fromOffset } = body
     if (activeTerm === null) throw controller.notController()
-    controller.sessions?.heardOver(identityOf(connection).nodeId, connection)
+    controller.sessions?.heardOver(identityOf(connection), connection)
     if (fromOffset < 1 || fromOffset > committedLog.endOffset + 1) {
       throw new VltavaError(
         'OFFSET_OUT_OF_RANGE',
@@ -217,7 +220,7 @@ export class ControllerFlows {
   } {
     const { controller } = this.#options
     if (controller.activeTerm === null) throw controller.notController()
-    controller.sessions?.heardOver(identityOf(connection).nodeId, connection)
+    controller.sessions?.heardOver(identityOf(connection), connection)
     const { snapshot } = controller.committedLog
     const { metadataOffset, term, position, maxBytes } = body
     if (snapshot === null || snapshot.index !== metadataOffset || snapshot.term !== term) {

@@ -19,11 +19,13 @@ export interface RegisterBroker {
   readonly cleanShutdown: boolean
   /** Its broker.rack; null: none. */
   readonly rack: string | null
+  /** Whether this controller hears that run now. */
+  readonly isRunning: (incarnationId: IncarnationId) => boolean
 }
 
 /**
  * Registers the run, fenced. An earlier run must be fenced by then, which ended its leaderships. The same incarnation asking again gets the same epoch without a record.
- * @throws VltavaError DUPLICATE_BROKER_REGISTRATION while another run under this id is not fenced, INVALID_REQUEST
+ * @throws VltavaError DUPLICATE_BROKER_REGISTRATION while another run under this id is not fenced or is heard, INVALID_REQUEST
  */
 export function decideRegisterBroker(
   context: DecisionContext,
@@ -46,6 +48,14 @@ export function decideRegisterBroker(
       'DUPLICATE_BROKER_REGISTRATION',
       `Another process, at ${registered.url}, is registered as broker ${brokerId} and is not fenced yet. If it has ` +
         'stopped, it is fenced soon and a later attempt succeeds; if it runs, give this node another id.',
+    )
+  }
+  // What a run sent before it died may arrive after its successor has registered; whoever is heard is not replaced by it.
+  if (registered !== undefined && request.isRunning(registered.incarnationId)) {
+    throw new VltavaError(
+      'DUPLICATE_BROKER_REGISTRATION',
+      `Another process, at ${registered.url}, is registered as broker ${brokerId} and runs: the controller hears it. ` +
+        'Stop it, or give this node another id.',
     )
   }
   const brokerEpoch: BrokerEpoch = context.nextOffset as number

@@ -39,6 +39,10 @@ class FakeLink {
   }
 }
 
+function hear(sessions: BrokerSessions, link: FakeLink): void {
+  sessions.heardOver(link.identity, link.connection)
+}
+
 function sessionsOf(
   clock: Clock,
   image: ClusterImage,
@@ -85,10 +89,10 @@ describe('the sessions of brokers', () => {
     const clock = new ManualClock()
     const { sessions, fenced } = sessionsOf(clock, image)
     const first = new FakeLink(1)
-    sessions.heardOver(1, first.connection)
+    hear(sessions, first)
     first.close()
     clock.advance(200)
-    sessions.heardOver(1, new FakeLink(1).connection)
+    hear(sessions, new FakeLink(1))
     clock.advance(1_000)
     expect(fenced).toEqual([])
   })
@@ -97,10 +101,10 @@ describe('the sessions of brokers', () => {
     const clock = new ManualClock()
     const { sessions, fenced } = sessionsOf(clock, image)
     const first = new FakeLink(1)
-    sessions.heardOver(1, first.connection)
-    sessions.heardOver(1, new FakeLink(1, 2).connection)
+    hear(sessions, first)
+    hear(sessions, new FakeLink(1, 2))
     first.close()
-    sessions.heardOver(1, new FakeLink(1, 2).connection)
+    hear(sessions, new FakeLink(1, 2))
     clock.advance(250)
     expect(fenced).toEqual(['1 link-closed at 250'])
   })
@@ -109,8 +113,8 @@ describe('the sessions of brokers', () => {
     const clock = new ManualClock()
     const { sessions, fenced } = sessionsOf(clock, image)
     const first = new FakeLink(1)
-    sessions.heardOver(1, first.connection)
-    sessions.heardOver(1, new FakeLink(1).connection)
+    hear(sessions, first)
+    hear(sessions, new FakeLink(1))
     first.close()
     clock.advance(1_000)
     expect(fenced).toEqual([])
@@ -121,12 +125,36 @@ describe('the sessions of brokers', () => {
     const waiting = registered(clusterOf([1]), 3)
     const { sessions, fenced } = sessionsOf(clock, waiting)
     const link = new FakeLink(3)
-    sessions.heardOver(3, link.connection)
+    hear(sessions, link)
     link.close()
     clock.advance(100)
     sessions.follow(withFencing(waiting, 3, { fenced: false }))
     clock.advance(250)
     expect(fenced).toEqual(['3 link-closed at 350'])
+  })
+
+  it('REP-26: a run is heard while its link is open and a session has not passed; each run by itself', () => {
+    const clock = new ManualClock()
+    const { sessions } = sessionsOf(clock, registered(clusterOf([1]), 3))
+    const link = new FakeLink(3)
+    const isHeard = (run = 1): boolean => sessions.isHeard(incarnation(3, run))
+    expect(isHeard()).toBe(false)
+    hear(sessions, link)
+    const dead = new FakeLink(3, 2)
+    hear(sessions, dead)
+    expect([isHeard(), isHeard(2)]).toEqual([true, true])
+    dead.close()
+    expect([isHeard(), isHeard(2)]).toEqual([true, false])
+    clock.advance(2_999)
+    expect(isHeard()).toBe(true)
+    clock.advance(1)
+    expect(isHeard()).toBe(false)
+    hear(sessions, link)
+    expect(isHeard()).toBe(true)
+    link.close()
+    expect(isHeard()).toBe(false)
+    hear(sessions, new FakeLink(3))
+    expect(isHeard()).toBe(true)
   })
 
   it('a broker that the image shows fenced is not watched any more', () => {
@@ -174,7 +202,7 @@ describe('the sessions of brokers', () => {
     const clock = new ManualClock()
     const { sessions, fenced } = sessionsOf(clock, image)
     const link = new FakeLink(1)
-    sessions.heardOver(1, link.connection)
+    hear(sessions, link)
     sessions.stop()
     link.close()
     clock.advance(10_000)
@@ -240,6 +268,15 @@ describe('fencing in a cluster', () => {
     const zombie = await new TestBroker(cluster, 11).connect()
     zombie.brokerEpoch = first!.brokerEpoch
     expect(await codeOf(zombie.heartbeat())).toBe('STALE_BROKER_EPOCH')
+  })
+
+  it('REP-26: what a dead run asked for comes after its successor registered -> the successor goes on', async () => {
+    const cluster = await cluster3()
+    const dead = await new TestBroker(cluster, 11, runId('dead-run-of-11')).connect()
+    const successor = await new TestBroker(cluster, 11, runId('second-run-of-11')).connect()
+    await successor.register()
+    expect(await codeOf(dead.register())).toBe('DUPLICATE_BROKER_REGISTRATION')
+    expect(await successor.heartbeat()).toMatchObject({ fenced: false })
   })
 
   it('the active controller dies with its broker -> the next one fences that broker after the grace', async () => {

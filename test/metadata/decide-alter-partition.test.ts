@@ -240,6 +240,7 @@ describe('alter partition: replays', () => {
         previousBrokerEpoch: null,
         cleanShutdown: false,
         rack: null,
+        isRunning: () => false,
       }),
     )
     image = withFencing(image, 2, { fenced: false })

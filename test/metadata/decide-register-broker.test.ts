@@ -26,6 +26,7 @@ function request(fields: Partial<RegisterBroker> = {}): RegisterBroker {
     previousBrokerEpoch: null,
     cleanShutdown: false,
     rack: null,
+    isRunning: () => false,
     ...fields,
   }
 }
@@ -61,6 +62,18 @@ describe('register a broker', () => {
     const free = fenced(image, 1)
     const { response } = decideRegisterBroker(contextOf(free), request())
     expect(response.brokerEpoch).toBeGreaterThan(epochOf(image, 1))
+  })
+
+  it('REP-26: a fenced run that is heard -> not replaced by what a dead one sent before', () => {
+    const free = fenced(clusterOf([1, 2]), 1)
+    const late = request({ isRunning: (run) => run === incarnation(1) })
+    expect(() => decideRegisterBroker(contextOf(free), late)).toThrow(
+      expect.objectContaining({
+        code: 'DUPLICATE_BROKER_REGISTRATION',
+        retriable: true,
+        message: expect.stringContaining('the controller hears it'),
+      }),
+    )
   })
 
   it('REP-26: the same incarnation asks again -> the same epoch and no record', () => {

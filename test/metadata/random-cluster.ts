@@ -121,6 +121,7 @@ function decide(image: ClusterImage, command: Command): Decision<unknown> {
         cleanShutdown: command.cleanShutdown,
         // A machine may stand elsewhere when it starts again, and may not say where.
         rack: [null, 'a', 'b'][command.run % 3]!,
+        isRunning: () => false,
       })
     }
     case 'heartbeat':
