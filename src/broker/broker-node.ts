@@ -34,6 +34,7 @@ import { followSettings } from './follow-settings.ts'
 import { ForwardedChanges } from './forwarded-changes.ts'
 import { ImageWaiters } from './image-waiters.ts'
 import { IsrProposer } from './isr-proposer.ts'
+import { LagCheck } from './lag-check.ts'
 import { ListOffsetsFlow } from './list-offsets-flow.ts'
 import { LogCare } from './log-care.ts'
 import { describeCluster } from './metadata-flow.ts'
@@ -46,9 +47,6 @@ import { QuorumAdminFlow } from './quorum-admin-flow.ts'
 import { ReplicaFetchFlow } from './replica-fetch-flow.ts'
 import { ReplicaFetchers } from './replica-fetchers.ts'
 import { ReplicaReadFlow } from './replica-read-flow.ts'
-
-/** How often leaders look for lagging followers. */
-const LAG_CHECK_INTERVAL_MS = 500
 
 export interface BrokerNodeOptions {
   readonly environment: BrokerEnvironment
@@ -95,7 +93,7 @@ export class BrokerNode {
   /** Whether the run before had flushed every log when it ended. */
   readonly #wasClean: boolean
   readonly #running: Promise<void>[] = []
-  #lagTimer: Timer | null = null
+  readonly #lagCheck: LagCheck
   #checkpointTimer: Timer | null = null
   #checkpointing: Promise<void> = Promise.resolve()
   #stopped = false
@@ -147,6 +145,7 @@ export class BrokerNode {
       brokerEpoch,
       counters: this.counters,
     })
+    this.#lagCheck = new LagCheck(environment.clock, () => this.#registry.hosted)
     this.#registry = this.#makeRegistry(proposer)
     const reading = { environment, registry: this.#registry, counters: this.counters }
     this.#fetchFlow = new FetchFlow(reading)
@@ -227,14 +226,7 @@ export class BrokerNode {
     this.#running.push(this.#lifecycle.run().catch(died('the broker session')))
     this.#running.push(this.#care.run().catch(died('the care for damaged logs')))
     this.#running.push(this.#metadata.run().catch(died('following the metadata')))
-    const checkLag = (): void => {
-      for (const partition of this.#registry.hosted) partition.tick()
-      // What followers sent during a stall of this process is read first, or the stall would look like their lag.
-      this.#lagTimer = environment.clock.setTimer(LAG_CHECK_INTERVAL_MS, () => {
-        this.#lagTimer = environment.clock.afterPendingIo(checkLag)
-      })
-    }
-    checkLag()
+    this.#lagCheck.start()
     const checkpoint = (): void => {
       this.#checkpointing = this.#checkpoint()
       this.#checkpointTimer = environment.clock.setTimer(settings.checkpointIntervalMs, checkpoint)
@@ -350,7 +342,7 @@ export class BrokerNode {
     if (this.#stopped) return
     await this.#shutDownControlled()
     this.#stopped = true
-    this.#lagTimer?.cancel()
+    this.#lagCheck.stop()
     this.#checkpointTimer?.cancel()
     this.#metadata.stop()
     this.#sleeper.stop()
@@ -382,6 +374,7 @@ export class BrokerNode {
         unfollowLeader: (partition) => this.#fetchers.unfollow(partition),
         reportFlush: (partition, flushedOffset) => this.#fetchers.reportFlush(partition, flushedOffset),
         logTouched: (partition) => this.#fetchers.touched(partition),
+        unsettled: (partition) => this.#lagCheck.unsettled(partition),
       },
       onApplied: (before, after) => this.#applied(before, after),
       onDamaged: () => this.#damaged(),

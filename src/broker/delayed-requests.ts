@@ -65,14 +65,26 @@ export interface PartitionWatcher {
 export class ParkedFetches {
   readonly #parked = new Set<ParkedFetch>()
   readonly #watchers = new Set<PartitionWatcher>()
+  readonly #joined: () => void
+
+  /** @param joined called with each that begins to wait */
+  constructor(joined: () => void = () => {}) {
+    this.#joined = joined
+  }
 
   /** Parked fetches of the partition alone; those of sessions are counted there. */
   get size(): number {
     return this.#parked.size
   }
 
+  /** Whether nobody waits or watches. */
+  get isEmpty(): boolean {
+    return this.#parked.size === 0 && this.#watchers.size === 0
+  }
+
   add(fetch: ParkedFetch): void {
     this.#parked.add(fetch)
+    this.#joined()
   }
 
   remove(fetch: ParkedFetch): void {
@@ -81,6 +93,7 @@ export class ParkedFetches {
 
   watch(watcher: PartitionWatcher): void {
     this.#watchers.add(watcher)
+    this.#joined()
   }
 
   unwatch(watcher: PartitionWatcher): void {

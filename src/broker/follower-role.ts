@@ -133,6 +133,11 @@ export class FollowerRole {
     this.reads.noticed()
   }
 
+  /** Whether time alone changes nothing: nobody waits here. */
+  get isAtRest(): boolean {
+    return this.options.committedFetches.isEmpty
+  }
+
   /** Consumers that wait here hear of it when the leader has been silent for too long. */
   tick(): void {
     this.reads.noticed()

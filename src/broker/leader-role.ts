@@ -37,6 +37,8 @@ export interface LeaderRoleOptions extends TopicPartition {
   /** Consumers that wait for the high watermark. */
   readonly committedFetches: ParkedFetches
   readonly proposeIsr: (role: LeaderRole, proposal: IsrProposal) => void
+  /** Something happened: `tick` is to be called until `isAtRest`. */
+  readonly unsettled: () => void
 }
 
 export interface Appended {
@@ -173,6 +175,11 @@ export class LeaderRole implements CommittedReads {
     this.#carryOut(update)
   }
 
+  /** Whether time alone changes nothing. */
+  get isAtRest(): boolean {
+    return this.options.core.isAtRest
+  }
+
   tick(): void {
     this.#carryOut(this.options.core.tick(this.#nowMs()))
   }
@@ -214,6 +221,7 @@ export class LeaderRole implements CommittedReads {
 
   #carryOut(update: LeaderUpdate): void {
     if (this.#ended) return
+    this.options.unsettled()
     this.lowWatermark.release(() => this.inSyncFollowers)
     if (update.highWatermarkAdvanced) {
       this.pendingAcks.release(update.highWatermark)

@@ -40,7 +40,7 @@ export interface PartitionRegistryOptions {
   /** What the registry itself does not know of a new partition. */
   readonly wiring: Pick<
     PartitionOptions,
-    'settings' | 'proposeIsr' | 'followLeader' | 'unfollowLeader' | 'reportFlush' | 'logTouched'
+    'settings' | 'proposeIsr' | 'followLeader' | 'unfollowLeader' | 'reportFlush' | 'logTouched' | 'unsettled'
   >
   /** Called after the hosted partitions have taken the roles of the image. */
   readonly onApplied: (before: ClusterImage, after: ClusterImage) => void

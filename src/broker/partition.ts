@@ -40,13 +40,15 @@ export interface PartitionOptions {
   readonly reportFlush: (partition: Partition, flushedOffset: Offset) => void
   /** A follower's log changed in a way that the leader hears of with the next fetch. */
   readonly logTouched: (partition: Partition) => void
+  /** Something happened: `tick` is to be called until `isAtRest`. */
+  readonly unsettled: (partition: Partition) => void
 }
 
 export class Partition {
   readonly key: PartitionKey
   readonly options: PartitionOptions
   /** Consumers that wait for the high watermark. */
-  readonly committedFetches = new ParkedFetches()
+  readonly committedFetches = new ParkedFetches(() => this.options.unsettled(this))
   /** Followers that wait for records. */
   readonly writtenFetches = new ParkedFetches()
   #role: LeaderRole | FollowerRole | null = null
@@ -134,7 +136,13 @@ export class Partition {
     await this.#endRole()
     if (image.leader === this.options.nodeId) await this.#becomeLeader(target)
     else if (image.leader !== null) this.#becomeFollower(image.leader, target)
+    this.options.unsettled(this)
     this.#logRole(image)
+  }
+
+  /** Whether time alone changes nothing here. */
+  get isAtRest(): boolean {
+    return this.#role?.isAtRest ?? true
   }
 
   tick(): void {
@@ -230,6 +238,7 @@ export class Partition {
       limits,
       committedFetches,
       proposeIsr,
+      unsettled: () => this.options.unsettled(this),
     })
   }
 

@@ -1,6 +1,8 @@
 // Brings the records of one consumer: finds where each partition starts, and keeps one fetch under way at each broker
 // that it reads from, as long as there is room in the buffer. It runs once in a turn in which something happened, looks at every partition,
 // and asks what can be asked.
+
+import { WakeTimer } from '../base/async/wake-timer.ts'
 import { toVltavaError, VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, NodeId, Offset, TopicId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
@@ -20,7 +22,6 @@ import { damagedAtBroker, PartitionErrors } from './partition-errors.ts'
 import { querySpecOf, startingPositions, startOffsetOf } from './start-position.ts'
 import { type PartitionState, SubscriptionState } from './subscription-state.ts'
 import { UNKNOWN_TOPIC_WAIT_MS, unknownTopicError } from './unknown-topic.ts'
-import { WakeTimer } from './wake-timer.ts'
 
 /** After an empty answer that came early: a broker that answers so in a loop must not be asked in one. */
 const EMPTY_ANSWER_PAUSE_MS = 5

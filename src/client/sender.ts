@@ -1,6 +1,7 @@
 // Sends what the accumulator holds and settles it: the loop of the producer. It runs once in a turn in which something
 // happened (records, answers, metadata, time), looks at every partition that waits, and sends what can be sent.
 import { assert } from '../base/assert.ts'
+import { WakeTimer } from '../base/async/wake-timer.ts'
 import { toVltavaError, VltavaError } from '../model/errors.ts'
 import type { NodeId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
@@ -15,7 +16,6 @@ import { Dialer } from './dialer.ts'
 import { planRequests, produceBody, type SentBatch } from './produce-plan.ts'
 import { noSuchPartition } from './start-position.ts'
 import type { TopicQueue } from './topic-queue.ts'
-import { WakeTimer } from './wake-timer.ts'
 
 /**
  * How long an attempt may still be answered once the partition has another leader. A broker that is alive answers

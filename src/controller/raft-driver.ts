@@ -2,6 +2,7 @@
 // are made one after the other in the order they were handed out, while the core goes on; what must not be said before
 // it is durable waits for its write (RAFT-01).
 import { Sleeper } from '../base/async/sleeper.ts'
+import { WakeTimer } from '../base/async/wake-timer.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Process } from '../base/process.ts'
@@ -50,7 +51,6 @@ export interface RaftDriverOptions {
   readonly clock: Clock
   readonly log: Log
   readonly process: Process
-  readonly tickMs: number
   /** A leader whose own disk has not finished a write for so long gives up its place. */
   readonly diskStallMs: number
   readonly send: (message: Message) => void
@@ -84,13 +84,20 @@ export class RaftDriver {
   #writingSinceMs = 0
   #flushing = false
   #stopped = false
-  #timer: Timer | null = null
+  /** For when something is due. */
+  readonly #wakeTimer: WakeTimer
+  /** The tick that is to come once the sockets were read. */
+  #nextTick: Timer | null = null
 
   constructor(options: RaftDriverOptions) {
     this.#options = options
     this.#node = options.node
     this.#sleeper = new Sleeper(options.clock)
     this.#reads = new PendingReads(options.clock)
+    // After a stall of this process the leader's heartbeats lie in the socket: read first, then judge.
+    this.#wakeTimer = new WakeTimer(options.clock, () => {
+      this.#nextTick = options.clock.afterPendingIo(() => this.#tick())
+    })
   }
 
   get term(): number {
@@ -214,7 +221,9 @@ export class RaftDriver {
       this.#flushing = false
     }
     if (this.#node.role !== 'leader') this.#reads.failAll()
-    if (!this.#stopped) this.#options.onProgress()
+    if (this.#stopped) return
+    if (this.#nextTick === null) this.#wakeTimer.arm(this.#node.dueMs)
+    this.#options.onProgress()
   }
 
   /**
@@ -224,7 +233,7 @@ export class RaftDriver {
     this.#act(() => this.#node.resign(this.#nowMs()))
     this.#stopped = true
     this.#reads.failAll()
-    this.#timer?.cancel()
+    this.#cancelTick()
     this.#sleeper.stop()
     await this.#writing
   }
@@ -242,18 +251,18 @@ export class RaftDriver {
   }
 
   #tick(): void {
+    this.#nextTick = null
     this.#act(() => {
       if (this.#writing !== null && this.#nowMs() - this.#writingSinceMs >= this.#options.diskStallMs) {
         this.#resignForDisk()
       }
       this.#node.tick(this.#nowMs())
     })
-    if (this.#stopped) return
-    const { clock, tickMs } = this.#options
-    this.#timer = clock.setTimer(tickMs, () => {
-      // After a stall of this process the leader's heartbeats lie in the socket: read first, then judge.
-      this.#timer = clock.afterPendingIo(() => this.#tick())
-    })
+  }
+
+  #cancelTick(): void {
+    this.#wakeTimer.cancel()
+    this.#nextTick?.cancel()
   }
 
   /** Heartbeats go out without the disk, so nobody else would notice that nothing can be committed (RAFT-36). */
@@ -352,7 +361,7 @@ export class RaftDriver {
   #fail(reason: string, error: unknown): void {
     this.#stopped = true
     this.#reads.failAll()
-    this.#timer?.cancel()
+    this.#cancelTick()
     this.#options.process.fail(reason, error)
   }
 

@@ -63,7 +63,6 @@ export class Voter {
       ...environment,
       node: raftNodeOf(options, config),
       store,
-      tickMs: config.tickMs,
       diskStallMs: settings.electionTimeoutMs * DISK_STALL_ELECTIONS,
       send: (message) => this.#peers.send(message),
       onRestored: (snapshot) => this.controller.restored(snapshot),
@@ -184,7 +183,6 @@ function raftConfigOf(settings: ControllerSettings): RaftConfig {
     ...RAFT_DEFAULTS,
     electionTimeoutMs,
     heartbeatIntervalMs: quorumHeartbeatIntervalMs,
-    tickMs: Math.min(RAFT_DEFAULTS.tickMs, quorumHeartbeatIntervalMs),
     // The largest batches, those that fence a broker with many replicas, must fit.
     entryMaxBytes: ENTRY_ABSOLUTE_MAX_BYTES,
     appendMaxBytes: APPEND_ABSOLUTE_MAX_BYTES,

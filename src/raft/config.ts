@@ -16,11 +16,6 @@ const SETTINGS = {
   electionTimeoutMs: { default: 1_000, min: 10, max: 600_000 },
   /** Milliseconds between the heartbeats of a leader; at most half the election timeout, so that one may be lost. */
   heartbeatIntervalMs: { default: 100, min: 1, max: 300_000 },
-  /**
-   * Milliseconds between calls of tick(): the precision of all timers, at most a heartbeat interval. Well below the
-   * range of retry delays, or two nodes that drew different delays act in the same tick all the same.
-   */
-  tickMs: { default: 10, min: 1, max: 300_000 },
   /** Milliseconds, the least time before a refused candidacy is tried again after the leader's link closed. */
   hintRetryMinMs: { default: 50, min: 1, max: 60_000 },
   /**
@@ -74,16 +69,11 @@ export function validate(config: RaftConfig): void {
       rule: `must be an integer from ${min} to ${max}`,
     })
   }
-  const { electionTimeoutMs, heartbeatIntervalMs, tickMs, hintRetryMinMs, hintRetryMaxMs } = config
+  const { electionTimeoutMs, heartbeatIntervalMs, hintRetryMinMs, hintRetryMaxMs } = config
   check(heartbeatIntervalMs * 2 <= electionTimeoutMs, {
     name: 'heartbeatIntervalMs',
     value: heartbeatIntervalMs,
     rule: `must be at most half of electionTimeoutMs (${electionTimeoutMs})`,
-  })
-  check(tickMs <= heartbeatIntervalMs, {
-    name: 'tickMs',
-    value: tickMs,
-    rule: `must be at most heartbeatIntervalMs (${heartbeatIntervalMs})`,
   })
   check(hintRetryMinMs <= hintRetryMaxMs, {
     name: 'hintRetryMinMs',

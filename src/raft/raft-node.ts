@@ -147,8 +147,18 @@ export class RaftNode {
   }
 
   /**
-   * Lets time pass: starts elections, sends heartbeats, resigns without a majority. Call it at least every
-   * config.tickMs; after a stall of the event loop, step what the sockets hold first.
+   * When `tick` has something to do, on the clock of the caller: any call may change it, and a message mostly puts it off.
+   * A leader looks at everything when its heartbeats are due. Infinity while the disk has to answer first.
+   */
+  get dueMs(): number {
+    const { roleState, electionDueMs, hardStateIsDurable } = this.#raft
+    if (roleState.role === 'leader') return roleState.heartbeatDueMs
+    return hardStateIsDurable ? electionDueMs : Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * Lets time pass: starts elections, sends heartbeats, resigns without a majority. To be called when `dueMs` has come, and
+   * harmless before; after a stall of the event loop, step what the sockets hold first.
    */
   tick(nowMs: number): void {
     const raft = this.#at(nowMs)

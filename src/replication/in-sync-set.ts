@@ -115,6 +115,19 @@ export class InSyncSet {
     )
   }
 
+  /** Whether nobody can lag, join or be waited for by the mere passing of time, and no proposal is to be made or answered. */
+  isAtRest(
+    { logEndOffset }: LeaderPosition,
+    { mayBeUnsynced }: { readonly mayBeUnsynced: boolean },
+  ): boolean {
+    if (this.#state.kind !== 'committed' || !(this.#isSynced || mayBeUnsynced)) return false
+    const { isr } = this.#state
+    return this.#followers.every(
+      ({ replicaId, isObserver, countedOffset }) =>
+        isObserver || (isr.includes(replicaId) && countedOffset >= logEndOffset),
+    )
+  }
+
   proposeAnyJoin(leader: LeaderPosition): IsrProposal | null {
     for (const follower of this.#followers) {
       const proposal = this.proposeJoin(follower, leader)

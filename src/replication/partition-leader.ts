@@ -236,6 +236,14 @@ export class PartitionLeader {
     )
   }
 
+  /**
+   * Whether time alone changes nothing: everybody who may be in sync is and has all, and nothing is under way. Fetches, flushes,
+   * records and metadata may change that.
+   */
+  get isAtRest(): boolean {
+    return this.#inSync.isAtRest(this, { mayBeUnsynced: this.#countsWritten })
+  }
+
   /** Whether a produce may be appended. With too few in-sync replicas acks=all (-1) is refused before it is. */
   produceCheck(acks: -1 | 0 | 1): 'NOT_ENOUGH_REPLICAS' | null {
     return acks === -1 && this.isBelowMinIsr ? 'NOT_ENOUGH_REPLICAS' : null

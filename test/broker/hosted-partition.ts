@@ -11,6 +11,19 @@ import { batchOf, cpu, openTestLog, type TestLogOptions, TOPIC_ID } from '../sto
 
 const REPLICAS = [1, 2]
 
+const FIRST_IMAGE: Omit<PartitionImage, 'isr' | 'leader'> = {
+  partition: 0,
+  replicas: REPLICAS,
+  leaderEpoch: 3,
+  partitionEpoch: 4,
+  elr: [],
+  lastKnownElr: [],
+  synced: true,
+  droppedTails: [],
+  observers: [],
+  reassignment: null,
+}
+
 export interface HostedPartition {
   readonly partition: Partition
   readonly clock: ManualClock
@@ -21,6 +34,8 @@ export interface HostedPartition {
   readonly update: (change: Partial<PartitionImage>) => Promise<void>
   /** The other replica says that it has fsynced everything below the offset. */
   followerReaches(offset: Offset): void
+  /** Whether something happened since this was asked last that makes it be looked at. */
+  unsettled(): boolean
 }
 
 /**
@@ -38,6 +53,7 @@ export async function hostedPartition(
   await log.flush()
   const clock = new ManualClock()
   const environment = { clock, cpu, log: silentLog } as unknown as BrokerEnvironment
+  let isUnsettled = false
   const partition = new Partition({
     topicId: TOPIC_ID,
     partition: 0,
@@ -51,24 +67,14 @@ export async function hostedPartition(
     unfollowLeader: () => {},
     reportFlush: () => {},
     logTouched: () => {},
+    unsettled: () => {
+      isUnsettled = true
+    },
   })
   const states = REPLICAS.map(
     (id) => [id, { brokerEpoch: 10 + id, fenced: false, shuttingDown: false }] as const,
   )
-  let image: PartitionImage = {
-    partition: 0,
-    replicas: REPLICAS,
-    isr,
-    leader,
-    leaderEpoch: 3,
-    partitionEpoch: 4,
-    elr: [],
-    lastKnownElr: [],
-    synced: true,
-    droppedTails: [],
-    observers: [],
-    reassignment: null,
-  }
+  let image: PartitionImage = { ...FIRST_IMAGE, isr, leader }
   const update = (change: Partial<PartitionImage>): Promise<void> => {
     image = { ...image, ...change }
     return partition.update({
@@ -94,6 +100,11 @@ export async function hostedPartition(
         flushedOffset: offset,
         lastFetchedEpoch: 2,
       })
+    },
+    unsettled() {
+      const was = isUnsettled
+      isUnsettled = false
+      return was
     },
   }
 }

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { type Deferred, deferred } from '../../src/base/async/deferred.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
@@ -93,7 +93,6 @@ function driverOf(options: DriverFixtureOptions & { readonly clock?: Clock }): F
     clock,
     process,
     log: silentLog,
-    tickMs: RAFT_DEFAULTS.tickMs,
     diskStallMs: 5_000,
     send: (message) => sent.push(message),
     onRestored: (snapshot) => restored.push(snapshot),
@@ -394,6 +393,28 @@ describe('the Raft driver', () => {
     // The same without the heartbeat in the socket.
     clock.stall(9_000, () => {})
     expect(node.role).toBe('pre-candidate')
+  })
+
+  it('hears its leader every 100 ms -> wakes up now and then, not all the time; without it in time', async () => {
+    const clock = new ManualClock()
+    const { driver, node, store } = driverOf({ voters: [1, 2, 3], clock })
+    const heard = vi.spyOn(clock, 'afterPendingIo')
+    const tick = vi.spyOn(node, 'tick')
+    const to = { to: 1, toDirectoryId: null }
+    driver.start()
+    driver.step({ type: 'heartbeat', from: 2, term: 1, commitIndex: 0, round: 0, ...to })
+    await setImmediate()
+    await store.finish()
+    for (let round = 1; round <= 100; round++) {
+      await pass(clock, 100)
+      driver.step({ type: 'heartbeat', from: 2, term: 1, commitIndex: 0, round, ...to })
+    }
+    expect(node.role).toBe('follower')
+    expect(heard.mock.calls.length).toBeLessThanOrEqual(10)
+    const ticks = tick.mock.calls.length
+    await pass(clock, 2 * RAFT_DEFAULTS.electionTimeoutMs)
+    expect(node.role).toBe('pre-candidate')
+    expect(tick.mock.calls.length).toBeLessThanOrEqual(ticks + 4)
   })
 
   it('stopped, it gives up leadership, ends the write under way and does nothing more', async () => {

@@ -12,6 +12,9 @@ import { Invariants, type NodeDisk, type NodeView } from './invariants.ts'
 import { voterKeysOf } from './lone-node.ts'
 import { showEntries, showEntry, showHardState, showMessage, showSnapshot, stateOf, toData } from './show.ts'
 
+/** Between two ticks of a node; well below the range of retry delays, or two nodes that drew different ones act together. */
+export const TICK_MS = 10
+
 export interface ClusterOptions {
   readonly voters: readonly number[]
   readonly learners?: readonly number[]
@@ -349,7 +352,7 @@ export class Cluster {
   run(durationMs: number, ids: readonly number[] = this.ids): void {
     const endMs = this.nowMs + durationMs
     while (this.nowMs < endMs) {
-      this.nowMs = Math.min(endMs, this.nowMs + this.config.tickMs)
+      this.nowMs = Math.min(endMs, this.nowMs + TICK_MS)
       for (const id of ids) if (this.isUp(id)) this.tick(id)
       this.settle()
     }
@@ -360,7 +363,7 @@ export class Cluster {
     const endMs = this.nowMs + limitMs
     while (!condition()) {
       assert(this.nowMs < endMs, `not reached within ${limitMs} ms`)
-      this.run(this.config.tickMs)
+      this.run(TICK_MS)
     }
   }
 
@@ -379,7 +382,7 @@ export class Cluster {
       this.raft(id).role === 'candidate'
     while (!started()) {
       assert(this.nowMs < endMs, `node ${id} does not campaign`)
-      this.nowMs += this.config.tickMs
+      this.nowMs += TICK_MS
       this.tick(id)
     }
   }

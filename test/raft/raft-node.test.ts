@@ -26,6 +26,35 @@ function timeToCampaign(node: LoneNode): number {
   return node.nowMs - startMs
 }
 
+describe('dueMs', () => {
+  it('a follower -> when it campaigns, put off by the leader; never while the disk has to answer', () => {
+    const raft = new RaftNode(options({}))
+    const { electionTimeoutMs } = RAFT_DEFAULTS
+    const first = raft.dueMs
+    expect(first).toBeGreaterThanOrEqual(electionTimeoutMs)
+    expect(first).toBeLessThan(2 * electionTimeoutMs)
+    raft.tick(first - 1)
+    expect(raft.role).toBe('follower')
+    const heartbeat = { type: 'heartbeat', from: 2, to: 1, term: 1, commitIndex: 0, round: 0 } as const
+    raft.step({ ...heartbeat, toDirectoryId: null }, first - 1)
+    expect(raft.dueMs).toBe(Number.POSITIVE_INFINITY)
+    raft.persisted(raft.ready()!.persistToken!, first - 1)
+    expect(raft.dueMs).toBeGreaterThanOrEqual(first - 1 + electionTimeoutMs)
+    raft.tick(raft.dueMs)
+    expect(raft.role).toBe('pre-candidate')
+  })
+
+  it('a leader -> when its heartbeats are due', () => {
+    const raft = new RaftNode(options({ voters: voterKeysOf([1]) }))
+    raft.tick(raft.dueMs)
+    raft.persisted(raft.ready()!.persistToken!, 5)
+    expect(raft.role).toBe('leader')
+    expect(raft.dueMs).toBe(5 + RAFT_DEFAULTS.heartbeatIntervalMs)
+    raft.tick(raft.dueMs)
+    expect(raft.dueMs).toBe(5 + 2 * RAFT_DEFAULTS.heartbeatIntervalMs)
+  })
+})
+
 describe('constructor', () => {
   it('RAFT-02: a log newer than the stored term -> refused: the vote was lost', () => {
     expect(
@@ -38,8 +67,8 @@ describe('constructor', () => {
     expect(() => new RaftNode(options({ voters: voterKeysOf([1, 2, 1]) }))).toThrow(
       'voters must differ, got 1, 2, 1',
     )
-    const config = { ...RAFT_DEFAULTS, tickMs: 0 }
-    expect(() => new RaftNode(options({ config }))).toThrow('raft setting tickMs is 0')
+    const config = { ...RAFT_DEFAULTS, electionTimeoutMs: 0 }
+    expect(() => new RaftNode(options({ config }))).toThrow('raft setting electionTimeoutMs is 0')
   })
 
   it('recovered -> a follower that commits and applies nothing by itself', () => {

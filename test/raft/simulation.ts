@@ -2,7 +2,7 @@
 // must agree and go on.
 import { assert } from '../../src/base/assert.ts'
 import { type Random, seededRandom } from '../../src/base/random.ts'
-import { Cluster } from './cluster.ts'
+import { Cluster, TICK_MS } from './cluster.ts'
 import { sameEntry } from './invariants.ts'
 
 export interface SimulationOptions {
@@ -55,7 +55,6 @@ export const NO_COVERAGE: Coverage = {
 const CONFIG = {
   electionTimeoutMs: 100,
   heartbeatIntervalMs: 20,
-  tickMs: 10,
   hintRetryMinMs: 10,
   hintRetryMaxMs: 30,
   // Tiny limits, so that several appends are needed and windows and queues fill up.
@@ -226,7 +225,7 @@ class Simulation {
 
   /** Some nodes may sleep through it. */
   #passTime(): void {
-    this.#cluster.nowMs += CONFIG.tickMs
+    this.#cluster.nowMs += TICK_MS
     for (const id of this.#up()) if (this.#chance(90)) this.#cluster.tick(id)
   }
 

@@ -196,6 +196,40 @@ describe('a follower that has deleted less than its leader', () => {
   })
 })
 
+describe('at rest', () => {
+  it('all in sync have all -> at rest; until they have new records it is not', () => {
+    const leader = leaderWith()
+    expect(leader.isAtRest).toBe(false)
+    for (const replica of [2, 3]) fetch(leader, replica, { offset: 0 })
+    expect(leader.isAtRest).toBe(true)
+    append(leader, 5)
+    fetch(leader, 2, { offset: 5 })
+    fetch(leader, 3, { offset: 5, flushed: 4 })
+    expect(leader.isAtRest).toBe(false)
+    leader.followerFlushed({ replicaId: 3, brokerEpoch: 13, leaderEpoch: 4, flushedOffset: 5, nowMs: 1 })
+    expect(leader.isAtRest).toBe(true)
+  })
+
+  it('a replica is not in sync -> not at rest; an observer is not waited for', () => {
+    const outside = leaderWith({ isr: [1, 2] })
+    fetch(outside, 2, { offset: 0 })
+    expect(outside.isAtRest).toBe(false)
+    const observed = leaderWith({ isr: [1, 2], observers: [3] })
+    fetch(observed, 2, { offset: 0 })
+    expect(observed.isAtRest).toBe(true)
+  })
+
+  it('a proposal is under way, or records are to be noted as fsynced -> not at rest', () => {
+    const joining = leaderWith({ isr: [1, 2] })
+    fetch(joining, 2, { offset: 0 })
+    expect(fetch(joining, 3, { offset: 0 })).toMatchObject({ isrProposal: { change: 'expand' } })
+    expect(joining.isAtRest).toBe(false)
+    const unsynced = { isr: [1], replicas: [1], synced: false }
+    expect(leaderWith(unsynced).isAtRest).toBe(false)
+    expect(leaderWith({ ...unsynced, flushMessages: 10 }).isAtRest).toBe(true)
+  })
+})
+
 describe('shrinking', () => {
   it('at the log end but silent -> never removed', () => {
     const leader = leaderWith({ isr: [1, 2] })

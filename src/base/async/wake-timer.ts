@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../base/clock.ts'
+import type { Clock, Timer } from '../clock.ts'
 
 /** One timer for a loop that looks at everything whenever it runs. */
 export class WakeTimer {
@@ -14,7 +14,7 @@ export class WakeTimer {
 
   /**
    * Wakes the loop at the given monotonic time, at the latest; never for infinity. Waking it early does no harm, so an
-   * earlier timer stays: replacing it for every batch would cost more.
+   * earlier timer stays: replacing it each time would cost more.
    */
   arm(dueMs: number): void {
     if (dueMs >= this.#dueMs || dueMs === Number.POSITIVE_INFINITY) return
