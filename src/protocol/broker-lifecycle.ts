@@ -26,7 +26,7 @@ export const registerBroker = defineApi({
   caller: 'peer',
   servedBy: 'controller',
   oneWay: false,
-  doc: 'Registers this run of a broker, once the run before is fenced. It starts fenced, with a new broker epoch.',
+  doc: 'Registers this run of a broker, once the run before is fenced and not heard any more. It starts fenced, with a new broker epoch.',
   request: struct({
     incarnationId: incarnationIdSchema,
     directoryId: directoryIdSchema,

@@ -74,29 +74,31 @@ describe('the look for what time alone changes', () => {
 
 describe('a hosted partition', () => {
   it('leads: unsettled by its role, by records and by its followers; at rest once all in sync have all', async () => {
-    const { partition, followerReaches, unsettled } = await hostedPartition(1)
-    expect(unsettled()).toBe(true)
+    const hosted = await hostedPartition(1)
+    const { partition } = hosted
+    expect(hosted.unsettled()).toBe(true)
     expect(partition.isAtRest).toBe(false)
-    followerReaches(5)
-    expect(unsettled()).toBe(true)
+    hosted.followerReaches(5)
+    expect(hosted.unsettled()).toBe(true)
     expect(partition.isAtRest).toBe(true)
     partition.requireLeader().apply(partition.requireLeader().options.core.written(6, 10))
-    expect(unsettled()).toBe(true)
+    expect(hosted.unsettled()).toBe(true)
     expect(partition.isAtRest).toBe(false)
   })
 
   it('follows: at rest unless a consumer waits', async () => {
-    const { partition, unsettled } = await hostedPartition(2)
-    expect(unsettled()).toBe(true)
+    const hosted = await hostedPartition(2)
+    const { partition } = hosted
+    expect(hosted.unsettled()).toBe(true)
     expect(partition.isAtRest).toBe(true)
     const waiting = { wake: () => {} }
     partition.committedFetches.add(waiting)
-    expect(unsettled()).toBe(true)
+    expect(hosted.unsettled()).toBe(true)
     expect(partition.isAtRest).toBe(false)
     partition.committedFetches.remove(waiting)
     expect(partition.isAtRest).toBe(true)
     partition.committedFetches.watch({ moved: () => {} })
-    expect(unsettled()).toBe(true)
+    expect(hosted.unsettled()).toBe(true)
     expect(partition.isAtRest).toBe(false)
   })
 })
