@@ -1,6 +1,7 @@
 // How long producers wait when a broker goes: the longest time between two acknowledged records of the partition it led.
 // Three broker processes, default settings, acks=all, one record under way at a time. The broker is killed (once one that is
-// not the active controller, once the one that is), or stopped without a word, or told to stop as in a rolling restart.
+// not the active controller, once the one that is), or stopped without a word, or told to stop as in a rolling restart; or it
+// lives on and only its leadership is moved.
 import { setTimeout as delay } from 'node:timers/promises'
 import { createClient } from '../dist/client/node.js'
 import { median, withCluster } from './cluster.js'
@@ -13,6 +14,7 @@ const BROKERS = 3
 const READY_MS = 60_000
 const STEADY_MS = 300
 const AFTERMATH_MS = 30_000
+const MOVES = 50
 
 /** What one stream of records saw. */
 interface Stream {
@@ -39,7 +41,8 @@ class Streamer {
 
   async #run(client: Client, target: { readonly topic: string; readonly partition: number }): Promise<void> {
     const producer = client.producer()
-    let lastMs = performance.now()
+    // The first one has the partition looked up and connections made.
+    let lastMs: number | null = null
     while (!this.#isStopped) {
       try {
         await producer.send({ ...target, value: 'x'.repeat(100) })
@@ -48,7 +51,7 @@ class Streamer {
         this.stream.failed++
       }
       const nowMs = performance.now()
-      this.stream.longestGapMs = Math.max(this.stream.longestGapMs, nowMs - lastMs)
+      if (lastMs !== null) this.stream.longestGapMs = Math.max(this.stream.longestGapMs, nowMs - lastMs)
       lastMs = nowMs
     }
   }
@@ -184,6 +187,57 @@ async function rollingRestart(options: BenchmarkOptions): Promise<Readonly<Recor
   })
 }
 
+/** The leadership of a partition is moved to another replica under load, again and again. */
+async function plannedMoves(options: BenchmarkOptions): Promise<Readonly<Record<string, number>>> {
+  return withCluster(BROKERS, async (cluster) => {
+    for (const { id } of cluster.nodes) cluster.start(id)
+    await cluster.whenReady(READY_MS)
+    const client = createClient({ bootstrap: cluster.bootstrap })
+    try {
+      const topic = 'moves'
+      await client.admin.createTopic({ name: topic, partitions: 1, replicationFactor: BROKERS })
+      await whenWhole(client, topic)
+      const gaps: number[] = []
+      let failed = 0
+      for (let i = 0; i < (options.small ? 3 : MOVES); i++) {
+        const stream = await moveUnderLoad(client, topic)
+        gaps.push(stream.longestGapMs)
+        failed += stream.failed
+      }
+      const result = {
+        medianMs: Math.round(median(gaps)),
+        maxMs: Math.round(Math.max(...gaps)),
+        failed,
+        rounds: gaps.length,
+      }
+      options.print(
+        `failover, planned move of a leader: longest gap between acknowledged records ${result.medianMs} ms (median of ` +
+          `${result.rounds}), at most ${result.maxMs} ms; ${failed} sends failed`,
+      )
+      return result
+    } finally {
+      await client.close()
+    }
+  })
+}
+
+async function moveUnderLoad(client: Client, topic: string): Promise<Stream> {
+  const [partition] = (await client.admin.describeTopic(topic)).partitions
+  const replica = partition!.isr.find((id) => id !== partition!.leader)!
+  const streamer = new Streamer(client, { topic, partition: 0 })
+  await delay(STEADY_MS)
+  const [elected] = await client.admin.electLeaders({
+    topic,
+    partitions: [0],
+    election: { kind: 'replica', replica },
+  })
+  if (elected!.error !== null) throw elected!.error
+  await delay(STEADY_MS)
+  const stream = await streamer.stop()
+  await whenWhole(client, topic)
+  return stream
+}
+
 export async function benchmarkFailover(
   options: BenchmarkOptions,
 ): Promise<Readonly<Record<string, unknown>>> {
@@ -202,6 +256,7 @@ export async function benchmarkFailover(
       what: 'SIGSTOP of a leader (session 3,000 ms)',
       count: 5,
     }),
+    plannedMove: await plannedMoves(options),
     rollingRestart: await rollingRestart(options),
   }
 }
