@@ -76,7 +76,7 @@ export function checkHistory(events: readonly HistoryEvent[], options: CheckOpti
   checkOffsets(history, tell)
   checkSources(history, tell)
   const logStarts = options.logStartOffsets ?? new Map<HistoryKey, number>()
-  const superseded = new Superseded(history, options.recordKeyOf ?? null)
+  const superseded = new Superseded(history, options.recordKeyOf ?? null, logStarts)
   const lost = checkLostWrites(history, { logStarts, superseded }, tell)
   checkDuplicates(history, tell)
   checkInsidePolls(history, superseded, tell)

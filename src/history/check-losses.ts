@@ -1,14 +1,11 @@
 // Checks for records that are gone.
 import { EVIDENCE_MAX, listed, show, type Tell } from './finding.ts'
-import type { HistoryKey, HistoryValue } from './history.ts'
+import type { HistoryValue } from './history.ts'
 import { eventOf, type HistoryIndex, type KeyIndex } from './history-index.ts'
-import type { Superseded } from './superseded.ts'
+import type { LogStarts, Superseded } from './superseded.ts'
 
 /** What is known to be lost, so that it is not called unread as well. */
 export type LostValues = ReadonlyMap<KeyIndex, ReadonlySet<HistoryValue>>
-
-/** Where the log of a key starts in the end. */
-export type LogStarts = ReadonlyMap<HistoryKey, number>
 
 /** What may be missing. */
 export interface Removals {

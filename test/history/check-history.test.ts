@@ -273,6 +273,37 @@ describe('checkHistory: the final phase', () => {
     expect(found(readTo(3, 4), { recordKeyOf: () => null })).toContain('lost-write')
   })
 
+  it('CHK-4, CHK-6, CHK-8: what took its place was deleted before anybody read it -> fine, an error where it was not deleted', () => {
+    // v0, v2 and v4 have one key, v1 and v3 another; after the reads all below the log start was deleted.
+    const recordKeyOf = (value: unknown): string => `k${Number(String(value).slice(1)) % 2}`
+    const script = sent(5).poll('ok', { x: [record(0), record(3)] }, 1)
+    const names = (logStart: number): Set<string> =>
+      new Set(found(script, { recordKeyOf, logStartOffsets: new Map([['x', logStart]]) }))
+    expect(names(5)).toEqual(new Set())
+    expect(names(4)).toEqual(new Set(['int-poll-skip']))
+    const between = sent(5)
+      .poll('ok', { x: [record(0)] }, 1)
+      .poll('ok', { x: [record(3)] }, 1)
+    const deleted = { recordKeyOf, logStartOffsets: new Map([['x', 5]]) }
+    expect(found(between, deleted)).toEqual([])
+    expect(found(between, { recordKeyOf })).toContain('poll-skip')
+  })
+
+  it('CHK-6: what nobody acknowledged or read may have taken its place, and been deleted -> fine; what failed cannot', () => {
+    const recordKeyOf = (value: unknown): string | null =>
+      ['v1', 'late'].includes(String(value)) ? 'k' : null
+    const names = (type: 'info' | 'fail', logStart: number): readonly string[] =>
+      found(
+        sent(3)
+          .poll('ok', { x: [record(0), record(2)] }, 1)
+          .send(type, [['x', 'late']], 0),
+        { recordKeyOf, logStartOffsets: new Map([['x', logStart]]) },
+      )
+    expect(names('info', 3)).toEqual([])
+    expect(names('fail', 3)).toEqual(['int-poll-skip'])
+    expect(names('info', 1)).toContain('int-poll-skip')
+  })
+
   it('CHK-6: copies of a record that was sent again, where logs are compacted -> the last one is enough', () => {
     const seen = (...offsets: readonly number[]): SeenRecord[] =>
       [0, ...offsets].map((offset) => [offset, offset === 0 ? 'v0' : 'v1'])

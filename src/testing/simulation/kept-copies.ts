@@ -1,5 +1,6 @@
-// Who of an in-sync set keeps its copy, whatever becomes of the moves of its partition. Moves take copies away while bits are
-// flipped and disks lost on others, and neither the cluster nor anybody can mend what the only copy that stays has lost.
+// Who of an in-sync set keeps its copy, whatever becomes of the moves of its partition and of the roles of its replicas. Those take
+// copies away, or make observers of them, while bits are flipped and disks lost on others, and neither the cluster nor anybody can
+// mend what the only copy that stays has lost.
 import type { ClusterImage, PartitionImage } from '../../metadata/cluster-image.ts'
 import type { NodeId, PartitionIndex, TopicName } from '../../model/ids.ts'
 
@@ -11,6 +12,9 @@ export interface WantedMove {
   readonly replicas: readonly NodeId[] | null
 }
 
+/** Each has one request under way at a time, and takes up the next once that is answered or given up. */
+export type Asker = 'moves' | 'roles'
+
 export interface KeptCopiesOptions {
   readonly newestMetadata: () => ClusterImage | null
   /** The nodes whose copies of a partition are not whole, or may not be. */
@@ -19,8 +23,11 @@ export interface KeptCopiesOptions {
 
 export class KeptCopies {
   readonly #options: KeptCopiesOptions
-  /** What was asked for and not answered, by topic and partition: each may begin at any moment, or never. */
-  readonly #asked = new Map<string, readonly (readonly NodeId[])[]>()
+  /** What was asked for and not answered, by asker, topic and partition: each may begin at any moment, or never. */
+  readonly #asked: Readonly<Record<Asker, Map<string, readonly (readonly NodeId[])[]>>> = {
+    moves: new Map(),
+    roles: new Map(),
+  }
 
   constructor(options: KeptCopiesOptions) {
     this.#options = options
@@ -38,23 +45,26 @@ export class KeptCopies {
   /**
    * Whether an operator may ask for a move, for all that is known: it must not leave the only copy to a node that has none that is
    * whole. If so, the move counts as one that may happen from now on, until the answer.
+   * @param by who asks; 'roles' names those who may still vote as the replicas. Default 'moves'.
    */
-  ask(move: WantedMove): boolean {
+  ask(move: WantedMove, by: Asker = 'moves'): boolean {
     const { replicas } = move
-    const before = this.#askedFor(move)
-    if (replicas !== null) this.#asked.set(keyOf(move), [...before, replicas])
+    const asked = this.#asked[by]
+    const before = asked.get(keyOf(move)) ?? []
+    if (replicas !== null) asked.set(keyOf(move), [...before, replicas])
     const isSafe = this.#options.spoilt(move).every((nodeId) => this.#isKept(move, nodeId))
-    if (!isSafe) this.#asked.set(keyOf(move), before)
+    if (!isSafe) asked.set(keyOf(move), before)
     return isSafe
   }
 
   /** The cluster has refused what was asked for, or begun it. */
-  answered(move: WantedMove): void {
-    this.#asked.delete(keyOf(move))
+  answered(move: WantedMove, by: Asker = 'moves'): void {
+    this.#asked[by].delete(keyOf(move))
   }
 
   #askedFor(move: Pick<WantedMove, 'topic' | 'partition'>): readonly (readonly NodeId[])[] {
-    return this.#asked.get(keyOf(move)) ?? []
+    const key = keyOf(move)
+    return [...(this.#asked.moves.get(key) ?? []), ...(this.#asked.roles.get(key) ?? [])]
   }
 
   #isKept({ topic, partition: index }: WantedMove, nodeId: NodeId): boolean {

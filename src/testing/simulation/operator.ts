@@ -21,16 +21,38 @@ export interface OperatorOptions {
   readonly onMark: (name: string) => void
 }
 
-/** Makes observers of voters and the other way round; what the cluster refuses is as good as what it takes. */
-export async function changeRoles(options: OperatorOptions): Promise<void> {
-  const { plan, random, onMark } = options
+/** An operator who takes copies away and has to know of those that are spoilt. */
+export interface CopiesOperatorOptions extends OperatorOptions {
+  readonly copies: Pick<KeptCopies, 'ask' | 'answered'>
+}
+
+/**
+ * Makes observers of voters and the other way round; what the cluster refuses is as good as what it takes. A voter whose copy is
+ * needed, while another is spoilt, is not made an observer.
+ */
+export async function changeRoles(options: CopiesOperatorOptions): Promise<void> {
+  const { plan, random, onMark, onTrace, copies } = options
   const { admin } = options.by.client
+  const nodes = Array.from({ length: plan.nodes }, (_, i) => i + 1)
   await repeat(options, 'role', async () => {
     const { name: topic, partitions } = oneOf(random, plan.topics)
     const target = { topic, partition: random.below(partitions), timeoutMs: TIMEOUT_MS }
     const broker = 1 + random.below(plan.nodes)
     if (chance(random, 60)) await admin.promoteReplica({ ...target, broker })
-    else await admin.demoteReplica({ ...target, broker })
+    else {
+      const demoted = { ...target, replicas: nodes.filter((node) => node !== broker) }
+      if (!copies.ask(demoted, 'roles')) {
+        onTrace(`operator role: ${topic}/${target.partition} keeps its voters while another copy is spoilt`)
+        return
+      }
+      try {
+        await admin.demoteReplica({ ...target, broker })
+        copies.answered(demoted, 'roles')
+      } catch (thrown) {
+        if (toVltavaError(thrown).definite) copies.answered(demoted, 'roles')
+        throw thrown
+      }
+    }
     onMark('role changed')
   })
 }
@@ -51,9 +73,7 @@ export async function changeFlush(options: OperatorOptions): Promise<void> {
  * Moves replicas to any brokers, dead ones as well, and goes back on it now and then. What would take away the last copy that is
  * whole is not asked for: whoever wants one copy only and gets the spoilt one has lost records, whatever the cluster does.
  */
-export async function moveReplicas(
-  options: OperatorOptions & { readonly copies: Pick<KeptCopies, 'ask' | 'answered'> },
-): Promise<void> {
+export async function moveReplicas(options: CopiesOperatorOptions): Promise<void> {
   const { plan, random, onMark, onTrace, copies } = options
   const { admin } = options.by.client
   const nodes = Array.from({ length: plan.nodes }, (_, i) => i + 1)

@@ -84,12 +84,12 @@ export class Workload {
       )
     if (plan.makesTopics) this.#running.push(setUp.then(() => this.#changeTopics(cluster.client())))
     if (plan.deletesRecords) this.#running.push(setUp.then(() => this.#deleteRecords(cluster.client())))
-    if (plan.changesRoles) this.#running.push(setUp.then(() => changeRoles(this.#operator('roles'))))
+    const { copies } = this.#options
+    if (plan.changesRoles)
+      this.#running.push(setUp.then(() => changeRoles({ ...this.#operator('roles'), copies })))
     if (plan.changesFlush) this.#running.push(setUp.then(() => changeFlush(this.#operator('flush'))))
-    if (plan.movesReplicas) {
-      const { copies } = this.#options
+    if (plan.movesReplicas)
       this.#running.push(setUp.then(() => moveReplicas({ ...this.#operator('moves'), copies })))
-    }
     if (plan.changesVoters) this.#running.push(setUp.then(() => changeVoters(this.#operator('quorum'))))
   }
 

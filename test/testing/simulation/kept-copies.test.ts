@@ -3,7 +3,11 @@ import { seededRandom } from '../../../src/base/random.ts'
 import type { ClusterImage, PartitionImage } from '../../../src/metadata/cluster-image.ts'
 import { VltavaError } from '../../../src/model/errors.ts'
 import { KeptCopies, type WantedMove } from '../../../src/testing/simulation/kept-copies.ts'
-import { moveReplicas, type OperatorOptions } from '../../../src/testing/simulation/operator.ts'
+import {
+  type CopiesOperatorOptions,
+  changeRoles,
+  moveReplicas,
+} from '../../../src/testing/simulation/operator.ts'
 
 const OF = { topic: 't', partition: 0 }
 
@@ -47,6 +51,16 @@ describe('copies that are kept', () => {
     expect([isKeptWithout(1), isKeptWithout(3)]).toEqual([true, false])
     copies.answered(move)
     expect(isKeptWithout(3)).toBe(true)
+  })
+
+  it('a voter may become an observer -> counts as gone until the answer, whatever becomes of the moves', () => {
+    const { copies, isKeptWithout } = copiesOf({ isr: [1, 2] })
+    const demoted: WantedMove = { ...OF, replicas: [2, 3] }
+    expect(copies.ask(demoted, 'roles')).toBe(true)
+    copies.answered({ ...OF, replicas: [3] })
+    expect([isKeptWithout(1), isKeptWithout(2)]).toEqual([true, false])
+    copies.answered(demoted, 'roles')
+    expect(isKeptWithout(2)).toBe(true)
   })
 })
 
@@ -100,7 +114,43 @@ describe('moves that may be asked for', () => {
         },
         answered: () => void events.push('answered'),
       },
-    } as unknown as OperatorOptions & { readonly copies: KeptCopies })
+    } as unknown as CopiesOperatorOptions)
     expect(events.join(' ')).toBe('ask move answered ask ask move ask move answered')
+  })
+})
+
+describe('roles that may be asked for', () => {
+  it('an operator changes roles -> asks before each demotion; one without an answer may still come', async () => {
+    const events: string[] = []
+    let rounds = 0
+    await changeRoles({
+      plan: { nodes: 3, thinkMs: 1, topics: [{ name: 't', partitions: 1, replicationFactor: 2 }] },
+      by: {
+        client: {
+          admin: {
+            promoteReplica: () => Promise.resolve(),
+            demoteReplica: () => {
+              events.push('demote')
+              const code = events.length < 6 ? 'REQUEST_TIMED_OUT' : 'INVALID_REQUEST'
+              return events.length < 3 ? Promise.resolve() : Promise.reject(new VltavaError(code))
+            },
+          },
+        },
+        clock: { setTimer: (_: number, act: () => void) => act() },
+      },
+      random: seededRandom(1),
+      isStopping: () => ++rounds > 40 || events.length > 8,
+      onTrace: () => {},
+      onMark: () => {},
+      copies: {
+        ask: ({ replicas }: WantedMove, by: string) => {
+          expect([replicas?.length, by]).toEqual([2, 'roles'])
+          events.push('ask')
+          return events.length < 8
+        },
+        answered: () => void events.push('answered'),
+      },
+    } as unknown as CopiesOperatorOptions)
+    expect(events.join(' ')).toBe('ask demote answered ask demote ask demote answered ask')
   })
 })
