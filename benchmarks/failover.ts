@@ -4,11 +4,11 @@
 // lives on and only its leadership is moved.
 import { setTimeout as delay } from 'node:timers/promises'
 import { createClient } from '../dist/client/node.js'
-import { median, withCluster } from './cluster.js'
+import { median, withReadyCluster } from './cluster.js'
 import type { BenchmarkOptions } from './main.js'
 
 type Client = ReturnType<typeof createClient>
-type Cluster = Parameters<Parameters<typeof withCluster<void>>[1]>[0]
+type Cluster = Parameters<Parameters<typeof withReadyCluster<void>>[1]>[0]
 
 const BROKERS = 3
 const READY_MS = 60_000
@@ -126,18 +126,25 @@ async function rounds(
     readonly harm: 'SIGKILL' | 'SIGSTOP'
   },
 ): Promise<Readonly<Record<string, number>>> {
-  const gaps: number[] = []
-  let failed = 0
-  await withCluster(BROKERS, async (cluster) => {
-    for (const { id } of cluster.nodes) cluster.start(id)
-    await cluster.whenReady(READY_MS)
+  const { what, harm, isController } = of
+  const streams: Stream[] = []
+  await withReadyCluster(BROKERS, async (cluster) => {
     for (let i = 0; i < (options.small ? 1 : of.count); i++) {
-      const name = `${of.harm === 'SIGKILL' ? 'k' : 's'}${of.isController ? 'c' : 'b'}${i}`
-      const stream = await round(cluster, { name, isController: of.isController, harm: of.harm })
-      gaps.push(stream.longestGapMs)
-      failed += stream.failed
+      const name = `${harm === 'SIGKILL' ? 'k' : 's'}${isController ? 'c' : 'b'}${i}`
+      streams.push(await round(cluster, { name, isController, harm }))
     }
   })
+  return summary(options, what, streams)
+}
+
+/** Of streams that all saw the same. */
+function summary(
+  options: BenchmarkOptions,
+  what: string,
+  streams: readonly Stream[],
+): Readonly<Record<string, number>> {
+  const gaps = streams.map(({ longestGapMs }) => longestGapMs)
+  const failed = streams.reduce((sum, stream) => sum + stream.failed, 0)
   const result = {
     medianMs: Math.round(median(gaps)),
     maxMs: Math.round(Math.max(...gaps)),
@@ -145,7 +152,7 @@ async function rounds(
     rounds: gaps.length,
   }
   options.print(
-    `failover, ${of.what}: longest gap between acknowledged records ${result.medianMs} ms (median of ${result.rounds}), ` +
+    `failover, ${what}: longest gap between acknowledged records ${result.medianMs} ms (median of ${result.rounds}), ` +
       `at most ${result.maxMs} ms; ${failed} sends failed`,
   )
   return result
@@ -153,9 +160,7 @@ async function rounds(
 
 /** Every broker is told to stop and started again, one after the other, under load on all partitions. */
 async function rollingRestart(options: BenchmarkOptions): Promise<Readonly<Record<string, number>>> {
-  return withCluster(BROKERS, async (cluster) => {
-    for (const { id } of cluster.nodes) cluster.start(id)
-    await cluster.whenReady(READY_MS)
+  return withReadyCluster(BROKERS, async (cluster) => {
     const client = createClient({ bootstrap: cluster.bootstrap })
     try {
       const topic = 'rolling'
@@ -189,32 +194,15 @@ async function rollingRestart(options: BenchmarkOptions): Promise<Readonly<Recor
 
 /** The leadership of a partition is moved to another replica under load, again and again. */
 async function plannedMoves(options: BenchmarkOptions): Promise<Readonly<Record<string, number>>> {
-  return withCluster(BROKERS, async (cluster) => {
-    for (const { id } of cluster.nodes) cluster.start(id)
-    await cluster.whenReady(READY_MS)
+  return withReadyCluster(BROKERS, async (cluster) => {
     const client = createClient({ bootstrap: cluster.bootstrap })
     try {
       const topic = 'moves'
       await client.admin.createTopic({ name: topic, partitions: 1, replicationFactor: BROKERS })
       await whenWhole(client, topic)
-      const gaps: number[] = []
-      let failed = 0
-      for (let i = 0; i < (options.small ? 3 : MOVES); i++) {
-        const stream = await moveUnderLoad(client, topic)
-        gaps.push(stream.longestGapMs)
-        failed += stream.failed
-      }
-      const result = {
-        medianMs: Math.round(median(gaps)),
-        maxMs: Math.round(Math.max(...gaps)),
-        failed,
-        rounds: gaps.length,
-      }
-      options.print(
-        `failover, planned move of a leader: longest gap between acknowledged records ${result.medianMs} ms (median of ` +
-          `${result.rounds}), at most ${result.maxMs} ms; ${failed} sends failed`,
-      )
-      return result
+      const streams: Stream[] = []
+      for (let i = 0; i < (options.small ? 3 : MOVES); i++) streams.push(await moveUnderLoad(client, topic))
+      return summary(options, 'planned move of a leader', streams)
     } finally {
       await client.close()
     }

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createClient } from '../dist/client/node.js'
-import { median, withCluster } from './cluster.js'
+import { median, withReadyCluster } from './cluster.js'
 import type { BenchmarkOptions } from './main.js'
 
 const BROKERS = 3
@@ -21,7 +21,7 @@ const PARTITIONS_PER_CREATE = 1_000
 const TICKS_PER_SECOND = 100
 
 type Client = ReturnType<typeof createClient>
-type Cluster = Parameters<Parameters<typeof withCluster<void>>[1]>[0]
+type Cluster = Parameters<Parameters<typeof withReadyCluster<void>>[1]>[0]
 
 interface BrokerCost {
   readonly broker: number
@@ -157,9 +157,7 @@ async function ledAgainMs(
 
 async function idlePartitions(options: BenchmarkOptions): Promise<Readonly<Record<string, unknown>>> {
   const count = options.small ? 100 : Number(process.env['BENCH_PARTITIONS'] ?? 10_000)
-  return withCluster(BROKERS, async (cluster) => {
-    for (const { id } of cluster.nodes) cluster.start(id)
-    await cluster.whenReady(READY_MS)
+  return withReadyCluster(BROKERS, async (cluster) => {
     const [empty] = [await idleCosts(cluster, options.small ? 500 : IDLE_MS)]
     const client = createClient({ bootstrap: cluster.bootstrap })
     const startMs = performance.now()
@@ -192,9 +190,7 @@ async function idlePartitions(options: BenchmarkOptions): Promise<Readonly<Recor
 }
 
 async function killedLeader(options: BenchmarkOptions): Promise<Readonly<Record<string, unknown>>> {
-  return withCluster(BROKERS, async (cluster) => {
-    for (const { id } of cluster.nodes) cluster.start(id)
-    await cluster.whenReady(READY_MS)
+  return withReadyCluster(BROKERS, async (cluster) => {
     const { led, ms } = await ledAgainMs(cluster, { partitions: options.small ? 10 : 1_000 })
     options.print(
       `partitions: ${led} led by one broker are led again ${ms} ms after it was killed (target 2,000)`,

@@ -4,7 +4,7 @@
 import { createClient } from '../dist/client/node.js'
 import type { VltavaError } from '../dist/model/errors.js'
 import { bareTransfer } from './bare-ws.js'
-import { median, withCluster } from './cluster.js'
+import { median, withReadyCluster } from './cluster.js'
 import type { BenchmarkOptions } from './main.js'
 
 const RECORD_BYTES = 100
@@ -22,9 +22,7 @@ export async function benchmarkProduce(
 ): Promise<Readonly<Record<string, unknown>>> {
   const records = options.small ? 20_000 : 1_500_000
   const rounds = options.small ? 1 : ROUNDS
-  return withCluster(3, async (cluster) => {
-    for (const node of cluster.nodes) cluster.start(node.id)
-    await cluster.whenReady(30_000)
+  return withReadyCluster(3, async (cluster) => {
     const client = createClient({ bootstrap: cluster.bootstrap })
     await client.admin.createTopic({ name: 'bench', partitions: PARTITIONS, replicationFactor: 3 })
     const bare: number[] = []

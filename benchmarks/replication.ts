@@ -4,11 +4,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { createClient } from '../dist/client/node.js'
 import { bareTransfer } from './bare-ws.js'
-import { median, withCluster } from './cluster.js'
+import { median, withReadyCluster } from './cluster.js'
 import type { BenchmarkOptions } from './main.js'
 
 const ROUNDS = 5
-const READY_MS = 60_000
 const DONE_MS = 300_000
 const LOOK_MS = 5
 const BATCH_BYTES = 256 * 1024
@@ -23,9 +22,7 @@ export async function benchmarkReplication(
 ): Promise<Readonly<Record<string, unknown>>> {
   const bytes = options.small ? 4 * MESSAGE_BYTES : 128 * MESSAGE_BYTES
   const rounds = options.small ? 1 : ROUNDS
-  return withCluster(3, async (cluster) => {
-    for (const { id } of cluster.nodes) cluster.start(id)
-    await cluster.whenReady(READY_MS)
+  return withReadyCluster(3, async (cluster) => {
     const client = createClient({ bootstrap: cluster.bootstrap })
     try {
       const bare: number[] = []

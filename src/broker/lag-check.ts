@@ -1,5 +1,6 @@
 // Looks at the partitions in which time alone may change something: a follower lags for too long, a refused proposal may be
 // made again, a leader has been silent for longer than consumers of a follower are to wait. The others cost nothing.
+import { setTimerAfterIo } from '../base/async/timer-after-io.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 
 const INTERVAL_MS = 500
@@ -49,9 +50,7 @@ export class LagCheck {
       if (one.isAtRest) this.#unsettled.delete(one)
       else if (isWhole) this.#unsettled.add(one)
     }
-    // What followers sent during a stall of this process is read first, or the stall would look like their lag.
-    this.#timer = this.#clock.setTimer(INTERVAL_MS, () => {
-      this.#timer = this.#clock.afterPendingIo(() => this.#look())
-    })
+    // A stall of this process must not look like a lag of the followers.
+    this.#timer = setTimerAfterIo(this.#clock, INTERVAL_MS, () => this.#look())
   }
 }

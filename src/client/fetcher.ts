@@ -1,7 +1,6 @@
 // Brings the records of one consumer: finds where each partition starts, and keeps one fetch under way at each broker
 // that it reads from, as long as there is room in the buffer. It runs once in a turn in which something happened, looks at every partition,
 // and asks what can be asked.
-
 import { WakeTimer } from '../base/async/wake-timer.ts'
 import { toVltavaError, VltavaError } from '../model/errors.ts'
 import type { LeaderEpoch, NodeId, Offset, TopicId } from '../model/ids.ts'

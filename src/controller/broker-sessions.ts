@@ -1,5 +1,6 @@
 // Watches the brokers while this controller is active: their heartbeats, their links, and the timer that ends in
 // fencing. Nobody is fenced before the sockets were read: after a stall of this process the heartbeats lie in them.
+import { setTimerAfterIo } from '../base/async/timer-after-io.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import { BrokerLiveness, type DueBroker, type LivenessSettings } from '../metadata/broker-liveness.ts'
 import type { BrokerImage, ClusterImage } from '../metadata/cluster-image.ts'
@@ -142,9 +143,7 @@ export class BrokerSessions {
     const dueAtMs = this.#liveness.nextDueAtMs()
     if (dueAtMs === null || this.#stopped) return
     const { clock } = this.#options
-    this.#timer = clock.setTimer(dueAtMs - clock.monotonicMs(), () => {
-      this.#timer = clock.afterPendingIo(() => this.#fenceDue())
-    })
+    this.#timer = setTimerAfterIo(clock, dueAtMs - clock.monotonicMs(), () => this.#fenceDue())
   }
 
   #fenceDue(): void {

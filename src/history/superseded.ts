@@ -15,7 +15,7 @@ export class Superseded {
   readonly #last = new Map<KeyIndex, ReadonlyMap<string, number>>()
 
   /** @param recordKeyOf null where no log is compacted. */
-  constructor({ keys }: HistoryIndex, recordKeyOf: RecordKeyOf | null, logStarts: LogStarts = new Map()) {
+  constructor({ keys }: HistoryIndex, recordKeyOf: RecordKeyOf | null, logStarts: LogStarts) {
     this.#recordKeyOf = recordKeyOf
     if (recordKeyOf === null) return
     for (const of of keys.values()) {

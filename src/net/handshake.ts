@@ -2,6 +2,7 @@
 // node that wants to speak as a peer adds a claim (who it is, whom it believes to have dialled, a nonce). The acceptor
 // answers with its own nonce and proof, the dialer checks it and sends its own proof. Only then is the identity of each
 // fixed at the other end (net/peer-proof.ts has what is proved).
+import { setTimerAfterIo } from '../base/async/timer-after-io.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Mac } from '../base/cpu.ts'
 import type { Log } from '../base/log.ts'
@@ -65,11 +66,8 @@ export function registerHandshake(options: AcceptorOptions): Acceptor {
   })
   return (channel) => {
     const connection = new Connection({ channel, router, clock, log, side: 'accepted' })
-    let timer = clock.setTimer(HELLO_TIMEOUT_MS, () => {
-      // What came during a stall of this process is read first.
-      timer = clock.afterPendingIo(() => {
-        if (connection.session === 'new' || claims.has(connection)) connection.close('HELLO_TIMEOUT')
-      })
+    const timer = setTimerAfterIo(clock, HELLO_TIMEOUT_MS, () => {
+      if (connection.session === 'new' || claims.has(connection)) connection.close('HELLO_TIMEOUT')
     })
     connection.onClose(() => timer.cancel())
     return connection

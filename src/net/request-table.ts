@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts'
+import { setTimerAfterIo } from '../base/async/timer-after-io.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import { VltavaError } from '../model/errors.ts'
 import type { AnyApi } from '../protocol/api.ts'
@@ -87,10 +88,7 @@ export class RequestTable {
   #setTimer(dueMs: number): void {
     this.#timer?.cancel()
     this.#timerDueMs = dueMs
-    this.#timer = this.#clock.setTimer(dueMs - this.#clock.monotonicMs(), () => {
-      // After a stall of this process the answer may lie in the socket, unread: read first, then judge.
-      this.#timer = this.#clock.afterPendingIo(() => this.#expire())
-    })
+    this.#timer = setTimerAfterIo(this.#clock, dueMs - this.#clock.monotonicMs(), () => this.#expire())
   }
 
   #expire(): void {

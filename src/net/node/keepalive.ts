@@ -1,3 +1,4 @@
+import { setTimerAfterIo } from '../../base/async/timer-after-io.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
 import {
   KEEPALIVE_INTERVAL_MS,
@@ -54,10 +55,7 @@ export class Keepalive {
   }
 
   #nextTick(): Timer {
-    return this.#options.clock.setTimer(KEEPALIVE_INTERVAL_MS, () => {
-      // After a stall of this process the signs of life lie in the socket, unread.
-      this.#timer = this.#options.clock.afterPendingIo(() => this.#tick())
-    })
+    return setTimerAfterIo(this.#options.clock, KEEPALIVE_INTERVAL_MS, () => this.#tick())
   }
 
   #tick(): void {

@@ -3,6 +3,7 @@
 import type { Random } from '../../base/random.ts'
 import type { QuorumAdmin, QuorumDescription, QuorumMember } from '../../client/quorum-admin.ts'
 import { toVltavaError } from '../../model/errors.ts'
+import type { NodeId } from '../../model/ids.ts'
 import { between, chance, exponential, oneOf, shuffled } from './draw.ts'
 import type { KeptCopies, WantedMove } from './kept-copies.ts'
 import type { SimulatedClient } from './simulated-cluster.ts'
@@ -33,28 +34,36 @@ export interface CopiesOperatorOptions extends OperatorOptions {
 export async function changeRoles(options: CopiesOperatorOptions): Promise<void> {
   const { plan, random, onMark, onTrace, copies } = options
   const { admin } = options.by.client
-  const nodes = Array.from({ length: plan.nodes }, (_, i) => i + 1)
   await repeat(options, 'role', async () => {
     const { name: topic, partitions } = oneOf(random, plan.topics)
     const target = { topic, partition: random.below(partitions), timeoutMs: TIMEOUT_MS }
     const broker = 1 + random.below(plan.nodes)
     if (chance(random, 60)) await admin.promoteReplica({ ...target, broker })
     else {
-      const demoted = { ...target, replicas: nodes.filter((node) => node !== broker) }
-      if (!copies.ask(demoted, 'roles')) {
+      const voters = { ...target, replicas: nodesOf(plan).filter((node) => node !== broker) }
+      if (!copies.ask(voters, 'roles')) {
         onTrace(`operator role: ${topic}/${target.partition} keeps its voters while another copy is spoilt`)
         return
       }
-      try {
-        await admin.demoteReplica({ ...target, broker })
-        copies.answered(demoted, 'roles')
-      } catch (thrown) {
-        if (toVltavaError(thrown).definite) copies.answered(demoted, 'roles')
-        throw thrown
-      }
+      await untilKnown(admin.demoteReplica({ ...target, broker }), () => copies.answered(voters, 'roles'))
     }
     onMark('role changed')
   })
+}
+
+/** Tells when the request has been carried out, or surely not; one with an unknown outcome may still be. */
+async function untilKnown(request: Promise<void>, known: () => void): Promise<void> {
+  try {
+    await request
+  } catch (thrown) {
+    if (toVltavaError(thrown).definite) known()
+    throw thrown
+  }
+  known()
+}
+
+function nodesOf({ nodes }: SimulationPlan): readonly NodeId[] {
+  return Array.from({ length: nodes }, (_, i) => i + 1)
 }
 
 /** Lets topics count what is written, and what is fsynced again. */
@@ -76,7 +85,6 @@ export async function changeFlush(options: OperatorOptions): Promise<void> {
 export async function moveReplicas(options: CopiesOperatorOptions): Promise<void> {
   const { plan, random, onMark, onTrace, copies } = options
   const { admin } = options.by.client
-  const nodes = Array.from({ length: plan.nodes }, (_, i) => i + 1)
   const change = async (move: WantedMove): Promise<void> => {
     if (!copies.ask(move)) {
       onTrace(`operator move: ${move.topic}/${move.partition} keeps its copies while another is spoilt`)
@@ -97,7 +105,7 @@ export async function moveReplicas(options: CopiesOperatorOptions): Promise<void
     }
     const { name: topic, partitions, replicationFactor, observers = 0 } = oneOf(random, plan.topics)
     const size = chance(random, 70) ? replicationFactor + observers : between(random, 1, plan.nodes)
-    const replicas = shuffled(random, nodes).slice(0, size)
+    const replicas = shuffled(random, nodesOf(plan)).slice(0, size)
     await change({ topic, partition: random.below(partitions), replicas })
   })
 }

@@ -26,6 +26,21 @@ function copiesOf(of: {
   return { copies, isKeptWithout: (nodeId) => copies.isKeptByAnother('t', partition, nodeId) }
 }
 
+/** An operator of three nodes with t/0, who never pauses. */
+function operatorOf({
+  admin,
+  ...of
+}: Pick<CopiesOperatorOptions, 'isStopping' | 'copies'> & { readonly admin: object }): CopiesOperatorOptions {
+  return {
+    ...of,
+    plan: { nodes: 3, thinkMs: 1, topics: [{ name: 't', partitions: 1, replicationFactor: 2 }] },
+    by: { client: { admin }, clock: { setTimer: (_: number, act: () => void) => act() } },
+    random: seededRandom(1),
+    onTrace: () => {},
+    onMark: () => {},
+  } as unknown as CopiesOperatorOptions
+}
+
 describe('copies that are kept', () => {
   it('no move -> those of the other members of the in-sync set', () => {
     expect(copiesOf({ isr: [1, 2] }).isKeptWithout(1)).toBe(true)
@@ -87,34 +102,19 @@ describe('moves that may be asked for', () => {
   it('an operator moves replicas -> asks before each move, and says when it is answered', async () => {
     const events: string[] = []
     let rounds = 0
-    await moveReplicas({
-      plan: { nodes: 3, thinkMs: 1, topics: [{ name: 't', partitions: 1, replicationFactor: 2 }] },
-      by: {
-        client: {
-          admin: {
-            listReassignments: () => Promise.resolve([]),
-            reassignPartitions: () => {
-              events.push('move')
-              return rounds === 3
-                ? Promise.reject(new VltavaError('REQUEST_TIMED_OUT'))
-                : Promise.resolve([{}])
-            },
-          },
-        },
-        clock: { setTimer: (_: number, act: () => void) => act() },
+    const admin = {
+      listReassignments: () => Promise.resolve([]),
+      reassignPartitions: () => {
+        events.push('move')
+        return rounds === 3 ? Promise.reject(new VltavaError('REQUEST_TIMED_OUT')) : Promise.resolve([{}])
       },
-      random: seededRandom(1),
-      isStopping: () => ++rounds > 4,
-      onTrace: () => {},
-      onMark: () => {},
-      copies: {
-        ask: () => {
-          events.push('ask')
-          return rounds !== 2
-        },
-        answered: () => void events.push('answered'),
-      },
-    } as unknown as CopiesOperatorOptions)
+    }
+    const ask = (): boolean => {
+      events.push('ask')
+      return rounds !== 2
+    }
+    const answered = (): void => void events.push('answered')
+    await moveReplicas(operatorOf({ admin, isStopping: () => ++rounds > 4, copies: { ask, answered } }))
     expect(events.join(' ')).toBe('ask move answered ask ask move ask move answered')
   })
 })
@@ -123,34 +123,22 @@ describe('roles that may be asked for', () => {
   it('an operator changes roles -> asks before each demotion; one without an answer may still come', async () => {
     const events: string[] = []
     let rounds = 0
-    await changeRoles({
-      plan: { nodes: 3, thinkMs: 1, topics: [{ name: 't', partitions: 1, replicationFactor: 2 }] },
-      by: {
-        client: {
-          admin: {
-            promoteReplica: () => Promise.resolve(),
-            demoteReplica: () => {
-              events.push('demote')
-              const code = events.length < 6 ? 'REQUEST_TIMED_OUT' : 'INVALID_REQUEST'
-              return events.length < 3 ? Promise.resolve() : Promise.reject(new VltavaError(code))
-            },
-          },
-        },
-        clock: { setTimer: (_: number, act: () => void) => act() },
+    const admin = {
+      promoteReplica: () => Promise.resolve(),
+      demoteReplica: () => {
+        events.push('demote')
+        const code = events.length < 6 ? 'REQUEST_TIMED_OUT' : 'INVALID_REQUEST'
+        return events.length < 3 ? Promise.resolve() : Promise.reject(new VltavaError(code))
       },
-      random: seededRandom(1),
-      isStopping: () => ++rounds > 40 || events.length > 8,
-      onTrace: () => {},
-      onMark: () => {},
-      copies: {
-        ask: ({ replicas }: WantedMove, by: string) => {
-          expect([replicas?.length, by]).toEqual([2, 'roles'])
-          events.push('ask')
-          return events.length < 8
-        },
-        answered: () => void events.push('answered'),
-      },
-    } as unknown as CopiesOperatorOptions)
+    }
+    const ask = ({ replicas }: WantedMove, by?: string): boolean => {
+      expect([replicas?.length, by]).toEqual([2, 'roles'])
+      events.push('ask')
+      return events.length < 8
+    }
+    const answered = (): void => void events.push('answered')
+    const isStopping = (): boolean => ++rounds > 40 || events.length > 8
+    await changeRoles(operatorOf({ admin, isStopping, copies: { ask, answered } }))
     expect(events.join(' ')).toBe('ask demote answered ask demote ask demote answered ask')
   })
 })
