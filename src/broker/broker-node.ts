@@ -1,5 +1,6 @@
 // The broker role of a node: puts the flows together and routes requests to them.
 import { Sleeper } from '../base/async/sleeper.ts'
+import { ThresholdWaiters } from '../base/async/threshold-waiters.ts'
 import type { Timer } from '../base/clock.ts'
 import type { ClusterImage } from '../metadata/cluster-image.ts'
 import type { DynamicSettings } from '../metadata/dynamic-settings.ts'
@@ -32,7 +33,6 @@ import { DescribeReplicasFlow } from './describe-replicas-flow.ts'
 import { FetchFlow } from './fetch-flow.ts'
 import { followSettings } from './follow-settings.ts'
 import { ForwardedChanges } from './forwarded-changes.ts'
-import { ImageWaiters } from './image-waiters.ts'
 import { IsrProposer } from './isr-proposer.ts'
 import { LagCheck } from './lag-check.ts'
 import { ListOffsetsFlow } from './list-offsets-flow.ts'
@@ -86,7 +86,8 @@ export class BrokerNode {
   readonly #fetchFlow: FetchFlow
   readonly #replicaFlow: ReplicaFetchFlow
   readonly #hints = new MetadataHints()
-  readonly #waiters: ImageWaiters
+  /** For metadata offsets that this broker has applied. */
+  readonly #waiters: ThresholdWaiters
   readonly #changes: ForwardedChanges
   /** What a broker does with requests for the controller quorum. */
   readonly quorum: QuorumAdminFlow
@@ -106,7 +107,7 @@ export class BrokerNode {
       directory.lastBrokerEpoch !== null && directory.cleanShutdownBrokerEpoch === directory.lastBrokerEpoch
     this.#sleeper = new Sleeper(environment.clock)
     this.#proposerSleeper = new Sleeper(environment.clock)
-    this.#waiters = new ImageWaiters(environment.clock)
+    this.#waiters = new ThresholdWaiters(environment.clock)
     this.#link = new ControllerLink({
       environment,
       connectPeer,

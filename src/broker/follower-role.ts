@@ -15,7 +15,7 @@ import { FollowerReads, type FollowerReadsOptions } from './follower-reads.ts'
  * Before a partition is asked for again after its leader refused: most often metadata is under way. It doubles from one refusal to
  * the next: a leader that has thousands of new logs to make refuses for seconds, and is not faster for being asked.
  */
-const RETRY_PAUSE_MS = 50
+const RETRY_PAUSE_MS = 5
 const RETRY_PAUSE_MAX_MS = 400
 const TRUNCATION_PAUSE_MS = 1_000
 /** The same for a follower whose disk is full: what it fetches meanwhile it must throw away. */

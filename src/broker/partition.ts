@@ -1,9 +1,18 @@
 // One partition hosted by this broker. It owns the log and the present role, and changes the role when metadata says
 // so; what a role does stands in leader-role.ts and follower-role.ts.
 
+import { ThresholdWaiters } from '../base/async/threshold-waiters.ts'
 import type { PartitionImage } from '../metadata/cluster-image.ts'
 import { VltavaError } from '../model/errors.ts'
-import type { BrokerEpoch, NodeId, Offset, PartitionIndex, PartitionKey, TopicId } from '../model/ids.ts'
+import type {
+  BrokerEpoch,
+  LeaderEpoch,
+  NodeId,
+  Offset,
+  PartitionIndex,
+  PartitionKey,
+  TopicId,
+} from '../model/ids.ts'
 import { partitionKey } from '../model/ids.ts'
 import type { IsrProposal } from '../replication/isr.ts'
 import type { BrokerStates } from '../replication/join-eligibility.ts'
@@ -53,6 +62,10 @@ export class Partition {
   readonly writtenFetches = new ParkedFetches()
   #role: LeaderRole | FollowerRole | null = null
   #highWatermark: Offset
+  /** Of the metadata applied last; -1 before the first. */
+  #leaderEpoch: LeaderEpoch = -1
+  /** Made when somebody waits: there can be ten thousand partitions. */
+  #epochWaiters: ThresholdWaiters | null = null
   #closed = false
 
   constructor(options: PartitionOptions) {
@@ -96,6 +109,17 @@ export class Partition {
     )
   }
 
+  /**
+   * For a request that knows of a newer leader epoch than this replica: metadata reaches clients and brokers in any order.
+   * @param timeoutMs from 0.
+   * @returns null where the epoch is known, else a promise that resolves when it is, the time is up, or the replica goes.
+   */
+  whenEpochKnown(leaderEpoch: LeaderEpoch, timeoutMs: number): Promise<void> | null {
+    if (leaderEpoch <= this.#leaderEpoch || this.#closed) return null
+    this.#epochWaiters ??= new ThresholdWaiters(this.options.environment.clock, this.#leaderEpoch)
+    return this.#epochWaiters.when(leaderEpoch, timeoutMs)
+  }
+
   /** To be wired to the log's own events. */
   written(endOffset: Offset): void {
     this.#role?.written(endOffset)
@@ -136,6 +160,8 @@ export class Partition {
     await this.#endRole()
     if (image.leader === this.options.nodeId) await this.#becomeLeader(target)
     else if (image.leader !== null) this.#becomeFollower(image.leader, target)
+    this.#leaderEpoch = image.leaderEpoch
+    this.#epochWaiters?.reached(image.leaderEpoch)
     this.options.unsettled(this)
     this.#logRole(image)
   }
@@ -154,6 +180,7 @@ export class Partition {
   /** Ends the role for good. The log stays open; whoever opened it closes it. */
   async end(): Promise<void> {
     this.#closed = true
+    this.#epochWaiters?.close()
     await this.#endRole()
   }
 

@@ -15,6 +15,12 @@ type Request = RequestOf<typeof produce>
 type Response = ResponseOf<typeof produce>
 type PartitionResponse = Response['partitions'][number]
 
+/**
+ * How long a batch may wait for its leader epoch to be known here. As a rule metadata is a few milliseconds behind that of the
+ * client; a broker that the controller does not reach must not hold the batch back from the next leader.
+ */
+const EPOCH_WAIT_MAX_MS = 500
+
 /** Errors that speak of the records themselves. */
 const REJECTING: ReadonlySet<ErrorName> = new Set(['CORRUPT_MESSAGE', 'INVALID_RECORD', 'MESSAGE_TOO_LARGE'])
 
@@ -62,9 +68,15 @@ export class ProduceFlow {
       const partition = this.#options.registry.require(partitionKey(target.topicId, target.partition))
       counted = this.#options.counters.topic(target.topicId)
       counted.produceRequests++
+      const { currentLeaderEpoch } = target
+      const epochKnown = partition.whenEpochKnown(
+        currentLeaderEpoch,
+        Math.min(deadline.timeoutMs, EPOCH_WAIT_MAX_MS),
+      )
+      if (epochKnown !== null) await epochKnown
       const role = partition.requireLeader()
-      role.checkEpoch(target.currentLeaderEpoch)
-      // No await until here: the role that was checked is the one that appends.
+      role.checkEpoch(currentLeaderEpoch)
+      // No await from here: the role that was checked is the one that appends.
       const appended = role.append(batches, acks)
       counted.messagesIn += appended.endOffset - appended.baseOffset
       counted.bytesIn += batches.length
@@ -123,19 +135,19 @@ function countFailure(counted: TopicCounters, thrown: unknown, bytes: number): v
 
 /** The one deadline of a produce request; its timer exists only once something waits. */
 class ProduceDeadline {
+  readonly timeoutMs: number
   readonly #environment: BrokerEnvironment
-  readonly #timeoutMs: number
   readonly #callbacks: (() => void)[] = []
   #timer: Timer | null = null
 
   constructor(environment: BrokerEnvironment, timeoutMs: number) {
     this.#environment = environment
-    this.#timeoutMs = timeoutMs
+    this.timeoutMs = timeoutMs
   }
 
   onDue(callback: () => void): void {
     this.#callbacks.push(callback)
-    this.#timer ??= this.#environment.clock.setTimer(this.#timeoutMs, () => {
+    this.#timer ??= this.#environment.clock.setTimer(this.timeoutMs, () => {
       for (const due of this.#callbacks) due()
     })
   }

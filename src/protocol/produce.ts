@@ -27,7 +27,10 @@ export const produce = defineApi({
       struct({
         topicId: topicIdSchema,
         partition: partitionIndexSchema,
-        /** The epoch in which the client believes the broker leads; -1 skips the check. */
+        /**
+         * The epoch in which the client believes the broker leads; -1 skips the check. A broker that has not heard of it yet waits
+         * for metadata, at most for half a second, before it refuses.
+         */
         currentLeaderEpoch: leaderEpochOrNoneSchema,
         /** Bytes of this partition's batches in the payload. */
         batchesBytes: integer(0, 2 * BATCH_ABSOLUTE_MAX_BYTES),
