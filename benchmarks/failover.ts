@@ -15,6 +15,8 @@ const READY_MS = 60_000
 const STEADY_MS = 300
 const AFTERMATH_MS = 30_000
 const MOVES = 50
+/** Processes that have just started run the code of a move for the first time; these moves are told apart. */
+const COLD_MOVES = 2
 
 /** What one stream of records saw. */
 interface Stream {
@@ -193,16 +195,26 @@ async function rollingRestart(options: BenchmarkOptions): Promise<Readonly<Recor
 }
 
 /** The leadership of a partition is moved to another replica under load, again and again. */
-async function plannedMoves(options: BenchmarkOptions): Promise<Readonly<Record<string, number>>> {
+async function plannedMoves(
+  options: BenchmarkOptions,
+): Promise<Readonly<Record<string, Readonly<Record<string, number>>>>> {
   return withReadyCluster(BROKERS, async (cluster) => {
     const client = createClient({ bootstrap: cluster.bootstrap })
     try {
       const topic = 'moves'
       await client.admin.createTopic({ name: topic, partitions: 1, replicationFactor: BROKERS })
       await whenWhole(client, topic)
-      const streams: Stream[] = []
-      for (let i = 0; i < (options.small ? 3 : MOVES); i++) streams.push(await moveUnderLoad(client, topic))
-      return summary(options, 'planned move of a leader', streams)
+      const moves = async (count: number): Promise<readonly Stream[]> => {
+        const streams: Stream[] = []
+        for (let i = 0; i < count; i++) streams.push(await moveUnderLoad(client, topic))
+        return streams
+      }
+      const cold = await moves(COLD_MOVES)
+      const warm = await moves(options.small ? 3 : MOVES)
+      return {
+        plannedMoveCold: summary(options, 'the first planned moves of a cluster', cold),
+        plannedMove: summary(options, 'planned move of a leader', warm),
+      }
     } finally {
       await client.close()
     }
@@ -244,7 +256,7 @@ export async function benchmarkFailover(
       what: 'SIGSTOP of a leader (session 3,000 ms)',
       count: 5,
     }),
-    plannedMove: await plannedMoves(options),
+    ...(await plannedMoves(options)),
     rollingRestart: await rollingRestart(options),
   }
 }
