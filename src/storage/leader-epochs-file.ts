@@ -52,6 +52,14 @@ export class LeaderEpochsFile {
     })
   }
 
+  /**
+   * Forgets, in memory alone, what begins beyond the end of the log: its first record was to be written behind it and was not. The
+   * file may say it until the next `save`; opening the log drops it.
+   */
+  forgetBeyond(endOffset: Offset): void {
+    this.#history.truncateFromEnd(endOffset + 1)
+  }
+
   /** Drops what begins at or beyond the end of the log. */
   truncateFromEnd(endOffset: Offset): Promise<void> {
     return this.#change((history) => history.truncateFromEnd(endOffset))

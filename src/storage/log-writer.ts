@@ -259,8 +259,11 @@ export class LogWriter {
   /** Offsets that were assigned but not written are free again, so nothing behind them may stay. */
   #refuseQueued(error: VltavaError): void {
     const rounds = this.#queue.takeRounds()
+    const { epochs } = this.#options
     this.#assignedEndOffset = this.#endOffset
-    this.#assignedEpoch = this.#options.epochs.view.latestEpoch
+    // They were noted before their first records, which may never come: another leader's records continue the log here.
+    epochs.forgetBeyond(this.#endOffset)
+    this.#assignedEpoch = epochs.view.latestEpoch
     for (const round of rounds) {
       this.#queue.done(round)
       round.written.reject(error)

@@ -18,7 +18,7 @@ import {
   P1,
   PATH,
 } from './directory-fixtures.ts'
-import { batchOf, textsOf } from './fixtures.ts'
+import { batchOf, joined, openTestLog, stamped, textsOf } from './fixtures.ts'
 import { GatedDisk, settled } from './gated-disk.ts'
 
 const SMALL = {
@@ -163,6 +163,75 @@ describe('full disk', () => {
     },
     60_000,
   )
+
+  it.each(['running', 'killed', 'power lost'])(
+    'REP-08, STO-16: batches of two epochs find no room (%s) -> each by itself, and another history, continue the log',
+    async (then) => {
+      let isFull = false
+      const disk = new MemoryFileSystem({
+        onOperation: ({ kind, path }) =>
+          isFull && kind === 'write' && path.endsWith('.log') ? posixError('ENOSPC', path) : undefined,
+      })
+      const first = { text: 'a', offset: 0, leaderEpoch: 1 }
+      const second = { text: 'b', offset: 1, leaderEpoch: 2 }
+      const third = { text: 'c', offset: 2, leaderEpoch: 3 }
+      const open = async (on: MemoryFileSystem) => (await openTestLog(on)).log
+      const refused = async (log: PartitionLog) => {
+        isFull = true
+        const written = log.appendAsFollower(joined([second, third].map(stamped))).written
+        await expect(written).rejects.toMatchObject({ code: 'DISK_FULL', definite: true })
+        isFull = false
+      }
+      const log = await open(disk)
+      await log.appendAsFollower(stamped(first)).written
+      await refused(log)
+      const after = then === 'running' ? disk : then === 'killed' ? disk.afterKill() : disk.afterPowerLoss()
+      let going = after === disk ? log : await open(after)
+      expect(going.epochs.epochAt(5)).toBeLessThan(3)
+      await going.appendAsFollower(stamped(second)).written
+      // A leader of which nothing was ever fetched, with more records than the epoch had that was noted.
+      const others = [
+        { text: 'd', offset: 2, leaderEpoch: 2, records: 3 },
+        { text: 'e', offset: 5, leaderEpoch: 4 },
+      ]
+      await going.appendAsFollower(joined(others.map(stamped))).written
+      await going.flush()
+      const epochs = [
+        { epoch: 1, startOffset: 0 },
+        { epoch: 2, startOffset: 1 },
+        { epoch: 4, startOffset: 5 },
+      ]
+      expect(going.epochs.entries).toEqual(epochs)
+      going = await open(after.afterPowerLoss())
+      expect(going.epochs.entries).toEqual(epochs)
+      expect(await textsOf(going)).toEqual(['a', 'b', 'd', 'd', 'd', 'e'])
+    },
+  )
+
+  it('REP-08, STO-16: batches of two epochs find no room -> the replica can lead in a later one', async () => {
+    let isFull = false
+    const disk = new MemoryFileSystem({
+      onOperation: ({ kind, path }) =>
+        isFull && kind === 'write' && path.endsWith('.log') ? posixError('ENOSPC', path) : undefined,
+    })
+    const { log } = await openTestLog(disk)
+    await log.appendAsFollower(stamped({ text: 'a', offset: 0, leaderEpoch: 1 })).written
+    isFull = true
+    const batches = [
+      { text: 'b', offset: 1, leaderEpoch: 2 },
+      { text: 'c', offset: 2, leaderEpoch: 3 },
+    ]
+    await expect(log.appendAsFollower(joined(batches.map(stamped))).written).rejects.toMatchObject({
+      code: 'DISK_FULL',
+    })
+    isFull = false
+    await log.beginEpoch(4)
+    await log.appendAsLeader(batchOf({ text: 'd' }), 4).written
+    expect(log.epochs.entries).toEqual([
+      { epoch: 1, startOffset: 0 },
+      { epoch: 4, startOffset: 1 },
+    ])
+  })
 
   it('STO-16: a disk that fills up -> DISK_FULL some way before its end, reads and the metadata log go on', async () => {
     const disk = new MemoryFileSystem()
