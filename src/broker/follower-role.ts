@@ -12,8 +12,9 @@ import type { BrokerEnvironment } from './broker-environment.ts'
 import { FollowerReads, type FollowerReadsOptions } from './follower-reads.ts'
 
 /**
- * Before a partition is asked for again after its leader refused: most often metadata is under way. It doubles from one refusal to
- * the next: a leader that has thousands of new logs to make refuses for seconds, and is not faster for being asked.
+ * Before a partition is asked for again after its leader refused: most often metadata is under way, for a few milliseconds. It
+ * doubles from one refusal to the next, also where this log refuses what came: a leader that has thousands of new logs to make refuses
+ * for seconds, and is not faster for being asked.
  */
 const RETRY_PAUSE_MS = 5
 const RETRY_PAUSE_MAX_MS = 400
@@ -43,7 +44,7 @@ export class FollowerRole {
   /** The log end at which the append under way is written; null while there is none. */
   #appendingTo: Offset | null = null
   #pausedUntilMs = 0
-  /** Refusals in a row. */
+  /** Refusals in a row, of the leader or of this log. */
   #refusals = 0
   /** What the high watermark was before the log start has to move; null while it has not to. */
   #heldHighWatermark: Offset | null = null
@@ -98,8 +99,10 @@ export class FollowerRole {
     if (this.#ended) return null
     const highWatermarkBefore = this.options.core.highWatermark
     const step = this.options.core.onFetchResponse(request, response)
-    if (step.kind !== 'retry-later') this.#refusals = 0
-    if (step.kind === 'idle') this.reads.progressed()
+    if (step.kind === 'idle') {
+      this.#refusals = 0
+      this.reads.progressed()
+    }
     if (this.#trimOffset !== null) this.#hold(highWatermarkBefore)
     const done = this.#withTrim(this.#carryOut(step))
     this.reads.noticed()
@@ -116,6 +119,7 @@ export class FollowerRole {
   written(endOffset: Offset): void {
     if (this.#appendingTo === null || endOffset < this.#appendingTo) return
     this.#appendingTo = null
+    this.#refusals = 0
     this.options.core.appended(endOffset)
     this.flushed(this.options.log.flushedOffset)
     this.reads.progressed()
