@@ -118,7 +118,8 @@ export class BrokerAdmin {
   }
 
   /**
-   * Every setting of a broker, asked of itself, sorted by name; with null, those that can be changed for all brokers at once.
+   * Every setting of a broker, asked of itself, sorted by name; with null, those that can be changed for all brokers at once. One
+   * that is starting is asked again until it has started.
    * @throws VltavaError BROKER_ID_NOT_REGISTERED, INVALID_ARGUMENT, CONNECTION_FAILED where the broker is not reached
    */
   async describeConfigs(
@@ -134,8 +135,10 @@ export class BrokerAdmin {
     const { brokers } = await calls.metadata([], deadlineMs)
     const found = brokers.find(({ brokerId }) => brokerId === broker)
     if (found === undefined) throw unknownBroker(broker, brokers)
-    const connection = await connections.dial(found)
-    return (await connection.request(describeConfigs, body, { timeoutMs })).body.configs
+    return calls.whenStarted(deadlineMs, async (leftMs) => {
+      const connection = await connections.dial(found)
+      return (await connection.request(describeConfigs, body, { timeoutMs: leftMs })).body.configs
+    })
   }
 
   /** The change is made, so nothing that goes wrong from here on is an error of the call. */

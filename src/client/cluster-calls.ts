@@ -94,6 +94,22 @@ export class ClusterCalls {
     }
   }
 
+  /**
+   * Asks one broker, and again until the deadline while it is starting: others show it as alive before it has read what it missed.
+   * @throws VltavaError what the question throws; BROKER_FENCED where the broker is still starting at the deadline.
+   */
+  async whenStarted<T>(deadlineMs: number, question: (timeoutMs: number) => Promise<T>): Promise<T> {
+    const { clock } = this.#options
+    for (let failures = 1; ; failures++) {
+      try {
+        return await question(Math.max(1, Math.ceil(deadlineMs - clock.monotonicMs())))
+      } catch (thrown) {
+        const error = toVltavaError(thrown)
+        if (error.code !== 'BROKER_FENCED' || !(await this.#pause(failures, deadlineMs))) throw error
+      }
+    }
+  }
+
   /** @param topics null: all of them. */
   async metadata(topics: readonly string[] | null, deadlineMs: number): Promise<MetadataAnswer> {
     const { clock, view } = this.#options

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { VltavaError } from '../../src/model/errors.ts'
 import type { RequestOf } from '../../src/protocol/api.ts'
 import { clusterMetadata } from '../../src/protocol/cluster-metadata.ts'
+import { describeConfigs } from '../../src/protocol/configs.ts'
 import { createTopic, deleteTopic } from '../../src/protocol/topics.ts'
 import { never } from './fake-cluster.ts'
 import { expectCleanClose, makeHarness, numbers, watch } from './harness.ts'
@@ -356,6 +357,52 @@ describe('admin: the bootstrap servers', () => {
     const second = watch(client.admin.describeCluster())
     await clock.rest()
     expect(second.error).toMatchObject({ code: 'INCONSISTENT_CLUSTER_ID' })
+    await expectCleanClose(harness)
+  })
+})
+
+describe('admin: the settings of a broker', () => {
+  const starting = () => {
+    throw new VltavaError('BROKER_FENCED', 'Broker 2 is starting.')
+  }
+
+  it('it is starting: asked again until it has started', async () => {
+    const harness = await makeHarness()
+    const { clock, cluster, client } = harness
+    cluster.broker(2).onDescribeConfigs = starting
+    const described = watch(client.admin.brokers.describeConfigs(2))
+    await clock.run(3_000)
+    expect(described.state).toBe('pending')
+    cluster.broker(2).onDescribeConfigs = () => undefined
+    await clock.run(1_100)
+    expect(described.value).toEqual([])
+    expect(cluster.broker(2).callsOf(describeConfigs).length).toBeGreaterThan(3)
+    expect(cluster.broker(1).callsOf(describeConfigs)).toEqual([])
+    await expectCleanClose(harness)
+  })
+
+  it('it does not get to an end of starting: its answer, at the deadline', async () => {
+    const harness = await makeHarness()
+    harness.cluster.broker(2).onDescribeConfigs = starting
+    const described = watch(harness.client.admin.brokers.describeConfigs(2, { timeoutMs: 2_000 }))
+    await harness.clock.run(2_000)
+    expect(described.error).toMatchObject({ code: 'BROKER_FENCED', message: 'Broker 2 is starting.' })
+    await expectCleanClose(harness)
+  })
+
+  it('another answer, and a broker that is down: not asked again', async () => {
+    const harness = await makeHarness()
+    const { clock, cluster, client } = harness
+    cluster.broker(2).onDescribeConfigs = () => {
+      throw new VltavaError('SERVER_BUSY')
+    }
+    const busy = watch(client.admin.brokers.describeConfigs(2))
+    await clock.rest()
+    expect(busy.error).toMatchObject({ code: 'SERVER_BUSY' })
+    cluster.broker(3).kill()
+    const down = watch(client.admin.brokers.describeConfigs(3))
+    await clock.run(1_000)
+    expect(down.error).toMatchObject({ code: 'CONNECTION_FAILED' })
     await expectCleanClose(harness)
   })
 })

@@ -15,6 +15,7 @@ import type { Listener, ListenerFactory } from '../../src/net/transport.ts'
 import { createNodeCpu } from '../../src/platform/node/node-cpu.ts'
 import type { AnyApi, ResponseOf } from '../../src/protocol/api.ts'
 import { clusterMetadata, metadataChanged } from '../../src/protocol/cluster-metadata.ts'
+import { describeConfigs } from '../../src/protocol/configs.ts'
 import { wireError } from '../../src/protocol/error-schema.ts'
 import { fetch } from '../../src/protocol/fetch.ts'
 import { listOffsets } from '../../src/protocol/list-offsets.ts'
@@ -117,6 +118,7 @@ export class FakeBroker {
   onListOffsets: Script<typeof listOffsets> = () => undefined
   onMetadata: Script<typeof clusterMetadata> = () => undefined
   onCreateTopic: Script<typeof createTopic> = () => undefined
+  onDescribeConfigs: Script<typeof describeConfigs> = () => undefined
   onDeleteTopic: Script<typeof deleteTopic> = () => undefined
   isFenced = false
   /** What it answers as node id in the hello. */
@@ -164,6 +166,11 @@ export class FakeBroker {
       (call) => this.onListOffsets(call) ?? this.#cluster.listOffsets(this.id, call),
     )
     this.#handle(router, clusterMetadata, (call) => this.onMetadata(call) ?? this.#cluster.metadata(call))
+    this.#handle(
+      router,
+      describeConfigs,
+      (call) => this.onDescribeConfigs(call) ?? { body: { metadataOffset: 1, configs: [] } },
+    )
     this.#handle(router, createTopic, (call) => this.onCreateTopic(call) ?? this.#cluster.createTopic(call))
     this.#handle(router, deleteTopic, (call) => this.onDeleteTopic(call) ?? this.#cluster.deleteTopic(call))
     this.#listener = await network.listen({
