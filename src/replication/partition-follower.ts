@@ -228,14 +228,16 @@ export class PartitionFollower {
     return this.#agrees ? flushedOffset : null
   }
 
-  /** The leader's one-way note while a fetch is parked. Before the logs agree it would commit what may still go. */
+  /**
+   * The leader's one-way note while a fetch is parked. Before the logs agree it would commit what may still go; then it counts once
+   * they do, because an answer that says so can be taken after a note that was sent later, and the leader tells nothing twice.
+   */
   highWatermarkNoted(note: {
     readonly leaderEpoch: LeaderEpoch
     readonly highWatermark: Offset
   }): FollowerUpdate {
-    if (note.leaderEpoch === this.leaderEpoch && this.#agrees) {
+    if (note.leaderEpoch === this.leaderEpoch)
       this.#leaderHighWatermark = Math.max(this.#leaderHighWatermark, note.highWatermark)
-    }
     return this.#follow()
   }
 
@@ -293,7 +295,7 @@ export class PartitionFollower {
   }
 
   #follow(): FollowerUpdate {
-    const limit = Math.min(this.#leaderHighWatermark, this.#logEndOffset)
+    const limit = this.#agrees ? Math.min(this.#leaderHighWatermark, this.#logEndOffset) : 0
     const highWatermarkAdvanced = this.#highWatermark.raiseTo(limit)
     return {
       highWatermark: this.#highWatermark.offset,

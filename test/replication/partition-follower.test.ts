@@ -57,25 +57,37 @@ describe('high watermark', () => {
     expect(deliver(follower, records(6, 0))).toMatchObject({ highWatermark: 7, highWatermarkAdvanced: false })
   })
 
-  it('a note before the leader found the logs equal -> ignored: it could commit what is truncated next', () => {
+  it('a note before the leader found the logs equal -> waits: it could commit what is truncated next', () => {
     const follower = followerOf(logOf(5))
     const note = { leaderEpoch: 4, highWatermark: 5 }
     expect(follower.highWatermarkNoted(note)).toMatchObject({
       highWatermark: 0,
       highWatermarkAdvanced: false,
     })
-    deliver(follower, records(1, 0))
-    expect(follower.highWatermarkNoted({ ...note, leaderEpoch: 3 })).toMatchObject({ highWatermark: 1 })
-    expect(follower.highWatermarkNoted(note)).toMatchObject({ highWatermark: 5, highWatermarkAdvanced: true })
-    expect(follower.highWatermarkNoted({ leaderEpoch: 4, highWatermark: 2 })).toMatchObject({
-      highWatermark: 5,
-    })
+    const diverging = { kind: 'diverging', epoch: 2, endOffset: 3, logStartOffset: 0 } as const
+    expect(deliver(follower, diverging)).toMatchObject({ kind: 'truncate', offset: 3 })
+    follower.truncated(3)
+    expect(follower.highWatermarkNoted(note)).toMatchObject({ highWatermark: 0 })
+    expect(deliver(follower, records(5, 2)).kind).toBe('append')
+    expect(follower.appended(4)).toMatchObject({ highWatermark: 4 })
   })
 
-  it('an ignored note does not come back with the next append', () => {
+  it('a note that is heard before an answer that was sent before it -> counts with that answer', () => {
     const follower = followerOf(logOf(5))
-    follower.highWatermarkNoted({ leaderEpoch: 4, highWatermark: 5 })
-    expect(deliver(follower, records(2, 0))).toMatchObject({ highWatermark: 2 })
+    follower.highWatermarkNoted({ leaderEpoch: 4, highWatermark: 4 })
+    expect(deliver(follower, records(1, 0))).toMatchObject({ highWatermark: 4, highWatermarkAdvanced: true })
+  })
+
+  it('a note of another epoch, or a lower one -> ignored', () => {
+    const follower = followerOf(logOf(5))
+    follower.highWatermarkNoted({ leaderEpoch: 3, highWatermark: 4 })
+    expect(deliver(follower, records(1, 0))).toMatchObject({ highWatermark: 1 })
+    expect(follower.highWatermarkNoted({ leaderEpoch: 3, highWatermark: 4 })).toMatchObject({
+      highWatermark: 1,
+    })
+    const note = { leaderEpoch: 4, highWatermark: 5 }
+    expect(follower.highWatermarkNoted(note)).toMatchObject({ highWatermark: 5, highWatermarkAdvanced: true })
+    expect(follower.highWatermarkNoted({ ...note, highWatermark: 2 })).toMatchObject({ highWatermark: 5 })
   })
 
   it('checkpointed beyond the log end -> moved to it', () => {
