@@ -101,6 +101,28 @@ class Day {
   }
 }
 
+const SECOND = { text: 'b', offset: 1, leaderEpoch: 2 }
+const THIRD = { text: 'c', offset: 2, leaderEpoch: 3 }
+
+/** A follower's log with one record of epoch 1. There was no room for those of the next two epochs; now there is again. */
+async function refusedSecondAndThird(): Promise<{
+  readonly disk: MemoryFileSystem
+  readonly log: PartitionLog
+}> {
+  let isFull = false
+  const disk = new MemoryFileSystem({
+    onOperation: ({ kind, path }) =>
+      isFull && kind === 'write' && path.endsWith('.log') ? posixError('ENOSPC', path) : undefined,
+  })
+  const { log } = await openTestLog(disk)
+  await log.appendAsFollower(stamped({ text: 'a', offset: 0, leaderEpoch: 1 })).written
+  isFull = true
+  const { written } = log.appendAsFollower(joined([SECOND, THIRD].map(stamped)))
+  await expect(written).rejects.toMatchObject({ code: 'DISK_FULL', definite: true })
+  isFull = false
+  return { disk, log }
+}
+
 describe('full disk', () => {
   it.each(['ENOSPC', 'EMFILE'])(
     'STO-16, STO-17: %s at each operation that could meet it, then room -> refused, nothing lost or half there, all goes on',
@@ -167,28 +189,11 @@ describe('full disk', () => {
   it.each(['running', 'killed', 'power lost'])(
     'REP-08, STO-16: batches of two epochs find no room (%s) -> each by itself, and another history, continue the log',
     async (then) => {
-      let isFull = false
-      const disk = new MemoryFileSystem({
-        onOperation: ({ kind, path }) =>
-          isFull && kind === 'write' && path.endsWith('.log') ? posixError('ENOSPC', path) : undefined,
-      })
-      const first = { text: 'a', offset: 0, leaderEpoch: 1 }
-      const second = { text: 'b', offset: 1, leaderEpoch: 2 }
-      const third = { text: 'c', offset: 2, leaderEpoch: 3 }
-      const open = async (on: MemoryFileSystem) => (await openTestLog(on)).log
-      const refused = async (log: PartitionLog) => {
-        isFull = true
-        const written = log.appendAsFollower(joined([second, third].map(stamped))).written
-        await expect(written).rejects.toMatchObject({ code: 'DISK_FULL', definite: true })
-        isFull = false
-      }
-      const log = await open(disk)
-      await log.appendAsFollower(stamped(first)).written
-      await refused(log)
+      const { disk, log } = await refusedSecondAndThird()
       const after = then === 'running' ? disk : then === 'killed' ? disk.afterKill() : disk.afterPowerLoss()
-      let going = after === disk ? log : await open(after)
-      expect(going.epochs.epochAt(5)).toBeLessThan(3)
-      await going.appendAsFollower(stamped(second)).written
+      const going = after === disk ? log : (await openTestLog(after)).log
+      expect(going.epochs.epochAt(5)).toBeLessThan(THIRD.leaderEpoch)
+      await going.appendAsFollower(stamped(SECOND)).written
       // A leader of which nothing was ever fetched, with more records than the epoch had that was noted.
       const others = [
         { text: 'd', offset: 2, leaderEpoch: 2, records: 3 },
@@ -202,29 +207,14 @@ describe('full disk', () => {
         { epoch: 4, startOffset: 5 },
       ]
       expect(going.epochs.entries).toEqual(epochs)
-      going = await open(after.afterPowerLoss())
-      expect(going.epochs.entries).toEqual(epochs)
-      expect(await textsOf(going)).toEqual(['a', 'b', 'd', 'd', 'd', 'e'])
+      const { log: last } = await openTestLog(after.afterPowerLoss())
+      expect(last.epochs.entries).toEqual(epochs)
+      expect(await textsOf(last)).toEqual(['a', 'b', 'd', 'd', 'd', 'e'])
     },
   )
 
   it('REP-08, STO-16: batches of two epochs find no room -> the replica can lead in a later one', async () => {
-    let isFull = false
-    const disk = new MemoryFileSystem({
-      onOperation: ({ kind, path }) =>
-        isFull && kind === 'write' && path.endsWith('.log') ? posixError('ENOSPC', path) : undefined,
-    })
-    const { log } = await openTestLog(disk)
-    await log.appendAsFollower(stamped({ text: 'a', offset: 0, leaderEpoch: 1 })).written
-    isFull = true
-    const batches = [
-      { text: 'b', offset: 1, leaderEpoch: 2 },
-      { text: 'c', offset: 2, leaderEpoch: 3 },
-    ]
-    await expect(log.appendAsFollower(joined(batches.map(stamped))).written).rejects.toMatchObject({
-      code: 'DISK_FULL',
-    })
-    isFull = false
+    const { log } = await refusedSecondAndThird()
     await log.beginEpoch(4)
     await log.appendAsLeader(batchOf({ text: 'd' }), 4).written
     expect(log.epochs.entries).toEqual([
