@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { type Flavour, Lanes, type LanesOptions } from './lanes.ts'
 import type { RunReport } from './messages.ts'
 
-const PLAIN: Flavour = { execArgv: [], invariants: true }
-const OTHER: Flavour = { execArgv: ['--x'], invariants: false }
+const PLAIN: Flavour = { execArgv: [] }
+const OTHER: Flavour = { execArgv: ['--x'] }
 
 /** Runs that last as many turns as their flavour says; what ran where, in the order of their ends. */
 function lanesOf(options: Pick<LanesOptions, 'seeds' | 'lanes'> & Partial<LanesOptions>, turns = [1, 3]) {
@@ -12,13 +12,13 @@ function lanesOf(options: Pick<LanesOptions, 'seeds' | 'lanes'> & Partial<LanesO
   const lanes = new Lanes({
     flavours: [PLAIN, OTHER],
     isOver: () => false,
-    request: {},
+    request: { invariants: true, faults: ['kill'] },
     newWorker(flavour) {
       seen.alive++
       seen.workers.push(flavour)
       return {
-        async run({ seed, invariants }) {
-          expect(invariants).toBe(flavour.invariants)
+        async run({ seed, ...request }) {
+          expect(request).toEqual({ invariants: true, faults: ['kill'] })
           for (let i = 0; i < turns[flavour === PLAIN ? 0 : 1]!; i++) await new Promise(setImmediate)
           return { seed, digest: nameOf(flavour) } as RunReport
         },

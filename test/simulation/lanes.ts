@@ -4,8 +4,6 @@ import type { RunReport, RunRequest } from './messages.ts'
 export interface Flavour {
   /** Flags for Node. */
   readonly execArgv: readonly string[]
-  /** Whether the checks after each event run; they only look. */
-  readonly invariants: boolean
 }
 
 export interface LanesOptions {
@@ -20,7 +18,7 @@ export interface LanesOptions {
     run(request: RunRequest): Promise<RunReport>
     stop(): void
   }
-  readonly request: Omit<RunRequest, 'seed' | 'invariants'>
+  readonly request: Omit<RunRequest, 'seed'>
   /** After each run. */
   readonly onRun: (report: RunReport) => void
   /** After the last run of a seed: its reports, in the order of the flavours. */
@@ -62,8 +60,7 @@ export class Lanes {
           worker.stop()
           worker = newWorker(flavours[at]!)
         }
-        const { invariants } = flavours[at]!
-        this.#ended(at, await worker.run({ ...request, seed: next.seed, invariants }))
+        this.#ended(at, await worker.run({ ...request, seed: next.seed }))
       }
     } finally {
       worker.stop()

@@ -8,7 +8,7 @@ const STUCK_AFTER_MS = 900_000
 
 /** How a worker process differs from others: what a seed does must not depend on it. */
 export const PLAIN: readonly string[] = []
-export const UNDER_PRESSURE: readonly string[] = ['--max-semi-space-size=1', '--max-lazy']
+export const UNDER_PRESSURE: readonly string[] = ['--max-semi-space-size=4', '--max-lazy']
 
 export interface WorkerOptions {
   /** Flags for Node. */
