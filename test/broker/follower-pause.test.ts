@@ -24,6 +24,7 @@ describe('a follower that is refused', () => {
     })
     expect(await refusedFor()).toBe(5)
   })
+
   it('by its own log, again and again -> it waits longer as well; after a write it begins anew', async () => {
     const { partition, clock } = await hostedPartition(2)
     const follower = partition.follower!

@@ -1,14 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { type Flavour, Lanes, type LanesOptions } from './lanes.ts'
+import { Lanes, type LanesOptions } from './lanes.ts'
 import type { RunReport } from './messages.ts'
+import type { WorkerOptions } from './worker-pool.ts'
 
-const PLAIN: Flavour = { execArgv: [] }
-const OTHER: Flavour = { execArgv: ['--x'] }
+const PLAIN: WorkerOptions = { execArgv: [] }
+const OTHER: WorkerOptions = { execArgv: ['--x'] }
 
 /** Runs that last as many turns as their flavour says; what ran where, in the order of their ends. */
 function lanesOf(options: Pick<LanesOptions, 'seeds' | 'lanes'> & Partial<LanesOptions>, turns = [1, 3]) {
-  const seen = { runs: [] as string[], seeds: [] as string[], alive: 0, workers: [] as Flavour[] }
-  const nameOf = (flavour: Flavour): string => (flavour === PLAIN ? 'plain' : 'other')
+  const seen = { runs: [] as string[], seeds: [] as string[], alive: 0, workers: [] as WorkerOptions[] }
+  const nameOf = (flavour: WorkerOptions): string => (flavour === PLAIN ? 'plain' : 'other')
   const lanes = new Lanes({
     flavours: [PLAIN, OTHER],
     isOver: () => false,

@@ -1,20 +1,16 @@
 import type { RunReport, RunRequest } from './messages.ts'
-
-/** A way in which each seed is run; what the seed does must not depend on it. */
-export interface Flavour {
-  /** Flags for Node. */
-  readonly execArgv: readonly string[]
-}
+import type { WorkerOptions } from './worker-pool.ts'
 
 export interface LanesOptions {
   /** In the order in which they begin. */
   readonly seeds: readonly number[]
-  readonly flavours: readonly Flavour[]
+  /** The ways in which each seed is run; what the seed does must not depend on them. */
+  readonly flavours: readonly WorkerOptions[]
   /** How many runs there are at once. */
   readonly lanes: number
   /** Whether no other seed may begin. */
   readonly isOver: () => boolean
-  readonly newWorker: (flavour: Flavour) => {
+  readonly newWorker: (flavour: WorkerOptions) => {
     run(request: RunRequest): Promise<RunReport>
     stop(): void
   }

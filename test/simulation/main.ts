@@ -29,7 +29,7 @@ const USAGE = `npm run sim -- [options]
     --until E       stop it after E events
     --faults a,b    only these faults, of ${FAULT_NAMES.join(', ')}
     --shrink        find the fewest kinds of faults with which it still fails
-    --no-invariants leave the checks after each event out; what they know of copies then keeps no bit from flipping
+    --no-invariants leave the checks after each event out, and with them what the flips of bits go by
   --marks           print how often what happened
   --measure         events per second and core, with and without invariants`
 
@@ -188,8 +188,8 @@ class Runner {
       lanes: availableParallelism(),
       isOver: () => performance.now() >= until,
       request: { invariants, ...(faults === undefined ? {} : { faults }) },
-      newWorker: ({ execArgv }) => {
-        const worker = new Worker({ execArgv })
+      newWorker: (flavour) => {
+        const worker = new Worker(flavour)
         this.#workers.add(worker)
         return worker
       },
