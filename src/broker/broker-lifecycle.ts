@@ -1,5 +1,6 @@
 import type { Sleeper } from '../base/async/sleeper.ts'
 import type { ReportedTail } from '../metadata/decide-heartbeat.ts'
+import type { ErrorName } from '../model/error-codes.ts'
 import { toVltavaError } from '../model/errors.ts'
 import type { BrokerEpoch, DirectoryId, MetadataOffset, TopicPartition } from '../model/ids.ts'
 import { PARTITIONS_PER_REQUEST_MAX } from '../model/limits.ts'
@@ -8,6 +9,12 @@ import type { BrokerEnvironment, BrokerIdentity, BrokerSettings } from './broker
 import type { ControllerLink } from './controller-link.ts'
 
 const REGISTRATION_PAUSE_MS = 200
+
+/** What a heartbeat is refused for that ends the process, and why in words. */
+const FATAL: Readonly<Partial<Record<ErrorName, string>>> = {
+  STALE_BROKER_EPOCH: 'another process registered under the id of this broker',
+  BROKER_ID_NOT_REGISTERED: 'an operator unregistered this broker; a new start registers it as a new one',
+}
 
 /** What the data directory remembers of the run before. */
 export interface PreviousRun {
@@ -143,8 +150,10 @@ export class BrokerLifecycle {
     } catch (thrown) {
       if (sleeper.isStopped) return
       const error = toVltavaError(thrown)
-      if (error.code === 'STALE_BROKER_EPOCH') {
-        environment.process.fail('another process registered under the id of this broker', error)
+      // Registered under neither: what this process knows of itself counts for nothing any more.
+      const reason = FATAL[error.code]
+      if (reason !== undefined) {
+        environment.process.fail(reason, error)
         return
       }
       environment.log.warn('heartbeat-failed', { code: error.code, reason: error.message })

@@ -26,6 +26,7 @@ import type { LogDirectory } from '../storage/log-directory.ts'
 import { BrokerCounters } from './broker-counters.ts'
 import type { BrokerEnvironment, BrokerIdentity, BrokerSettings, ConnectPeer } from './broker-environment.ts'
 import { BrokerLifecycle } from './broker-lifecycle.ts'
+import { BrokerRemovalFlow } from './broker-removal-flow.ts'
 import { describeConfigsOf, type NodeSetting } from './configs-flow.ts'
 import { type ControllerAddress, ControllerLink, controllersKnown } from './controller-link.ts'
 import { DeleteRecordsFlow } from './delete-records-flow.ts'
@@ -89,6 +90,8 @@ export class BrokerNode {
   /** For metadata offsets that this broker has applied. */
   readonly #waiters: ThresholdWaiters
   readonly #changes: ForwardedChanges
+  /** What a broker does with requests to take brokers away. */
+  readonly brokerRemoval: BrokerRemovalFlow
   /** What a broker does with requests for the controller quorum. */
   readonly quorum: QuorumAdminFlow
   /** Whether the run before had flushed every log when it ended. */
@@ -118,6 +121,7 @@ export class BrokerNode {
       link: this.#link,
       whenApplied: (offset, timeoutMs) => this.#waiters.when(offset, timeoutMs),
     })
+    this.brokerRemoval = new BrokerRemovalFlow(this.#changes)
     this.quorum = new QuorumAdminFlow(this.#link, this.#changes)
     const proposer = new IsrProposer({
       environment,

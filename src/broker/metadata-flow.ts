@@ -54,12 +54,13 @@ export function describeCluster(
     clusterId: image.clusterId,
     metadataOffset: image.metadataOffset,
     controllerId,
-    brokers: [...image.brokers.values()].map(({ brokerId, url, fenced, rack }) => ({
+    brokers: [...image.brokers.values()].map(({ brokerId, url, fenced, rack, cordoned }) => ({
       brokerId,
       url,
       fenced,
       isController: image.voters.some(({ nodeId }) => nodeId === brokerId),
       rack,
+      cordoned,
     })),
     topics,
   }

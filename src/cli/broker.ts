@@ -1,4 +1,4 @@
-// vltava broker list | drain
+// vltava broker list | drain | cordon | uncordon | unregister
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { BrokerListing, Drained } from '../client/broker-admin.ts'
@@ -10,6 +10,8 @@ import { ProgressLine } from './progress-line.ts'
 import { EXIT, type RunAction, say, type Terminal } from './terminal.ts'
 import { parseInteger } from './text-options.ts'
 
+/** A person waits: shorter than what suits a program. */
+const WAIT_MS = 15_000
 const MOVES_MAX = 10_000
 /** Between two looks at how far the moves are. */
 const LOOK_EVERY_MS = 500
@@ -17,6 +19,8 @@ const LOOK_EVERY_MS = 500
 interface ListOptions extends BootstrapOptions {
   readonly json?: boolean
 }
+
+type Change = 'cordon' | 'uncordon' | 'unregister'
 
 interface DrainOptions extends BootstrapOptions {
   readonly atOnce: string
@@ -31,11 +35,21 @@ export function addBrokerCommands(program: Command, terminal: Terminal, run: Run
     .action((options: ListOptions) => run(() => list(options, terminal)))
   withBootstrap(broker.command('drain <broker>'))
     .description(
-      'move all replicas of a broker to others, so that it can be taken away; waits until none is left',
+      'move all replicas of a broker to others, so that it can be taken away, and keep new ones from it; waits until none is left',
     )
     .option('--at-once <count>', 'how many replicas may move at the same time', '10')
     .option('--dry-run', 'only show what would move')
     .action((id: string, options: DrainOptions) => run(() => drain(id, options, terminal)))
+  const change = (kind: Change, description: string): void => {
+    withBootstrap(broker.command(`${kind} <broker>`))
+      .description(description)
+      .action((id: string, options: BootstrapOptions) =>
+        run(() => changeBroker(kind, { id, options }, terminal)),
+      )
+  }
+  change('cordon', 'keep new replicas from a broker; what it hosts stays')
+  change('uncordon', 'let a broker have new replicas again, also after a drain')
+  change('unregister', 'take a broker that is drained and has stopped out of the cluster')
 }
 
 async function list(options: ListOptions, terminal: Terminal): Promise<number> {
@@ -50,16 +64,41 @@ async function list(options: ListOptions, terminal: Terminal): Promise<number> {
 export function brokerTable(brokers: readonly BrokerListing[]): readonly (readonly string[])[] {
   const hasRacks = brokers.some(({ rack }) => rack !== null)
   const header = ['BROKER', 'STATE', ...(hasRacks ? ['RACK'] : []), 'REPLICAS', 'LEADS', 'ADDRESS']
-  const rows = brokers.map(({ id, url, isFenced, isController, rack, replicas, leaders }) => {
-    const state = isFenced ? 'fenced' : isController ? 'alive, controller' : 'alive'
+  const rows = brokers.map(({ id, url, isFenced, isController, isCordoned, rack, replicas, leaders }) => {
+    const state = [
+      isFenced ? 'fenced' : isController ? 'alive, controller' : 'alive',
+      ...(isCordoned ? ['cordoned'] : []),
+    ].join(', ')
     const shownRack = hasRacks ? [rack ?? '-'] : []
     return [String(id), state, ...shownRack, String(replicas), String(leaders), url]
   })
   return [header, ...rows]
 }
 
+async function changeBroker(
+  kind: Change,
+  { id, options }: { readonly id: string; readonly options: BootstrapOptions },
+  terminal: Terminal,
+): Promise<number> {
+  const broker = brokerOf(id)
+  await withClient(options, terminal, ({ admin }) => admin.brokers[kind]({ broker, timeoutMs: WAIT_MS }))
+  say(terminal, CHANGED[kind](broker))
+  return EXIT.done
+}
+
+const CHANGED: Readonly<Record<Change, (broker: number) => string>> = {
+  cordon: (broker) => `Broker ${broker} is cordoned: it keeps its replicas and gets no new ones.`,
+  uncordon: (broker) => `Broker ${broker} may have new replicas.`,
+  unregister: (broker) =>
+    `Broker ${broker} is no part of the cluster any more. Started again, it would come back as a new one.`,
+}
+
+function brokerOf(id: string): number {
+  return parseInteger(id, { option: '<broker>', min: 0, max: INT32_MAX })
+}
+
 async function drain(id: string, options: DrainOptions, terminal: Terminal): Promise<number> {
-  const broker = parseInteger(id, { option: '<broker>', min: 0, max: INT32_MAX })
+  const broker = brokerOf(id)
   const movesMax = parseInteger(options.atOnce, { option: '--at-once', min: 1, max: MOVES_MAX })
   return withClient(options, terminal, async (client) => {
     if (options.dryRun !== true) return drainAll(client, { broker, movesMax }, terminal)
@@ -118,7 +157,8 @@ function tellEnd(
   if (end === 'drained') {
     say(
       terminal,
-      `Broker ${broker} hosts no replicas. If it votes in the quorum, remove its vote before it goes.`,
+      `Broker ${broker} hosts no replicas, and gets no new ones. To take it away, remove its vote if it votes in the quorum, stop it, ` +
+        `and run "vltava broker unregister ${broker}"; to keep it, run "vltava broker uncordon ${broker}".`,
     )
     return EXIT.done
   }
@@ -126,7 +166,8 @@ function tellEnd(
   tellStuck(drained, terminal)
   say(
     terminal,
-    `Broker ${broker} still hosts ${plural(drained.moves.length + drained.stuck.length, 'replica')}.`,
+    `Broker ${broker} still hosts ${plural(drained.moves.length + drained.stuck.length, 'replica')}, and gets no new ones until ` +
+      `"vltava broker uncordon ${broker}".`,
   )
   return EXIT.failed
 }

@@ -1,6 +1,7 @@
 // The admin calls about brokers.
 import { VltavaError } from '../model/errors.ts'
 import type { MetadataOffset, NodeId } from '../model/ids.ts'
+import { cordonBroker, unregisterBroker } from '../protocol/broker-removal.ts'
 import { clusterMetadata } from '../protocol/cluster-metadata.ts'
 import { alterConfigs, describeConfigs } from '../protocol/configs.ts'
 import { alterPartitionReassignments, listPartitionReassignments } from '../protocol/reassign.ts'
@@ -13,7 +14,7 @@ import {
   describeConfigsOf,
   resolveAlterBrokerConfigs,
 } from './config-calls.ts'
-import { askController } from './controller-requests.ts'
+import { askController, changeOnce } from './controller-requests.ts'
 import { type DrainPlan, drainPlan } from './drain-plan.ts'
 import { showValue } from './options.ts'
 import { type ReassignmentStarted, started } from './reassign-calls.ts'
@@ -34,6 +35,11 @@ export interface DrainOptions extends TimeoutOptions {
   readonly movesMax?: number
 }
 
+export interface BrokerOptions extends TimeoutOptions {
+  /** Which broker is meant, by its id. */
+  readonly broker: NodeId
+}
+
 export interface Drained extends DrainPlan {
   /** What became of the moves of the plan that were begun, its first ones. */
   readonly results: readonly ReassignmentStarted[]
@@ -47,6 +53,8 @@ export interface BrokerListing {
   readonly isController: boolean
   /** Its setting broker.rack; null: none. */
   readonly rack: string | null
+  /** Whether an operator keeps new replicas from it. */
+  readonly isCordoned: boolean
   /** Replicas that it hosts, and those of them that lead. */
   readonly replicas: number
   readonly leaders: number
@@ -67,8 +75,8 @@ export class BrokerAdmin {
     const { brokers, topics } = await calls.metadata(null, deadlineMs)
     const partitions = topics.flatMap((topic) => topic.partitions)
     return brokers
-      .map(({ brokerId: id, url, fenced: isFenced, isController, rack }) => ({
-        ...{ id, url, isFenced, isController, rack },
+      .map(({ brokerId: id, url, fenced: isFenced, isController, rack, cordoned: isCordoned }) => ({
+        ...{ id, url, isFenced, isController, rack, isCordoned },
         replicas: partitions.filter(({ replicas }) => replicas.includes(id)).length,
         leaders: partitions.filter(({ leader }) => leader === id).length,
       }))
@@ -77,17 +85,19 @@ export class BrokerAdmin {
 
   /**
    * Starts to move all replicas of a broker to others, so that it can be taken away for good. Each goes to the broker with the
-   * fewest, of those that leave the partition in the most racks where all brokers have one; new replicas are voters, also in place of an observer. It returns when moves have begun: called again, it goes on
-   * with what is left. The broker hosts nothing once the plan has no moves, nothing under way and nothing stuck. A topic that is
-   * made meanwhile can be placed on it, and so can the replicas of another broker that is drained while this one is alive.
+   * fewest, of those that leave the partition in the most racks where all brokers have one; new replicas are voters, also in place of
+   * an observer. The broker is cordoned first, so that nothing new comes to it, and stays so (see `uncordon`). It returns when moves
+   * have begun: called again, it goes on with what is left. The broker hosts nothing once the plan has no moves, nothing under way and
+   * nothing stuck; `unregister` takes it out of the cluster once it has stopped.
    * @throws VltavaError BROKER_ID_NOT_REGISTERED, INVALID_ARGUMENT
    */
   async drain(options: DrainOptions): Promise<Drained> {
     const { broker, movesMax = MOVES_DEFAULT, ...rest } = options
-    checkNumber('the broker', broker, Number.MAX_SAFE_INTEGER)
-    checkNumber('movesMax', movesMax, MOVES_MAX)
+    checkNumber('brokers.drain: the broker', broker, Number.MAX_SAFE_INTEGER)
+    checkNumber('brokers.drain: movesMax', movesMax, MOVES_MAX)
     const { calls } = this.#context
     const deadlineMs = calls.deadlineMs(resolveTimeoutMs(rest, 'brokers.drain'))
+    if (movesMax > 0) await this.#setCordoned({ brokerId: broker, cordoned: true }, deadlineMs)
     const { partitions: ongoing } = await askController(calls, {
       api: listPartitionReassignments,
       request: {},
@@ -101,6 +111,41 @@ export class BrokerAdmin {
     const request = { partitions }
     const answer = await askController(calls, { api: alterPartitionReassignments, request, deadlineMs })
     return { ...plan, results: answer.partitions.map(started) }
+  }
+
+  /**
+   * Keeps new replicas from a broker: new topics and partitions are placed on others, and no move adds it. What it hosts, and leads,
+   * stays. Lasts also while it is away, until `uncordon`.
+   * @throws VltavaError BROKER_ID_NOT_REGISTERED, INVALID_ARGUMENT
+   */
+  async cordon(options: BrokerOptions): Promise<void> {
+    await this.#cordon('brokers.cordon', options, true)
+  }
+
+  /**
+   * Takes `cordon` back, also that of a `drain`.
+   * @throws VltavaError BROKER_ID_NOT_REGISTERED, INVALID_ARGUMENT
+   */
+  async uncordon(options: BrokerOptions): Promise<void> {
+    await this.#cordon('brokers.uncordon', options, false)
+  }
+
+  /**
+   * Takes a broker that has stopped, and hosts nothing any more, out of the cluster for good, with the settings that were changed for
+   * it. If it is started again, it comes back as a new broker. A vote in the controller quorum stays: `quorum.removeVoter` takes it.
+   * @throws VltavaError BROKER_ID_NOT_REGISTERED (not `definite` where an attempt of this call may have done it); INVALID_REQUEST
+   *   while it runs or hosts replicas; INVALID_ARGUMENT
+   */
+  async unregister(options: BrokerOptions): Promise<void> {
+    const { broker, ...rest } = options
+    checkNumber('brokers.unregister: the broker', broker, Number.MAX_SAFE_INTEGER)
+    const { calls } = this.#context
+    await changeOnce(calls, {
+      api: unregisterBroker,
+      request: { brokerId: broker },
+      deadlineMs: calls.deadlineMs(resolveTimeoutMs(rest, 'brokers.unregister')),
+      doneBefore: 'BROKER_ID_NOT_REGISTERED',
+    })
   }
 
   /**
@@ -141,6 +186,19 @@ export class BrokerAdmin {
     })
   }
 
+  async #cordon(call: string, { broker, ...rest }: BrokerOptions, cordoned: boolean): Promise<void> {
+    checkNumber(`${call}: the broker`, broker, Number.MAX_SAFE_INTEGER)
+    const deadlineMs = this.#context.calls.deadlineMs(resolveTimeoutMs(rest, call))
+    await this.#setCordoned({ brokerId: broker, cordoned }, deadlineMs)
+  }
+
+  async #setCordoned(
+    request: { readonly brokerId: NodeId; readonly cordoned: boolean },
+    deadlineMs: number,
+  ): Promise<void> {
+    await askController(this.#context.calls, { api: cordonBroker, request, deadlineMs })
+  }
+
   /** The change is made, so nothing that goes wrong from here on is an error of the call. */
   async #whenApplied(metadataOffset: MetadataOffset, untilMs: number): Promise<void> {
     const { calls, connections } = this.#context
@@ -174,6 +232,6 @@ function checkNumber(what: string, value: unknown, max: number): void {
   if (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max) return
   throw new VltavaError(
     'INVALID_ARGUMENT',
-    `brokers.drain: ${what} must be a whole number from 0${max === MOVES_MAX ? ` to ${max}` : ''}, got ${showValue(value)}.`,
+    `${what} must be a whole number from 0${max === MOVES_MAX ? ` to ${max}` : ''}, got ${showValue(value)}.`,
   )
 }

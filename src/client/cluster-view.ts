@@ -30,6 +30,8 @@ export interface BrokerView {
   readonly isController: boolean
   /** Its setting broker.rack; null: none. */
   readonly rack: string | null
+  /** Whether an operator keeps new replicas from it. */
+  readonly cordoned: boolean
 }
 
 export interface PartitionView {

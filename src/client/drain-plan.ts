@@ -9,8 +9,10 @@ export interface DrainInput {
   readonly brokers: readonly {
     readonly brokerId: NodeId
     readonly fenced: boolean
-    /** null: none. Racks count where every broker that is alive has one, but for the one that is to host nothing. */
+    /** null: none. Racks count where every broker has one that may get replicas. */
     readonly rack: string | null
+    /** It gets no new replicas. */
+    readonly cordoned: boolean
   }[]
   readonly topics: readonly {
     readonly name: string
@@ -39,7 +41,7 @@ export interface DrainPlan {
 }
 
 /**
- * Each replica goes to a broker that is alive and has none of the partition. Where all of these have racks, only those
+ * Each replica goes to a broker that is alive, not cordoned, and has none of the partition. Where all of these have racks, only those
  * in the rack with the fewest other replicas of the partition come into question, so that it stays in as many racks as it was in if
  * that can be. Of these, it goes to the one with the fewest replicas, those of the plan counted; of several, to the one with the
  * lowest id.
@@ -82,8 +84,8 @@ function nameOf(topic: string, partition: PartitionIndex): string {
 
 /** How many replicas each broker hosts that may get more. */
 function loadOf({ broker, brokers, topics }: DrainInput): Map<NodeId, number> {
-  const alive = brokers.filter(({ brokerId, fenced }) => !fenced && brokerId !== broker)
-  const load = new Map(alive.map(({ brokerId }) => [brokerId, 0]))
+  const open = brokers.filter(({ brokerId, fenced, cordoned }) => !fenced && !cordoned && brokerId !== broker)
+  const load = new Map(open.map(({ brokerId }) => [brokerId, 0]))
   for (const replica of topics.flatMap(({ partitions }) => partitions.flatMap(({ replicas }) => replicas))) {
     const known = load.get(replica)
     if (known !== undefined) load.set(replica, known + 1)
@@ -94,7 +96,7 @@ function loadOf({ broker, brokers, topics }: DrainInput): Map<NodeId, number> {
 /** The rack of each broker; none where they do not count. */
 function racksOf({ broker, brokers }: DrainInput): ReadonlyMap<NodeId, string | null> {
   const isKnown = brokers.every(
-    ({ brokerId, fenced, rack }) => fenced || brokerId === broker || rack !== null,
+    ({ brokerId, fenced, cordoned, rack }) => fenced || cordoned || brokerId === broker || rack !== null,
   )
   return new Map(isKnown ? brokers.map(({ brokerId, rack }) => [brokerId, rack]) : [])
 }
@@ -123,6 +125,6 @@ function bestOf(
 
 function reasonOf(move: OngoingReassignment | undefined, replicas: readonly NodeId[]): string {
   return move === undefined
-    ? `no other broker is alive that has none of its ${replicas.length} replicas; start one, or ask for fewer replicas`
+    ? `no other broker is alive and not cordoned that has none of its ${replicas.length} replicas; start one, or ask for fewer replicas`
     : `it moves to [${move.target.join(', ')}] already; wait for the end or cancel it`
 }

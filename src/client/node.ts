@@ -29,7 +29,7 @@ export type {
   ReadMetadataLogOptions,
   TimeoutOptions,
 } from './admin-options.ts'
-export type { BrokerAdmin, BrokerListing, Drained, DrainOptions } from './broker-admin.ts'
+export type { BrokerAdmin, BrokerListing, BrokerOptions, Drained, DrainOptions } from './broker-admin.ts'
 export type { Client } from './client.ts'
 export type { CreateClientOptions } from './client-options.ts'
 export type { BrokerView, PartitionView } from './cluster-view.ts'

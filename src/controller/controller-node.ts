@@ -23,6 +23,7 @@ import type { changeReplicaRole } from '../protocol/replica-role.ts'
 import type { createPartitions, createTopic, deleteTopic } from '../protocol/topics.ts'
 import { makeDurableDirectory } from '../storage/file-io.ts'
 import { joinPath } from '../storage/file-system.ts'
+import type { BrokerRemovalFlows } from './broker-removal-flows.ts'
 import type {
   ConnectPeer,
   ControllerDirectory,
@@ -220,6 +221,11 @@ export class ControllerNode {
     call: Call<typeof createPartitions>,
   ): Promise<{ readonly body: ResponseOf<typeof createPartitions> }> {
     return await this.#flows().createPartitions(call)
+  }
+
+  /** @throws VltavaError NOT_CONTROLLER while this node takes no part in the quorum */
+  get brokerRemoval(): BrokerRemovalFlows {
+    return this.#member().brokerRemoval
   }
 
   /** @throws VltavaError NOT_CONTROLLER while this node takes no part in the quorum */

@@ -7,6 +7,7 @@ import { APPEND_ABSOLUTE_MAX_BYTES, ENTRY_ABSOLUTE_MAX_BYTES } from '../raft/mes
 import { RaftNode } from '../raft/raft-node.ts'
 import type { Snapshot } from '../raft/types.ts'
 import type { VoterSet } from '../raft/voter-history.ts'
+import { BrokerRemovalFlows } from './broker-removal-flows.ts'
 import { Controller } from './controller.ts'
 import type { ConnectPeer, ControllerEnvironment, ControllerSettings } from './controller-environment.ts'
 import { ControllerFlows } from './controller-flows.ts'
@@ -44,6 +45,7 @@ export interface VoterOptions {
 export class Voter {
   readonly controller: Controller
   readonly flows: ControllerFlows
+  readonly brokerRemoval: BrokerRemovalFlows
   readonly quorum: QuorumFlows
   readonly driver: RaftDriver
   readonly #peers: RaftPeers
@@ -71,6 +73,7 @@ export class Voter {
     })
     const parts = { nodeId, controller: this.controller, driver: this.driver, peers: this.#peers, log }
     this.flows = new ControllerFlows({ ...parts, random, isStaticSetting: settings.isStaticSetting })
+    this.brokerRemoval = new BrokerRemovalFlows(parts)
     this.quorum = new QuorumFlows({ ...parts, directoryId, url, clock })
   }
 

@@ -41,6 +41,8 @@ export interface BrokerImage {
   readonly stateOffset: MetadataOffset
   /** What it shares with others that fail together (broker.rack); null: it names none. */
   readonly rack: string | null
+  /** An operator wants no new replicas on it. Lasts over its registrations, until it is taken back. */
+  readonly cordoned: boolean
 }
 
 /** A change of the replicas under way. While it lasts, the partition has those of both lists. */
@@ -131,6 +133,11 @@ export function isActive(broker: BrokerImage | undefined): boolean {
 /** Whether a broker is registered and not fenced. It may be about to stop. */
 export function isServing(broker: BrokerImage | undefined): boolean {
   return broker?.fenced === false
+}
+
+/** Whether new replicas may be placed on a broker. */
+export function mayTakeReplicas(broker: BrokerImage): boolean {
+  return isActive(broker) && !broker.cordoned
 }
 
 /** The replicas that may join the ISR, in the order of the assignment. */

@@ -4,7 +4,7 @@ import { VltavaError } from '../model/errors.ts'
 import type { MetadataOffset, NodeId } from '../model/ids.ts'
 import { PARTITIONS_PER_TOPIC_MAX } from '../model/limits.ts'
 import { checkTopicName } from '../model/topic-name.ts'
-import { isActive, type TopicImage } from './cluster-image.ts'
+import { mayTakeReplicas, type TopicImage } from './cluster-image.ts'
 import { checkBrokerLoad, checkedReplicationFactor, partitionCreated } from './decide-create-topic.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
 import { type PlacementStart, placeReplicas, startAfter } from './placement.ts'
@@ -39,7 +39,7 @@ export function decideCreatePartitions(
   if (partitions === existing) {
     return { records: [], response: { partitions, metadataOffset: image.metadataOffset } }
   }
-  const brokers = [...image.brokers.values()].filter(isActive)
+  const brokers = [...image.brokers.values()].filter(mayTakeReplicas)
   const first = replicasOfFirst(topic)
   const observersCount = topic.partitions[0]!.observers.filter((brokerId) => first.includes(brokerId)).length
   const wanted = { replicationFactor: first.length - observersCount, observersCount }

@@ -6,7 +6,7 @@ import { VltavaError } from '../model/errors.ts'
 import type { MetadataOffset, NodeId, TopicId } from '../model/ids.ts'
 import { PARTITIONS_PER_TOPIC_MAX, REPLICAS_MAX, REPLICAS_PER_BROKER_MAX } from '../model/limits.ts'
 import { checkTopicName } from '../model/topic-name.ts'
-import { type ClusterImage, isActive } from './cluster-image.ts'
+import { type BrokerImage, type ClusterImage, mayTakeReplicas } from './cluster-image.ts'
 import { causeOf, type Decision, type DecisionContext } from './decision.ts'
 import type { MetadataRecord, MetadataRecordOf } from './metadata-records.ts'
 import { partitionsOf } from './partition-change.ts'
@@ -19,7 +19,7 @@ const REPLICATION_FACTOR_DEFAULT = 3
 export interface CreateTopic {
   readonly name: string
   readonly partitions: number
-  /** Without the observers; null: min(3, brokers that are registered and not fenced, and not needed for observers). */
+  /** Without the observers; null: min(3, brokers that may take replicas, and are not needed for observers). */
   readonly replicationFactor: number | null
   readonly configs: readonly { readonly name: string; readonly value: string }[]
   /** Asynchronous replicas of each partition beside those of the replication factor. Default 0. */
@@ -53,7 +53,7 @@ export function decideCreateTopic(
       `A topic must have 1 to ${PARTITIONS_PER_TOPIC_MAX} partitions, got ${partitions}.`,
     )
   }
-  const brokers = [...image.brokers.values()].filter(isActive)
+  const brokers = [...image.brokers.values()].filter(mayTakeReplicas)
   const observersCount = request.observers ?? 0
   const replicationFactor = checkedReplicationFactor(image, { ...request, observersCount }, brokers)
   const configs = checkTopicConfigs(request.configs)
@@ -124,18 +124,20 @@ export function checkedReplicationFactor(
   }
   const needed = replicationFactor + observersCount
   if (needed > Math.min(brokers.length, REPLICAS_MAX)) {
-    const known = [...image.brokers.values()].map(
-      ({ brokerId, fenced, shuttingDown }) =>
-        `${brokerId} (${fenced ? 'fenced' : shuttingDown ? 'stopping' : 'alive'})`,
-    )
+    const known = [...image.brokers.values()].map((broker) => `${broker.brokerId} (${stateOf(broker)})`)
     throw new VltavaError(
       'INVALID_REPLICATION_FACTOR',
       `Replication factor ${replicationFactor}${observersCount === 0 ? '' : ` and ${observersCount} observers`} ` +
-        `needs ${needed} live brokers, but ${brokers.length} are ` +
-        `registered and not fenced. Known brokers: ${known.join(', ') || 'none'}.`,
+        `needs ${needed} live brokers that are not cordoned, but there are ${brokers.length}. ` +
+        `Known brokers: ${known.join(', ') || 'none'}.`,
     )
   }
   return replicationFactor
+}
+
+function stateOf({ fenced, shuttingDown, cordoned }: BrokerImage): string {
+  const state = fenced ? 'fenced' : shuttingDown ? 'stopping' : 'alive'
+  return cordoned ? `${state}, cordoned` : state
 }
 
 /** @throws VltavaError INVALID_PARTITIONS when a broker would host too many replicas with those that are placed. */

@@ -210,6 +210,8 @@ function brokerProblem(
   if (broker === undefined) return `is not known. Known brokers: [${[...image.brokers.keys()].join(', ')}].`
   if (broker.fenced) return 'is not alive; start it first.'
   if (broker.shuttingDown) return 'is stopping.'
+  if (broker.cordoned)
+    return `is cordoned: it gets no new replicas. Uncordon it first (vltava broker uncordon ${brokerId}).`
   return (load.get(brokerId) ?? 0) >= REPLICAS_PER_BROKER_MAX
     ? `hosts ${REPLICAS_PER_BROKER_MAX} replicas already, which is the limit.`
     : null

@@ -61,6 +61,15 @@ export function applyRecord(draft: ImageDraft, record: MetadataRecord, metadataO
       draft.setBroker({ ...broker, fenced, shuttingDown, unfencedEpoch, stateOffset: metadataOffset })
       return
     }
+    case 'broker-cordon-changed': {
+      const broker = draft.broker(record.brokerId)
+      assert(broker !== undefined, `cordon of broker ${record.brokerId}, which is not registered`)
+      draft.setBroker({ ...broker, cordoned: record.cordoned })
+      return
+    }
+    case 'broker-unregistered':
+      applyUnregistration(draft, record)
+      return
     case 'topic-created':
       assert(draft.topic(record.topicId) === undefined, `topic id ${record.topicId} is used twice`)
       assert(draft.topicIdOf(record.name) === undefined, `topic ${record.name} exists already`)
@@ -118,7 +127,25 @@ function applyRegistration(
     shuttingDown: false,
     stateOffset: metadataOffset,
     rack: record.rack,
+    cordoned: previous?.cordoned ?? false,
   })
+}
+
+function applyUnregistration(draft: ImageDraft, record: MetadataRecordOf<'broker-unregistered'>): void {
+  const { brokerId, brokerEpoch } = record
+  const broker = draft.broker(brokerId)
+  assert(broker !== undefined, `broker ${brokerId} is taken away, which is not registered`)
+  assert(
+    broker.brokerEpoch === brokerEpoch && broker.fenced,
+    `broker ${brokerId} is taken away under broker epoch ${brokerEpoch}, registered is ${broker.brokerEpoch}${broker.fenced ? '' : ', unfenced'}`,
+  )
+  for (const { name, partitions } of draft.topics()) {
+    const hosted = partitions.find(({ replicas }) => replicas.includes(brokerId))
+    assert(hosted === undefined, `broker ${brokerId} is taken away and hosts ${name}/${hosted?.partition}`)
+  }
+  draft.removeBroker(brokerId)
+  // The settings of a node are those of its controller as well, which may vote on.
+  if (!draft.voters.some(({ nodeId }) => nodeId === brokerId)) draft.setBrokerConfigs(brokerId, new Map())
 }
 
 function applyPartitionCreated(draft: ImageDraft, record: MetadataRecordOf<'partition-created'>): void {

@@ -24,6 +24,10 @@ export class ImageDraft {
     this.#header = { clusterId: base.clusterId, voters: base.voters }
   }
 
+  get voters(): ClusterImage['voters'] {
+    return this.#header.voters
+  }
+
   get clusterId(): ClusterImage['clusterId'] {
     return this.#header.clusterId
   }
@@ -44,6 +48,11 @@ export class ImageDraft {
   setBroker(broker: BrokerImage): void {
     this.#brokers ??= new Map(this.#base.brokers)
     this.#brokers.set(broker.brokerId, broker)
+  }
+
+  removeBroker(brokerId: NodeId): void {
+    this.#brokers ??= new Map(this.#base.brokers)
+    this.#brokers.delete(brokerId)
   }
 
   topic(topicId: TopicId): TopicImage | undefined {
@@ -103,6 +112,11 @@ export class ImageDraft {
     assert(partition.partition <= partitions.length, `partition ${partition.partition} leaves a gap`)
     partitions[partition.partition] = partition
     this.#touched.get(topicId)!.add(partition.partition)
+  }
+
+  /** All topics, as they are now. */
+  topics(): Iterable<TopicImage> {
+    return (this.#topics ?? this.#base.topics).values()
   }
 
   /** The topics that this draft added or changed, with the partitions it set in each. */

@@ -178,6 +178,19 @@ export const metadataRecordSchema = union({
     configs: list(struct({ name: text(200), value: text(1_000) }), 100),
     cause: causeSchema,
   }),
+  /** Whether a broker is passed over where new replicas are placed. What it hosts stays. */
+  'broker-cordon-changed': struct({
+    brokerId: nodeIdSchema,
+    cordoned: boolean(),
+    cause: causeSchema,
+  }),
+  /** The cluster knows a broker no more, nor what was set for it. It is fenced, and hosts nothing. */
+  'broker-unregistered': struct({
+    brokerId: nodeIdSchema,
+    /** Of its last run. */
+    brokerEpoch: brokerEpochSchema,
+    cause: causeSchema,
+  }),
 })
 
 export type MetadataRecord = Infer<typeof metadataRecordSchema>

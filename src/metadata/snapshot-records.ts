@@ -26,6 +26,7 @@ import {
   text,
   union,
   withFallback,
+  withUnwrittenFallback,
 } from '../schema/schema.ts'
 import type { BrokerImage, PartitionImage, VoterImage } from './cluster-image.ts'
 import { droppedTailsSchema } from './metadata-records.ts'
@@ -52,6 +53,7 @@ const brokerFields: FieldsOf<BrokerImage> = {
   unfencedEpoch: integer<BrokerEpoch>(-1, Number.MAX_SAFE_INTEGER),
   stateOffset: metadataOffsetSchema,
   rack: rackSchema,
+  cordoned: withUnwrittenFallback(boolean(), false),
 }
 
 const partitionFields: FieldsOf<PartitionImage> = {

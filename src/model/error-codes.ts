@@ -118,7 +118,7 @@ export const ERRORS = {
     true,
     'Another live process is registered under this broker id.',
   ),
-  BROKER_ID_NOT_REGISTERED: row(102, true, true, 'The broker is not registered.'),
+  BROKER_ID_NOT_REGISTERED: row(102, false, true, 'The broker is not registered.'),
   INCONSISTENT_CLUSTER_ID: row(104, false, true, 'The node belongs to another cluster.'),
   INELIGIBLE_REPLICA: row(
     107,

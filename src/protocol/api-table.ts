@@ -2,6 +2,7 @@
 import { alterPartition } from './alter-partition.ts'
 import type { AnyApi } from './api.ts'
 import { brokerHeartbeat, fetchMetadata, fetchSnapshot, registerBroker } from './broker-lifecycle.ts'
+import { cordonBroker, unregisterBroker } from './broker-removal.ts'
 import { clusterMetadata, metadataChanged } from './cluster-metadata.ts'
 import { alterConfigs, describeConfigs } from './configs.ts'
 import { deleteRecords } from './delete-records.ts'
@@ -51,11 +52,13 @@ export const APIS: readonly AnyApi[] = [
   quorumProbe,
   findController,
   raftMessage,
+  unregisterBroker,
   replicaRead,
   describeQuorum,
   addVoter,
   removeVoter,
   transferController,
+  cordonBroker,
 ]
 
 export const API_BY_KEY: ReadonlyMap<number, AnyApi> = new Map(APIS.map((api) => [api.key, api]))

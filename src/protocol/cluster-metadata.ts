@@ -15,7 +15,15 @@ import {
   TOPICS_PER_REQUEST_MAX,
 } from '../model/limits.ts'
 import { rackSchema } from '../model/rack.ts'
-import { boolean, list, nullable, struct, text, withFallback } from '../schema/schema.ts'
+import {
+  boolean,
+  list,
+  nullable,
+  struct,
+  text,
+  withFallback,
+  withUnwrittenFallback,
+} from '../schema/schema.ts'
 import { defineApi } from './api.ts'
 import { errorOrNoneSchema } from './error-schema.ts'
 
@@ -73,6 +81,8 @@ export const clusterMetadata = defineApi({
         isController: boolean(),
         /** Its broker.rack; null: none. */
         rack: rackSchema,
+        /** Whether an operator keeps new replicas from it. */
+        cordoned: withUnwrittenFallback(boolean(), false),
       }),
       NODES_MAX,
     ),

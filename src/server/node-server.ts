@@ -11,6 +11,7 @@ import { registerHandshake } from '../net/handshake.ts'
 import { MemoryNetwork } from '../net/memory-transport.ts'
 import { Router } from '../net/router.ts'
 import type { Channel, Listener } from '../net/transport.ts'
+import { cordonBroker, unregisterBroker } from '../protocol/broker-removal.ts'
 import { alterConfigs } from '../protocol/configs.ts'
 import { electLeaders } from '../protocol/elect-leaders.ts'
 import { readMetadataLog } from '../protocol/metadata-log.ts'
@@ -331,5 +332,7 @@ function addHandlers(router: Router, { broker, controller }: Roles): void {
   router.handle(describeQuorum, (call) => roleFor(call.connection).quorum.describe(call))
   router.handle(addVoter, (call) => roleFor(call.connection).quorum.addVoter(call))
   router.handle(removeVoter, (call) => roleFor(call.connection).quorum.removeVoter(call))
+  router.handle(cordonBroker, (call) => roleFor(call.connection).brokerRemoval.cordon(call))
+  router.handle(unregisterBroker, (call) => roleFor(call.connection).brokerRemoval.unregister(call))
   router.handle(transferController, (call) => roleFor(call.connection).quorum.transfer(call))
 }

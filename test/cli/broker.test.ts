@@ -27,7 +27,16 @@ describe('the end of a drain', () => {
 
 describe('the list of brokers', () => {
   const listing = (id: number, change: Partial<BrokerListing> = {}): BrokerListing => ({
-    ...{ id, url: `ws://h${id}:1`, isFenced: false, isController: true, rack: null, replicas: 4, leaders: 2 },
+    ...{
+      id,
+      url: `ws://h${id}:1`,
+      isFenced: false,
+      isController: true,
+      rack: null,
+      isCordoned: false,
+      replicas: 4,
+      leaders: 2,
+    },
     ...change,
   })
 
@@ -36,6 +45,15 @@ describe('the list of brokers', () => {
       ['BROKER', 'STATE', 'REPLICAS', 'LEADS', 'ADDRESS'],
       ['1', 'alive, controller', '4', '2', 'ws://h1:1'],
       ['2', 'fenced', '4', '0', 'ws://h2:1'],
+    ])
+  })
+
+  it('a broker is cordoned -> its state says so beside the rest', () => {
+    const brokers = [listing(1, { isCordoned: true }), listing(2, { isCordoned: true, isFenced: true })]
+    expect(brokerTable(brokers).map(([, state]) => state)).toEqual([
+      'STATE',
+      'alive, controller, cordoned',
+      'fenced, cordoned',
     ])
   })
 

@@ -49,6 +49,7 @@ function answerOf(
       fenced: false,
       isController: false,
       rack: null,
+      cordoned: false,
     })),
     topics,
   }

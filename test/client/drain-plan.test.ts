@@ -5,7 +5,7 @@ import { type DrainInput, drainPlan } from '../../src/client/drain-plan.ts'
 function input(partitions: readonly (readonly number[])[], given: Partial<DrainInput> = {}): DrainInput {
   return {
     broker: 1,
-    brokers: [1, 2, 3, 4].map((brokerId) => ({ brokerId, fenced: false, rack: null })),
+    brokers: [1, 2, 3, 4].map((brokerId) => ({ brokerId, fenced: false, rack: null, cordoned: false })),
     topics: [{ name: 't', partitions: partitions.map((replicas, partition) => ({ partition, replicas })) }],
     ongoing: [],
     ...given,
@@ -26,7 +26,10 @@ describe('a plan to drain a broker', () => {
   })
 
   it('nobody else can have it -> stays, with what to do', () => {
-    const brokers = [1, 2, 3, 4].map((brokerId) => ({ brokerId, fenced: brokerId > 2, rack: null }))
+    const brokers = [1, 2, 3, 4].map((brokerId) => ({
+      ...{ brokerId, fenced: brokerId > 3, rack: null },
+      cordoned: brokerId === 3,
+    }))
     expect(drainPlan(input([[1, 2]], { brokers }))).toEqual({
       moves: [],
       underWay: 0,
@@ -35,7 +38,7 @@ describe('a plan to drain a broker', () => {
           topic: 't',
           partition: 0,
           reason:
-            'no other broker is alive that has none of its 2 replicas; start one, or ask for fewer replicas',
+            'no other broker is alive and not cordoned that has none of its 2 replicas; start one, or ask for fewer replicas',
         },
       ],
     })
@@ -49,18 +52,20 @@ describe('a plan to drain a broker', () => {
     expect(stuck?.reason).toBe('it moves to [3, 1] already; wait for the end or cancel it')
   })
 
-  it('any cluster -> every replica of the broker moves or is stuck, to brokers that are alive and have none', () => {
+  it('any cluster -> every replica of the broker moves or is stuck, to brokers that are alive, not cordoned, and have none', () => {
     const cluster = fc.record({
       fenced: fc.subarray([1, 2, 3, 4, 5]),
+      cordoned: fc.subarray([1, 2, 3, 4, 5]),
       partitions: fc.array(fc.shuffledSubarray([1, 2, 3, 4, 5], { minLength: 1 }), { maxLength: 12 }),
       racks: fc.array(fc.constantFrom('a', 'b', 'c', null), { minLength: 5, maxLength: 5 }),
     })
     fc.assert(
-      fc.property(cluster, ({ fenced, partitions, racks }) => {
+      fc.property(cluster, ({ fenced, cordoned, partitions, racks }) => {
         const brokers = [1, 2, 3, 4, 5].map((brokerId, i) => ({
           brokerId,
           fenced: fenced.includes(brokerId),
           rack: racks[i]!,
+          cordoned: cordoned.includes(brokerId),
         }))
         const { moves, stuck } = drainPlan(input(partitions, { brokers }))
         const hosted = partitions.filter((replicas) => replicas.includes(1)).length
@@ -71,7 +76,7 @@ describe('a plan to drain a broker', () => {
           expect(new Set(replicas).size).toBe(before.length)
           const added = replicas!.filter((id) => !before.includes(id))
           expect(added).toHaveLength(1)
-          expect(fenced).not.toContain(added[0])
+          expect([...fenced, ...cordoned]).not.toContain(added[0])
         }
       }),
       { seed: 31 },
@@ -81,7 +86,7 @@ describe('a plan to drain a broker', () => {
 
 describe('a plan to drain a broker where brokers have racks', () => {
   const inRacks = (racks: readonly (string | null)[], fenced: readonly number[] = []) =>
-    racks.map((rack, i) => ({ brokerId: i + 1, fenced: fenced.includes(i + 1), rack }))
+    racks.map((rack, i) => ({ brokerId: i + 1, fenced: fenced.includes(i + 1), rack, cordoned: false }))
   const targets = (partitions: readonly (readonly number[])[], brokers: DrainInput['brokers']) =>
     drainPlan(input(partitions, { brokers })).moves.map(({ replicas }) => replicas)
 
@@ -102,10 +107,15 @@ describe('a plan to drain a broker where brokers have racks', () => {
     expect(targets([[1, 2, 3], [4]], inRacks(['a', 'a', 'b', 'c', 'a']))).toEqual([[4, 2, 3]])
   })
 
-  it('a broker that is alive has no rack -> racks do not count; the one that goes and fenced ones need none', () => {
+  it('a broker that is alive has no rack -> racks do not count; the one that goes, fenced and cordoned ones need none', () => {
     const partitions = [[1, 2], [4], [5], [5]]
     expect(targets(partitions, inRacks(['a', 'b', 'b', 'a', null]))).toEqual([[3, 2]])
     expect(targets(partitions, inRacks([null, 'b', 'b', 'a', null], [5]))).toEqual([[4, 2]])
+    const cordoned = inRacks([null, 'b', 'b', 'a', null]).map((broker) => ({
+      ...broker,
+      cordoned: broker.brokerId === 5,
+    }))
+    expect(targets(partitions, cordoned)).toEqual([[4, 2]])
   })
 
   it('any cluster -> no partition ends in fewer racks than any other target would have left it in', () => {

@@ -353,6 +353,7 @@ export class FakeCluster {
         fenced: isFenced,
         isController: id === 1,
         rack: null,
+        cordoned: false,
       })),
       topics: (names ?? [...this.topics.keys()]).map((name) => this.#topicMetadata(name)),
     }

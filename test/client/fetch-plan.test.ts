@@ -24,6 +24,7 @@ function viewOf(leaders: readonly (number | null)[]): ClusterView {
         fenced: false,
         isController: false,
         rack: null,
+        cordoned: false,
       })),
       topics: [
         {

@@ -26,7 +26,7 @@ function contextOf(known: Known, readFrom: ReadFrom, seed = 1) {
     brokers: [1, 2, 3, 4, 5]
       .filter((brokerId) => !unknown.includes(brokerId))
       .map((brokerId) => ({
-        ...{ brokerId, url: `ws://b${brokerId}:1`, isController: false, rack: null },
+        ...{ brokerId, url: `ws://b${brokerId}:1`, isController: false, rack: null, cordoned: false },
         fenced: fenced.includes(brokerId),
       })),
     topics: [

@@ -247,7 +247,7 @@ describe('a command', () => {
       expect.objectContaining({
         code: 'INVALID_REPLICATION_FACTOR',
         message:
-          'Replication factor 3 needs 3 live brokers, but 1 are registered and not fenced. Known brokers: 11 (alive).',
+          'Replication factor 3 needs 3 live brokers that are not cordoned, but there are 1. Known brokers: 11 (alive).',
       }),
     )
   })

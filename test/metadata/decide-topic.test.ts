@@ -145,7 +145,7 @@ describe('create a topic', () => {
       'INVALID_REPLICATION_FACTOR',
       clusterOf([1, 2, 3]),
       { replicationFactor: 2, observers: 2 },
-      /Replication factor 2 and 2 observers needs 4 live brokers, but 3 are/,
+      /Replication factor 2 and 2 observers needs 4 live brokers that are not cordoned, but there are 3\./,
     ],
     [
       '-1 observers',
@@ -160,9 +160,15 @@ describe('create a topic', () => {
       'INVALID_REPLICATION_FACTOR',
       withFencing(registered(clusterOf([1, 2]), 7), 2, { shuttingDown: true }),
       { replicationFactor: 3 },
-      /factor 3 needs 3 live brokers, but 1 .* 1 \(alive\), 2 \(stopping\), 7 \(fenced\)/,
+      /factor 3 needs 3 live brokers that are not cordoned, but there are 1\. .* 1 \(alive\), 2 \(stopping\), 7 \(fenced\)/,
     ],
-    ['no brokers at all', 'INVALID_REPLICATION_FACTOR', EMPTY_IMAGE, {}, /but 0 are .* Known brokers: none/],
+    [
+      'no brokers at all',
+      'INVALID_REPLICATION_FACTOR',
+      EMPTY_IMAGE,
+      {},
+      /but there are 0\. Known brokers: none/,
+    ],
     [
       'a setting',
       'INVALID_CONFIG',

@@ -74,6 +74,7 @@ describe('apply a batch', () => {
     const image = registered(clusterOf([1]), 2, { rack: 'eu-1a' })
     expect(image.brokers.get(2)).toEqual({
       rack: 'eu-1a',
+      cordoned: false,
       brokerId: 2,
       brokerEpoch: image.metadataOffset,
       incarnationId: incarnation(2),
@@ -124,6 +125,12 @@ describe('apply a batch: what a correct controller never proposes is refused', (
     cause: CAUSE,
     ...fields,
   })
+  const unregistered = (brokerId: number, brokerEpoch: number): MetadataRecord => ({
+    type: 'broker-unregistered',
+    brokerId,
+    brokerEpoch,
+    cause: CAUSE,
+  })
   const registration: MetadataRecordOf<'broker-registered'> = {
     type: 'broker-registered',
     brokerId: 4,
@@ -152,6 +159,31 @@ describe('apply a batch: what a correct controller never proposes is refused', (
     configs: [],
   }
   it.each<[string, readonly MetadataRecord[], RegExp]>([
+    [
+      'a cordon of a broker that is not registered',
+      [{ type: 'broker-cordon-changed', brokerId: 9, cordoned: true, cause: CAUSE }],
+      /cordon of broker 9, which is not registered/,
+    ],
+    [
+      'a broker that is not registered is taken away',
+      [unregistered(9, 0)],
+      /broker 9 is taken away, which is not/,
+    ],
+    [
+      'a broker is taken away under an earlier epoch',
+      [unregistered(1, epochOf(three, 1) - 1)],
+      /taken away under broker epoch 0, registered is 1/,
+    ],
+    [
+      'a broker that is not fenced is taken away',
+      [unregistered(1, epochOf(three, 1))],
+      /registered is 1, unfenced/,
+    ],
+    [
+      'a broker that hosts a replica is taken away',
+      [changed({ isr: [1, 2] }), fencing({}), unregistered(3, epochOf(three, 3))],
+      /broker 3 is taken away and hosts name-of-topic0*\/0/,
+    ],
     ['a partition epoch that skips', [changed({ partitionEpoch: 2 })], /partition epoch 2 does not follow 0/],
     [
       'INV-23: a partition epoch that stays',

@@ -12,6 +12,10 @@ import { type Command, commands, obey, startingImage } from './random-cluster.ts
 
 const runs = { numRuns: 300, seed: 20_240 }
 
+function hosts(image: ClusterImage, brokerId: number): boolean {
+  return [...partitionsOf(image)].some(({ partition }) => partition.replicas.includes(brokerId))
+}
+
 function walk(list: readonly Command[]): readonly ClusterImage[] {
   const images = [startingImage()]
   for (const command of list) images.push(obey(images.at(-1)!, command))
@@ -34,6 +38,27 @@ describe('any sequence of commands', () => {
     fc.assert(
       fc.property(commands, (list) => {
         for (const image of walk(list)) expect(violations(image)).toEqual([])
+      }),
+      runs,
+    )
+  })
+
+  it('every replica is on a registered broker, and no new one on a broker that was cordoned', () => {
+    fc.assert(
+      fc.property(commands, (list) => {
+        const images = walk(list)
+        for (const [i, image] of images.entries()) {
+          const before = images[i - 1]
+          for (const { topic, partition } of partitionsOf(image)) {
+            const { replicas } = partition
+            expect(replicas.filter((id) => !image.brokers.has(id))).toEqual([])
+            const had = before?.topics.get(topic.topicId)?.partitions[partition.partition]?.replicas ?? []
+            const isNew = (id: number): boolean => before !== undefined && !had.includes(id)
+            expect(replicas.filter((id) => isNew(id) && before?.brokers.get(id)?.cordoned !== false)).toEqual(
+              [],
+            )
+          }
+        }
       }),
       runs,
     )
@@ -126,8 +151,11 @@ describe('any sequence of commands', () => {
       observed: 0,
       moving: 0,
       addedInSync: 0,
+      cordoned: 0,
+      cordonedHosting: 0,
+      unregistered: 0,
     }
-    for (const list of fc.sample(commands, { numRuns: 400, seed: 42 })) {
+    for (const list of fc.sample(commands, { numRuns: 700, seed: 42 })) {
       for (const image of walk(list)) {
         for (const { partition } of partitionsOf(image)) {
           if (partition.droppedTails.length > 0) seen.cut++
@@ -144,7 +172,10 @@ describe('any sequence of commands', () => {
         for (const broker of image.brokers.values()) {
           if (broker.shuttingDown) seen.stopping++
           if (broker.fenced) seen.fenced++
+          if (broker.cordoned) seen.cordoned++
+          if (broker.cordoned && hosts(image, broker.brokerId)) seen.cordonedHosting++
         }
+        if (image.brokers.size < 4) seen.unregistered++
       }
     }
     expect(Object.entries(seen).filter(([, times]) => times <= 50)).toEqual([])

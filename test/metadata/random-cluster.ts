@@ -5,6 +5,7 @@ import { seededRandom } from '../../src/base/random.ts'
 import { type ClusterImage, EMPTY_IMAGE, type PartitionImage } from '../../src/metadata/cluster-image.ts'
 import { decideAlterTopicConfigs } from '../../src/metadata/decide-alter-configs.ts'
 import { decideAlterPartition } from '../../src/metadata/decide-alter-partition.ts'
+import { decideCordonBroker, decideUnregisterBroker } from '../../src/metadata/decide-broker-removal.ts'
 import { decideCreateTopic } from '../../src/metadata/decide-create-topic.ts'
 import { decideDeleteTopic } from '../../src/metadata/decide-delete-topic.ts'
 import { decideFenceBroker } from '../../src/metadata/decide-fence-broker.ts'
@@ -21,64 +22,77 @@ const BROKERS = [1, 2, 3, 4]
 const brokerId = fc.constantFrom(...BROKERS)
 const partial = fc.subarray(BROKERS)
 const often = fc.integer({ min: 0, max: 3 }).map((drawn) => drawn > 0)
+const seldom = fc.nat(5).map((drawn) => drawn === 0)
+
+/** What an operator who takes brokers away asks for. */
+const removals = fc.oneof(
+  fc.record({ type: fc.constant('cordon' as const), brokerId, cordoned: seldom }),
+  fc.record({
+    type: fc.constant('unregister' as const),
+    brokerId,
+    isRunning: seldom,
+  }),
+)
+
+const changes = fc.oneof(
+  fc.record({
+    type: fc.constant('register' as const),
+    brokerId,
+    run: fc.nat(50),
+    sameDirectory: often,
+    knowsEpoch: often,
+    cleanShutdown: fc.boolean(),
+  }),
+  fc.record({
+    type: fc.constant('heartbeat' as const),
+    brokerId,
+    wantUnfenced: often,
+    wantShutdown: seldom,
+    offline: fc.nat(9),
+    cut: fc.option(fc.record({ leaderEpoch: fc.nat(2), endOffset: fc.nat(3) })),
+  }),
+  fc.record({ type: fc.constant('fence' as const), brokerId }),
+  {
+    arbitrary: fc.record({
+      type: fc.constant('alter' as const),
+      pick: fc.nat(20),
+      isr: partial,
+      stale: fc.nat(6),
+    }),
+    weight: 3,
+  },
+  fc.record({
+    type: fc.constant('create' as const),
+    name: fc.constantFrom('a', 'b', 'c'),
+    partitions: fc.integer({ min: 1, max: 3 }),
+    seed: fc.nat(),
+    observers: fc.constantFrom(0, 0, 0, 1),
+  }),
+  {
+    arbitrary: fc.record({
+      type: fc.constant('reassign' as const),
+      pick: fc.nat(20),
+      replicas: fc.option(fc.shuffledSubarray(BROKERS), { freq: 2 }),
+    }),
+    weight: 2,
+  },
+  fc.record({ type: fc.constant('delete' as const), name: fc.constantFrom('a', 'b', 'c') }),
+  fc.record({
+    type: fc.constant('configure' as const),
+    topic: fc.constantFrom('a', 'b', 'c'),
+    name: fc.constantFrom('min.insync.replicas', 'flush.messages', 'unclean.leader.election.enable'),
+    value: fc.constantFrom('1', '2', '3', 'true', 'false', 'false', 'false', null),
+  }),
+  fc.record({
+    type: fc.constant('role' as const),
+    brokerId,
+    pick: fc.nat(20),
+    role: fc.constantFrom('voter' as const, 'observer' as const),
+  }),
+)
 
 export const commands = fc.array(
-  fc.oneof(
-    fc.record({
-      type: fc.constant('register' as const),
-      brokerId,
-      run: fc.nat(50),
-      sameDirectory: often,
-      knowsEpoch: often,
-      cleanShutdown: fc.boolean(),
-    }),
-    fc.record({
-      type: fc.constant('heartbeat' as const),
-      brokerId,
-      wantUnfenced: often,
-      wantShutdown: fc.nat(5).map((drawn) => drawn === 0),
-      offline: fc.nat(9),
-      cut: fc.option(fc.record({ leaderEpoch: fc.nat(2), endOffset: fc.nat(3) })),
-    }),
-    fc.record({ type: fc.constant('fence' as const), brokerId }),
-    {
-      arbitrary: fc.record({
-        type: fc.constant('alter' as const),
-        pick: fc.nat(20),
-        isr: partial,
-        stale: fc.nat(6),
-      }),
-      weight: 3,
-    },
-    fc.record({
-      type: fc.constant('create' as const),
-      name: fc.constantFrom('a', 'b', 'c'),
-      partitions: fc.integer({ min: 1, max: 3 }),
-      seed: fc.nat(),
-      observers: fc.constantFrom(0, 0, 0, 1),
-    }),
-    {
-      arbitrary: fc.record({
-        type: fc.constant('reassign' as const),
-        pick: fc.nat(20),
-        replicas: fc.option(fc.shuffledSubarray(BROKERS), { freq: 2 }),
-      }),
-      weight: 2,
-    },
-    fc.record({ type: fc.constant('delete' as const), name: fc.constantFrom('a', 'b', 'c') }),
-    fc.record({
-      type: fc.constant('configure' as const),
-      topic: fc.constantFrom('a', 'b', 'c'),
-      name: fc.constantFrom('min.insync.replicas', 'flush.messages', 'unclean.leader.election.enable'),
-      value: fc.constantFrom('1', '2', '3', 'true', 'false', 'false', 'false', null),
-    }),
-    fc.record({
-      type: fc.constant('role' as const),
-      brokerId,
-      pick: fc.nat(20),
-      role: fc.constantFrom('voter' as const, 'observer' as const),
-    }),
-  ),
+  fc.oneof({ arbitrary: changes, weight: 12 }, { arbitrary: removals, weight: 1 }),
   { minLength: 20, maxLength: 120 },
 )
 
@@ -124,6 +138,13 @@ function decide(image: ClusterImage, command: Command): Decision<unknown> {
         isRunning: () => false,
       })
     }
+    case 'cordon':
+      return decideCordonBroker(context, command)
+    case 'unregister':
+      return decideUnregisterBroker(context, {
+        brokerId: command.brokerId,
+        isRunning: () => command.isRunning,
+      })
     case 'heartbeat':
       return decideBeat(image, command)
     case 'fence':
@@ -213,7 +234,7 @@ function decideAlter(
   const sender = partition.leader ?? partition.replicas[0]!
   return decideAlterPartition(contextOf(image), {
     brokerId: sender,
-    brokerEpoch: image.brokers.get(sender)!.brokerEpoch,
+    brokerEpoch: image.brokers.get(sender)?.brokerEpoch ?? 0,
     partitions: [
       {
         topicId: topic.topicId,
@@ -221,7 +242,7 @@ function decideAlter(
         ...epochsOf(partition, stale),
         isr: [...new Set([sender, ...isr])].map((member) => ({
           brokerId: member,
-          brokerEpoch: image.brokers.get(member)!.brokerEpoch - (stale === 3 ? 1 : 0),
+          brokerEpoch: (image.brokers.get(member)?.brokerEpoch ?? 0) - (stale === 3 ? 1 : 0),
         })),
         reason: 'test',
         observedAtMs: 1,

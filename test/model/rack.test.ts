@@ -35,7 +35,7 @@ describe('a broker without a rack', () => {
   const cause = { kind: 'broker-registered', observerId: 1, observedAtMs: 1, detail: 'test' } as const
   const run = { incarnationId: id, directoryId: id, url: 'ws://a:1' }
   const image = { ...brokerImage(1), ...run }
-  const seen = { brokerId: 1, url: 'ws://a:1', fenced: false, isController: true }
+  const seen = { brokerId: 1, url: 'ws://a:1', fenced: false, isController: true, cordoned: false }
   const answer = { clusterId: id, metadataOffset: 1, controllerId: 1, topics: [] }
 
   /** What holds the rack, and where among its fields. */

@@ -284,6 +284,8 @@ describe('router', () => {
         'add-voter': client,
         'remove-voter': client,
         'transfer-controller': client,
+        'cordon-broker': client,
+        'unregister-broker': client,
         authenticate: client,
         'replica-fetch': peer,
         'flushed-note': peer,

@@ -67,7 +67,7 @@ describe('a broker that is drained', () => {
   it('a broker that nobody knows, or a number that is none -> an error', async () => {
     const { admin } = await begin(3)
     await expect(admin.brokers.drain({ broker: 9 })).rejects.toThrow(
-      /Broker 9 is not known. Known brokers: \[1, 2, 3\]/,
+      /Broker 9 is not registered. Registered brokers: \[1, 2, 3\]/,
     )
     await expect(admin.brokers.drain({ broker: -1 })).rejects.toThrow(/must be a whole number from 0, got -1/)
     await expect(admin.brokers.drain({ broker: 1, movesMax: 10_001 })).rejects.toThrow(/from 0 to 10000/)

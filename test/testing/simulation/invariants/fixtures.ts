@@ -221,6 +221,7 @@ export function brokerImage(brokerId: number, change: Partial<BrokerImage> = {})
     unfencedEpoch: 10 + brokerId,
     stateOffset: 20,
     rack: null,
+    cordoned: false,
     ...change,
   }
 }
