@@ -55,7 +55,7 @@ export function decideUnregisterBroker(
   const problem =
     hostingProblem(context.image, brokerId) ??
     (!broker.fenced
-      ? 'is alive. Stop it first; it is fenced within the time of its session.'
+      ? 'is not fenced. Stop it first; the controller notices within broker.session.timeout.ms.'
       : isRunning(incarnationId)
         ? `is fenced, but its process at ${broker.url} runs: the controller hears it. Stop it first.`
         : null)

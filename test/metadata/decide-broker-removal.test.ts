@@ -160,7 +160,13 @@ describe('a broker is unregistered', () => {
   })
 
   it.each<[string, ClusterImage, NodeId, boolean, RegExp]>([
-    ['is alive', clusterOf([1, 2]), 2, false, /^Broker 2 is alive\. Stop it first; it is fenced/],
+    [
+      'is alive',
+      clusterOf([1, 2]),
+      2,
+      false,
+      /^Broker 2 is not fenced\. Stop it first; the controller notices within broker\.session\.timeout\.ms\.$/,
+    ],
     [
       'is fenced, and heard',
       stopped,

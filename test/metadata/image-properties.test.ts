@@ -155,7 +155,7 @@ describe('any sequence of commands', () => {
       cordonedHosting: 0,
       unregistered: 0,
     }
-    for (const list of fc.sample(commands, { numRuns: 700, seed: 42 })) {
+    for (const list of fc.sample(commands, { numRuns: 800, seed: 42 })) {
       for (const image of walk(list)) {
         for (const { partition } of partitionsOf(image)) {
           if (partition.droppedTails.length > 0) seen.cut++

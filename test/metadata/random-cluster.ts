@@ -74,7 +74,7 @@ const changes = fc.oneof(
       pick: fc.nat(20),
       replicas: fc.option(fc.shuffledSubarray(BROKERS), { freq: 2 }),
     }),
-    weight: 2,
+    weight: 3,
   },
   fc.record({ type: fc.constant('delete' as const), name: fc.constantFrom('a', 'b', 'c') }),
   fc.record({
