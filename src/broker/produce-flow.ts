@@ -137,17 +137,22 @@ function countFailure(counted: TopicCounters, thrown: unknown, bytes: number): v
 class ProduceDeadline {
   readonly timeoutMs: number
   readonly #environment: BrokerEnvironment
+  readonly #startedAtMs: number
   readonly #callbacks: (() => void)[] = []
   #timer: Timer | null = null
 
   constructor(environment: BrokerEnvironment, timeoutMs: number) {
     this.#environment = environment
     this.timeoutMs = timeoutMs
+    this.#startedAtMs = environment.clock.monotonicMs()
   }
 
+  /** The time that a batch has waited for its leader epoch counts as well. */
   onDue(callback: () => void): void {
+    const { clock } = this.#environment
     this.#callbacks.push(callback)
-    this.#timer ??= this.#environment.clock.setTimer(this.timeoutMs, () => {
+    const leftMs = Math.max(0, this.timeoutMs - (clock.monotonicMs() - this.#startedAtMs))
+    this.#timer ??= clock.setTimer(leftMs, () => {
       for (const due of this.#callbacks) due()
     })
   }

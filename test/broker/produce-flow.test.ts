@@ -5,17 +5,21 @@ import { ProduceFlow } from '../../src/broker/produce-flow.ts'
 import type { NodeId } from '../../src/model/ids.ts'
 import { errorOfWire } from '../../src/protocol/error-schema.ts'
 import { batchOf, TOPIC_ID, textsOf } from '../storage/fixtures.ts'
+import { settled } from '../storage/gated-disk.ts'
 import { hostedPartition } from './hosted-partition.ts'
 
 /** What a broker knows in epoch 3 with the records 0 to 4, and how a client sends to it with acks 1. */
-async function serving(leader: NodeId) {
-  const hosted = await hostedPartition(leader, { isr: [1] })
+async function serving(
+  leader: NodeId,
+  { isr = [1], acks = 1 }: { isr?: readonly NodeId[]; acks?: 1 | -1 } = {},
+) {
+  const hosted = await hostedPartition(leader, { isr })
   const { environment, registry, clock } = hosted
   const flow = new ProduceFlow({ environment, registry, counters: new BrokerCounters() })
   const send = (text: string, currentLeaderEpoch: number, timeoutMs = 10_000) => {
     const payload = batchOf({ text })
     const target = { topicId: TOPIC_ID, partition: 0, currentLeaderEpoch, batchesBytes: payload.length }
-    return flow.handle({ acks: 1, timeoutMs, partitions: [target] }, payload)
+    return flow.handle({ acks, timeoutMs, partitions: [target] }, payload)
   }
   return { ...hosted, clock, send }
 }
@@ -46,6 +50,20 @@ describe('a batch of a leader epoch that the broker has not heard of', () => {
     clock.advance(500)
     expect(codeOf(await answers[0]!)).toBe('UNKNOWN_LEADER_EPOCH')
     expect(partition.log.logEndOffset).toBe(5)
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('it waits for metadata, and then for a follower -> for as long as the client does, and no longer', async () => {
+    const { send, update, clock } = await serving(2, { isr: [1, 2], acks: -1 })
+    const answer = send('a', 4, 1_000)
+    clock.advance(400)
+    await update({ leader: 1, leaderEpoch: 4 })
+    await settled()
+    clock.advance(599)
+    await settled()
+    expect(clock.pendingTimers).toBe(1)
+    clock.advance(1)
+    expect(codeOf(await answer)).toBe('REQUEST_TIMED_OUT')
     expect(clock.pendingTimers).toBe(0)
   })
 
