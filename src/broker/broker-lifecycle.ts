@@ -10,10 +10,13 @@ import type { ControllerLink } from './controller-link.ts'
 
 const REGISTRATION_PAUSE_MS = 200
 
+/** Why a process ends whose broker the cluster does not know any more. */
+export const UNREGISTERED = 'an operator unregistered this broker; a new start registers it as a new one'
+
 /** What a heartbeat is refused for that ends the process, and why in words. */
 const FATAL: Readonly<Partial<Record<ErrorName, string>>> = {
   STALE_BROKER_EPOCH: 'another process registered under the id of this broker',
-  BROKER_ID_NOT_REGISTERED: 'an operator unregistered this broker; a new start registers it as a new one',
+  BROKER_ID_NOT_REGISTERED: UNREGISTERED,
 }
 
 /** What the data directory remembers of the run before. */

@@ -47,6 +47,11 @@ export const REQUIRED_MARKS: readonly string[] = [
   'replicas moved',
   'move cancelled',
   'partitions spread over racks',
+  'broker cordoned',
+  'broker drained',
+  'placed past a cordoned broker',
+  'log broker-unregistered',
+  'broker setting changed',
   'read from a follower',
   'OFFSET_NOT_AVAILABLE redirected',
 ]

@@ -13,7 +13,7 @@ export interface WantedMove {
 }
 
 /** Each has one request under way at a time, and takes up the next once that is answered or given up. */
-export type Asker = 'moves' | 'roles'
+export type Asker = 'moves' | 'roles' | 'drains'
 
 export interface KeptCopiesOptions {
   readonly newestMetadata: () => ClusterImage | null
@@ -27,6 +27,7 @@ export class KeptCopies {
   readonly #asked: Readonly<Record<Asker, Map<string, readonly (readonly NodeId[])[]>>> = {
     moves: new Map(),
     roles: new Map(),
+    drains: new Map(),
   }
 
   constructor(options: KeptCopiesOptions) {
@@ -64,7 +65,7 @@ export class KeptCopies {
 
   #askedFor(move: Pick<WantedMove, 'topic' | 'partition'>): readonly (readonly NodeId[])[] {
     const key = keyOf(move)
-    return [...(this.#asked.moves.get(key) ?? []), ...(this.#asked.roles.get(key) ?? [])]
+    return Object.values(this.#asked).flatMap((asked) => asked.get(key) ?? [])
   }
 
   #isKept({ topic, partition: index }: WantedMove, nodeId: NodeId): boolean {

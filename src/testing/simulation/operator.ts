@@ -9,7 +9,8 @@ import type { KeptCopies, WantedMove } from './kept-copies.ts'
 import type { SimulatedClient } from './simulated-cluster.ts'
 import type { SimulationPlan } from './simulation-plan.ts'
 
-const TIMEOUT_MS = 5_000
+/** Of one request. */
+export const TIMEOUT_MS = 5_000
 /** Operators are slower than clients. */
 const PAUSE_THINKS = 20
 
@@ -62,7 +63,8 @@ async function untilKnown(request: Promise<void>, known: () => void): Promise<vo
   known()
 }
 
-function nodesOf({ nodes }: SimulationPlan): readonly NodeId[] {
+/** The ids of all nodes. */
+export function nodesOf({ nodes }: SimulationPlan): readonly NodeId[] {
   return Array.from({ length: nodes }, (_, i) => i + 1)
 }
 
@@ -150,7 +152,12 @@ async function replace(quorum: QuorumAdmin, { nodeId, directoryId }: QuorumMembe
   await quorum.addVoter({ nodeId, timeoutMs: TIMEOUT_MS })
 }
 
-async function repeat(options: OperatorOptions, what: string, act: () => Promise<void>): Promise<void> {
+/** Does it again and again, with pauses, until the operator is to stop. What goes wrong stands in the trace. */
+export async function repeat(
+  options: OperatorOptions,
+  what: string,
+  act: () => Promise<void>,
+): Promise<void> {
   const { plan, by, random, isStopping, onTrace } = options
   while (!isStopping()) {
     try {
@@ -158,7 +165,10 @@ async function repeat(options: OperatorOptions, what: string, act: () => Promise
     } catch (thrown) {
       onTrace(`operator ${what}: ${toVltavaError(thrown).code}`)
     }
-    const pauseMs = PAUSE_THINKS * plan.thinkMs * exponential(random)
-    await new Promise<void>((resolve) => by.clock.setTimer(pauseMs, resolve))
+    await pause(by, PAUSE_THINKS * plan.thinkMs * exponential(random))
   }
+}
+
+export async function pause({ clock }: Pick<SimulatedClient, 'clock'>, ms: number): Promise<void> {
+  await new Promise<void>((resolve) => clock.setTimer(ms, resolve))
 }

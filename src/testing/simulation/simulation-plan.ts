@@ -88,6 +88,10 @@ export interface SimulationPlan {
   readonly changesVoters: boolean
   /** Whether some consumers read from followers and observers. */
   readonly readsReplicas: boolean
+  /** Whether an operator cordons, drains, stops and unregisters brokers; absent: no. */
+  readonly removesBrokers?: boolean
+  /** Whether an operator changes settings of brokers and what moves may copy; absent: no. */
+  readonly changesSettings?: boolean
 }
 
 /**
@@ -104,7 +108,9 @@ export function planOf(
   const moved = withMoves(operated, streams.stream('moves'))
   const controlled = withQuorumOperator(moved, streams.stream('controller'))
   const placed = withRacks(controlled, streams.stream('zones'))
-  return withReplicaReads(placed, streams.stream('reads'))
+  const reading = withReplicaReads(placed, streams.stream('reads'))
+  const removing = withBrokerRemoval(reading, streams.stream('removals'))
+  return withSettingsOperator(removing, streams.stream('settings'))
 }
 
 /** @param only leaves out all other faults; for a replay with less. */
@@ -231,6 +237,24 @@ export function withRacks(plan: SimulationPlan, random: Random): SimulationPlan 
 export function withReplicaReads(plan: SimulationPlan, random: Random): SimulationPlan {
   const readsReplicas = chance(random, 35) && plan.topics.some(hasFollowers)
   return { ...plan, readsReplicas }
+}
+
+/**
+ * An operator who takes brokers away.
+ * @param random of its own, as for withRacks
+ */
+export function withBrokerRemoval(plan: SimulationPlan, random: Random): SimulationPlan {
+  if (!chance(random, 20) || plan.nodes < 2) return plan
+  // All that is left of a partition could have gone to the dead node.
+  return { ...plan, removesBrokers: true, leavesOneDead: false }
+}
+
+/**
+ * An operator of the settings of brokers.
+ * @param random of its own, as for withRacks
+ */
+export function withSettingsOperator(plan: SimulationPlan, random: Random): SimulationPlan {
+  return chance(random, 20) ? { ...plan, changesSettings: true } : plan
 }
 
 function hasFollowers({ replicationFactor, observers = 0 }: TopicPlan): boolean {

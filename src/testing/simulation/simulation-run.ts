@@ -1,6 +1,7 @@
 // One seed from its start to its end: a cluster under load and faults, then the same cluster without faults, and the
 // judgement of what its clients saw.
 
+import { UNREGISTERED } from '../../broker/broker-lifecycle.ts'
 import { checkHistory } from '../../history/check-history.ts'
 import type { HistoryKey } from '../../history/history.ts'
 import { historyKey, parseHistoryKey } from '../../history/history-key.ts'
@@ -169,6 +170,7 @@ class SimulationRun {
     for (const [name, count] of Object.entries(this.#network.counts))
       this.#mark(`network ${name}`, count as number)
     this.#mark('partitions spread over racks', this.#invariants.spreadOverRacks)
+    this.#mark('placed past a cordoned broker', this.#invariants.passedOver)
     return {
       seed: this.#options.seed,
       plan: this.#plan,
@@ -485,7 +487,10 @@ class SimulationRun {
       },
       onFailure: ({ node, reason, error }) => {
         this.#mark(`node-ended-itself`)
-        if (!this.#isExcused(node))
+        const isUnregistered =
+          reason === UNREGISTERED && this.#invariants.newestMetadata?.brokers.has(node) === false
+        if (isUnregistered) this.#mark('unregistered broker ended')
+        else if (!this.#isExcused(node))
           this.#fail(new Error(`JEP-4: node ${node}: ${reason}: ${describeError(error)}`))
         this.#nemesis.nodeEnded(this.#cluster.node(node))
       },

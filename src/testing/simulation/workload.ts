@@ -12,10 +12,13 @@ import { finalPhase } from '../recording/final-phase.ts'
 import { RecordedConsumer } from '../recording/recorded-consumer.ts'
 import { RecordedProducer } from '../recording/recorded-producer.ts'
 import type { ValueCodec } from '../recording/value-codec.ts'
+import { removeBrokers } from './broker-operator.ts'
 import { between, chance, exponential, oneOf, shuffled } from './draw.ts'
 import type { KeptCopies } from './kept-copies.ts'
-import { changeFlush, changeRoles, changeVoters, moveReplicas, type OperatorOptions } from './operator.ts'
+import type { OperatorOptions } from './operator.ts'
+import { changeFlush, changeRoles, changeVoters, moveReplicas } from './operator.ts'
 import type { RandomStreams } from './random-streams.ts'
+import { changeSettings } from './settings-operator.ts'
 import type { SimulatedClient, SimulatedCluster } from './simulated-cluster.ts'
 import type { SimulationKernel } from './simulation-kernel.ts'
 import type { SimulationPlan, TopicPlan } from './simulation-plan.ts'
@@ -90,6 +93,10 @@ export class Workload {
     if (plan.changesFlush) this.#running.push(setUp.then(() => changeFlush(this.#operator('flush'))))
     if (plan.movesReplicas)
       this.#running.push(setUp.then(() => moveReplicas({ ...this.#operator('moves'), copies })))
+    if (plan.removesBrokers === true)
+      this.#running.push(setUp.then(() => removeBrokers({ ...this.#operator('removals'), copies, cluster })))
+    if (plan.changesSettings === true)
+      this.#running.push(setUp.then(() => changeSettings(this.#operator('settings'))))
     if (plan.changesVoters) this.#running.push(setUp.then(() => changeVoters(this.#operator('quorum'))))
   }
 

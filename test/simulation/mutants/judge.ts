@@ -159,7 +159,7 @@ function outcomeOf(failure: string | null, { expected }: SimulationKiller): Outc
 
 /** The invariant or check that a failure begins with; the whole first line where it begins with none. */
 export function nameOf(failure: string): string {
-  const named = /\b(?:INV|CHK|SIM|JEP|REP|STO)-\d+\b|\bLIVENESS\b|\bCRASH\b/.exec(failure)
+  const named = /\b(?:INV|CHK|SIM|JEP|REP|STO)-\d+\b|\b(?:RACKS|REMOVAL|LIVENESS|CRASH)\b/.exec(failure)
   const line = failure.split('\n')[0]!.slice(0, 160)
   return named === null ? line : named[0]
 }

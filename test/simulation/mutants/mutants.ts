@@ -1,7 +1,8 @@
-// All mutants of the catalogue (7.1), and the canaries (SIM-5).
+// All mutants of the catalogue (7.1), those beside it, and the canaries (SIM-5).
 import { CANARIES } from './canaries.ts'
 import { CLIENT_MUTANTS } from './client-mutants.ts'
 import type { Mutant } from './mutant.ts'
+import { PLACEMENT_MUTANTS } from './placement-mutants.ts'
 import { RAFT_MUTANTS } from './raft-mutants.ts'
 import { REPLICATION_MUTANTS } from './replication-mutants.ts'
 import { STORAGE_MUTANTS } from './storage-mutants.ts'
@@ -11,6 +12,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...RAFT_MUTANTS,
   ...STORAGE_MUTANTS,
   ...CLIENT_MUTANTS,
+  ...PLACEMENT_MUTANTS,
   ...CANARIES,
 ]
 

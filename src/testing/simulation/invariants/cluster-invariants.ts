@@ -80,9 +80,14 @@ export class ClusterInvariants {
     return this.#metadata.newest
   }
 
-  /** Partitions that were seen to be spread over racks; each broker's view counts. */
+  /** Partitions that were spread over racks. */
   get spreadOverRacks(): number {
     return this.#metadata.spreadOverRacks
+  }
+
+  /** How often replicas were placed past a cordoned broker that was alive. */
+  get passedOver(): number {
+    return this.#metadata.passedOver
   }
 
   /** Exclusive: all below was committed at some time. @param key topic id and partition. */

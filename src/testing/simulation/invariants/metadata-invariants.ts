@@ -7,8 +7,10 @@ import type {
   TopicImage,
 } from '../../../metadata/cluster-image.ts'
 import { minIsrOf } from '../../../metadata/eligible-replicas.ts'
+import { metadataBatchSchema } from '../../../metadata/metadata-records.ts'
+import { decodeWire } from '../../../protocol/codec.ts'
 import type { ObservedNode } from './observed-node.ts'
-import { RackSpread } from './rack-spread.ts'
+import { Placements } from './placements.ts'
 import { demand } from './violation.ts'
 
 const READ_MAX_BYTES = 1024 * 1024
@@ -29,7 +31,9 @@ export class MetadataInvariants {
   readonly #images = new Map<number, string>()
   readonly #leaders = new Map<number, number>()
   readonly #nodes = new Map<number, MetadataState>()
-  readonly #racks = new RackSpread()
+  readonly #placements = new Placements()
+  /** Committed entries that `#placements` knows. */
+  #followed = 0
   #newest: ClusterImage | null = null
 
   /** The newest committed metadata that any node has shown; null before the first. */
@@ -37,9 +41,14 @@ export class MetadataInvariants {
     return this.#newest
   }
 
-  /** Partitions that were seen to be spread over racks. */
+  /** Partitions that were spread over racks. */
   get spreadOverRacks(): number {
-    return this.#racks.spread
+    return this.#placements.spread
+  }
+
+  /** How often replicas were placed past a cordoned broker. */
+  get passedOver(): number {
+    return this.#placements.passedOver
   }
 
   check(nodes: readonly ObservedNode[]): void {
@@ -103,15 +112,25 @@ export class MetadataInvariants {
         const crc = entry === null ? null : crc32c(entry)
         const at = state.compared++
         const known = this.#entries.get(at)
-        if (known === undefined) this.#entries.set(at, crc)
-        else
+        if (known === undefined) {
+          this.#entries.set(at, crc)
+          this.#follow(at, entry)
+        } else {
           demand(
             known === crc,
             'INV-22',
             () => `node ${node.id} has committed another entry ${at + 1} than a node before it`,
           )
+        }
       }
     }
+  }
+
+  /** What is decided by the records before needs all of them: behind a gap, which only a snapshot leaves, nothing is asked. */
+  #follow(at: number, entry: Uint8Array | null): void {
+    if (at !== this.#followed) return
+    this.#followed++
+    if (entry !== null) this.#placements.committed(decodeWire(metadataBatchSchema, entry), at + 1)
   }
 
   #checkBroker(node: ObservedNode, state: MetadataState): void {
@@ -119,10 +138,7 @@ export class MetadataInvariants {
     if (image === undefined || image === state.appliedImage || image.metadataOffset === 0) return
     const who = `broker ${node.id}`
     this.#checkImage(image, who)
-    if (state.appliedImage !== null) {
-      checkForward(state.appliedImage, image, who)
-      this.#racks.check(state.appliedImage, image, who)
-    }
+    if (state.appliedImage !== null) checkForward(state.appliedImage, image, who)
     state.appliedImage = image
   }
 

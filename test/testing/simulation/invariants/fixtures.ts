@@ -2,11 +2,14 @@
 // test; what it changes is the smallest wrong thing.
 import { EpochHistory, type EpochView } from '../../../../src/log/epoch-history.ts'
 import type { BrokerImage, ClusterImage, PartitionImage } from '../../../../src/metadata/cluster-image.ts'
+import { metadataBatchSchema } from '../../../../src/metadata/metadata-records.ts'
 import { partitionKey } from '../../../../src/model/ids.ts'
+import { encodeWire } from '../../../../src/protocol/codec.ts'
 import { committedIsr, type IsrState } from '../../../../src/replication/isr.ts'
 import { MemoryFileSystem } from '../../../../src/storage/memory-file-system.ts'
 import type { ObservedNode } from '../../../../src/testing/simulation/invariants/observed-node.ts'
 import { InvariantViolation } from '../../../../src/testing/simulation/invariants/violation.ts'
+import { id128 } from '../../../metadata/cluster-fixture.ts'
 import { rawBatch, utf8 } from '../../../record/batches.ts'
 
 export const TOPIC_ID = 'dG9waWMtdG9waWMtdG9waQ'
@@ -29,6 +32,11 @@ export function batch({
   text = 'the same',
 }: BatchPlan): Uint8Array {
   return rawBatch(utf8(text), { baseOffset, leaderEpoch, recordsCount: records })
+}
+
+/** A metadata batch; those of different labels differ. */
+export function metadataEntry(label: string): Uint8Array {
+  return encodeWire(metadataBatchSchema, [{ type: 'topic-deleted', topicId: id128(label) }])
 }
 
 export function segmentName(baseOffset: number): string {
@@ -292,7 +300,12 @@ export class SoundCluster {
     }
     const [leader] = cluster.nodes
     leader.replica!.lead(1, committedIsr(5, [1, 2, 3]))
-    leader.controller = { image: cluster.image, term: 3, isLeader: true, entries: [null, utf8('entry')] }
+    leader.controller = {
+      image: cluster.image,
+      term: 3,
+      isLeader: true,
+      entries: [null, metadataEntry('entry')],
+    }
     return cluster
   }
 

@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { EMPTY_IMAGE, type PartitionImage } from '../../../../src/metadata/cluster-image.ts'
 import { MetadataInvariants } from '../../../../src/testing/simulation/invariants/metadata-invariants.ts'
-import { utf8 } from '../../../record/batches.ts'
 import {
   brokerImage,
   clusterImage,
   type FakeNode,
   type ImageChange,
+  metadataEntry,
   SoundCluster,
   TOPIC_ID,
   violationOf,
@@ -21,7 +21,12 @@ beforeEach(async () => {
   nodes = cluster.nodes
   invariants = new MetadataInvariants()
   for (const node of nodes)
-    node.controller ??= { image: cluster.image, term: 3, isLeader: false, entries: [null, utf8('entry')] }
+    node.controller ??= {
+      image: cluster.image,
+      term: 3,
+      isLeader: false,
+      entries: [null, metadataEntry('entry')],
+    }
 })
 
 function check(): string | null {
@@ -151,11 +156,12 @@ describe('INV-17 and INV-22: the quorum', () => {
   })
 
   it('INV-22: a node has committed another entry than others -> violation, at any index', () => {
-    for (const node of nodes) node.controller!.entries = [null, utf8('a'), utf8('b'), null, utf8('c')]
+    for (const node of nodes)
+      node.controller!.entries = [null, metadataEntry('a'), metadataEntry('b'), null, metadataEntry('c')]
     expect(check()).toBe(null)
-    nodes[0].controller!.entries.push(utf8('d'))
+    nodes[0].controller!.entries.push(metadataEntry('d'))
     expect(check()).toBe(null)
-    nodes[1].controller!.entries.push(utf8('e'))
+    nodes[1].controller!.entries.push(metadataEntry('e'))
     expect(check()).toBe('INV-22')
   })
 
@@ -163,14 +169,14 @@ describe('INV-17 and INV-22: the quorum', () => {
     nodes[1].controller!.entries = [null, null]
     expect(check()).toBe('INV-22')
     invariants = new MetadataInvariants()
-    nodes[1].controller!.entries = [utf8(''), utf8('entry')]
+    nodes[1].controller!.entries = [metadataEntry(''), metadataEntry('entry')]
     expect(check()).toBe('INV-22')
   })
 
   it('INV-22: a restarted node hands out all of its entries again -> all of them are compared', () => {
     expect(check()).toBe(null)
     nodes[1].run = 2
-    nodes[1].controller!.entries = [null, utf8('something else')]
+    nodes[1].controller!.entries = [null, metadataEntry('something else')]
     expect(check()).toBe('INV-22')
   })
 })
@@ -262,7 +268,7 @@ describe('a metadata log that begins behind a snapshot', () => {
     for (const node of nodes) node.controller!.startOffset = 4
     expect(check()).toBe(null)
     nodes[2].run = 2
-    nodes[2].controller!.entries = [null, utf8('other')]
+    nodes[2].controller!.entries = [null, metadataEntry('other')]
     expect(check()).toBe('INV-22')
   })
 })
