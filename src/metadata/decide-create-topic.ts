@@ -124,7 +124,9 @@ export function checkedReplicationFactor(
   }
   const needed = replicationFactor + observersCount
   if (needed > Math.min(brokers.length, REPLICAS_MAX)) {
-    const known = [...image.brokers.values()].map((broker) => `${broker.brokerId} (${stateOf(broker)})`)
+    const known = [...image.brokers.values()]
+      .toSorted((a, b) => a.brokerId - b.brokerId)
+      .map((broker) => `${broker.brokerId} (${stateOf(broker)})`)
     throw new VltavaError(
       'INVALID_REPLICATION_FACTOR',
       `Replication factor ${replicationFactor}${observersCount === 0 ? '' : ` and ${observersCount} observers`} ` +
