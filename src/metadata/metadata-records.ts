@@ -181,6 +181,7 @@ export const metadataRecordSchema = union({
   /** Whether a broker is passed over where new replicas are placed. What it hosts stays. */
   'broker-cordon-changed': struct({
     brokerId: nodeIdSchema,
+    /** false: it may have new replicas again. */
     cordoned: boolean(),
     cause: causeSchema,
   }),

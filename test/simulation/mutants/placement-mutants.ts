@@ -41,8 +41,8 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     item: 'REMOVAL',
     edit: {
       file: 'src/metadata/decide-broker-removal.ts',
-      text: 'hostingProblem(context.image, brokerId) ??',
-      replacement: '(hostingProblem(context.image, brokerId) === null ? null : null) ??',
+      text: 'if (first === null) return null',
+      replacement: 'if (first === null || replicas > 0) return null',
     },
     killer: { kind: 'simulation', expected: /is taken away and hosts/ },
   },
