@@ -23,7 +23,11 @@ export type { ConsumerBatch }
  * `for await (const record of consumer)` reads record by record, `consumer.batches()` batch by batch, which is faster.
  * A loop goes on until it is left or the consumer is closed; one loop can run at a time, and the next one goes on where
  * the last one was left. Within a partition no offset is handed out twice or before a lower one, save after `seek` and
- * after a reset that `autoOffsetReset` asked for. Which partitions a topic has is looked up once, at the start.
+ * after a reset that `autoOffsetReset` asked for.
+ *
+ * Where all partitions are read (neither `partitions` nor `from` names any), those that are added to the topic meanwhile are read as
+ * well, from their beginning whatever `from` says: brokers tell clients of them, and what a client missed it asks for after
+ * `metadataMaxAgeMs`.
  *
  * Nothing is asked of the cluster before the first use.
  */
@@ -181,7 +185,8 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   }
 
   /**
-   * Stops to hand out and to fetch records of these partitions; of all without the argument. What is fetched stays.
+   * Stops to hand out and to fetch records of these partitions; of all without the argument, those that are added meanwhile too. What
+   * is fetched stays.
    * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION when a partition is not being read, CLOSED
    */
   pause(partitions?: readonly PartitionIndex[]): void {
@@ -189,7 +194,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   }
 
   /**
-   * Ends `pause`, of all partitions without the argument.
+   * Ends `pause`, of all partitions without the argument, those that are added later too.
    * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION when a partition is not being read, CLOSED
    */
   resume(partitions?: readonly PartitionIndex[]): void {
@@ -291,6 +296,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
           ? [...subscription.partitions()]
           : partitions.map((partition) => this.#known(subscription, partition))
       for (const state of states) state.isPaused = isPaused
+      if (partitions === undefined) subscription.pausesAdded = isPaused
     })
   }
 

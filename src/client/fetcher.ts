@@ -18,7 +18,7 @@ import { fetchBytes, planFetches } from './fetch-plan.ts'
 import { FetchedFrame, readFetchedBatches } from './fetched-batches.ts'
 import { type Asked, type FetchStatement, isCurrent, LeaderSession } from './leader-session.ts'
 import { damagedAtBroker, PartitionErrors } from './partition-errors.ts'
-import { querySpecOf, startingPositions, startOffsetOf } from './start-position.ts'
+import { querySpecOf, readsAllPartitions, startingPositions, startOffsetOf } from './start-position.ts'
 import { type PartitionState, SubscriptionState } from './subscription-state.ts'
 import { UNKNOWN_TOPIC_WAIT_MS, unknownTopicError } from './unknown-topic.ts'
 
@@ -64,6 +64,8 @@ export class Fetcher {
   readonly #dialer: Dialer
   readonly #timer: WakeTimer
   #subscription: SubscriptionState | null = null
+  /** Partitions that the topic is known to have. */
+  #partitionsCount = 0
   #topicId: TopicId | null = null
   #fatal: VltavaError | null = null
   #isScheduled = false
@@ -124,6 +126,7 @@ export class Fetcher {
     this.#subscription ??= this.#subscribe(topic)
     const subscription = this.#subscription
     if (subscription === null) return
+    this.#takeUpAdded(subscription, topic)
     const plan = planFetches(subscription.partitions(), {
       ...{ view: metadata.view, topic, nowMs },
       readFrom: this.#options.options.readFrom,
@@ -205,12 +208,26 @@ export class Fetcher {
     try {
       const positions = startingPositions(from, { name, partitionsCount: partitions.length, chosen })
       const subscription = new SubscriptionState(positions)
+      this.#partitionsCount = partitions.length
       this.#options.onSubscribed(subscription)
       this.#options.onProgress()
       return subscription
     } catch (thrown) {
       return this.#end(toVltavaError(thrown))
     }
+  }
+
+  /**
+   * What is in a partition that was added since was all written after the consumer had begun: it is read from its beginning, wherever
+   * the others were to start.
+   */
+  #takeUpAdded(subscription: SubscriptionState, { partitions: { length } }: TopicView): void {
+    if (length <= this.#partitionsCount) return
+    const { from, partitions: chosen } = this.#options.options
+    if (readsAllPartitions(from, chosen)) {
+      for (let added = this.#partitionsCount; added < length; added++) subscription.add(added, 'beginning')
+    }
+    this.#partitionsCount = length
   }
 
   #locate(broker: BrokerView, states: readonly PartitionState[], topic: TopicView): void {

@@ -121,6 +121,11 @@ export function startingPositions(
   return positions
 }
 
+/** Whether all partitions of the topic are read, whatever their number, and not those that are named. */
+export function readsAllPartitions(from: StartPositions, chosen: readonly PartitionIndex[] | null): boolean {
+  return chosen === null && perPartition(from) === null
+}
+
 export function noSuchPartition(
   topic: string,
   which: { readonly partition: PartitionIndex; readonly partitionsCount: number },

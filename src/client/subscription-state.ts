@@ -110,11 +110,21 @@ export class SubscriptionState {
   /** Those that hold batches, in the order in which they are handed out. */
   readonly #ready: PartitionState[] = []
   #bufferedBytes = 0
+  /** Whether partitions that are added are to wait for a `resume`, as those did that were there. */
+  pausesAdded = false
 
   constructor(positions: ReadonlyMap<PartitionIndex, StartPosition>) {
     for (const [partition, start] of positions) {
       this.#partitions.set(partition, new PartitionState(partition, start))
     }
+  }
+
+  /** Reads one more partition. */
+  add(partition: PartitionIndex, start: StartPosition): void {
+    assert(!this.#partitions.has(partition), `partition ${partition} is read already`)
+    const state = new PartitionState(partition, start)
+    state.isPaused = this.pausesAdded
+    this.#partitions.set(partition, state)
   }
 
   partitions(): IterableIterator<PartitionState> {
