@@ -1,11 +1,12 @@
 // vltava consume: values to standard output, from anywhere in a topic.
 import type { Command } from 'commander'
 import type { Client } from '../client/client.ts'
-import type { Consumer, ConsumerBatch } from '../client/consumer.ts'
+import type { Consumer } from '../client/consumer.ts'
 import type { ReadFrom } from '../client/read-source.ts'
 import type { ConsumerRecord } from '../client/records.ts'
 import type { StartPosition as ClientPosition } from '../client/start-position.ts'
 import { type BootstrapOptions, withBootstrap, withClient } from './client-options.ts'
+import { ConsumeLimit } from './consume-limit.ts'
 import { recordToJson } from './record-json.ts'
 import { EXIT, type RunAction, type Terminal, write } from './terminal.ts'
 import { parseDelimiter, parseFrom, parseInteger, parseReadFrom, type StartPosition } from './text-options.ts'
@@ -116,30 +117,13 @@ function openConsumer(client: Client, parsed: Parsed, terminal: Terminal): Consu
 async function readAll(consumer: Consumer, parsed: Parsed, terminal: Terminal): Promise<void> {
   // The end is fixed here: records that come later do not count, or a busy topic would never end.
   const ends = parsed.exitAtEnd ? await consumer.endOffsets() : null
-  const pending = new Set<number>()
-  if (ends !== null) {
-    const positions = await consumer.positions()
-    for (const [partition, end] of ends) if ((positions.get(partition) ?? 0) < end) pending.add(partition)
-    if (pending.size === 0) return
-  }
-  let left = parsed.maxRecords
+  const positions = ends === null ? new Map<number, number>() : await consumer.positions()
+  const limit = new ConsumeLimit({ ends, positions, maxRecords: parsed.maxRecords })
+  if (limit.isReached) return
   for await (const batch of consumer.batches()) {
-    const end = ends?.get(batch.partition) ?? Number.POSITIVE_INFINITY
-    const records = wanted(batch, { end, left })
-    await write(terminal.stdout, render(records, parsed))
-    left -= records.length
-    if (batch.nextOffset >= end) pending.delete(batch.partition)
-    if (left <= 0 || terminal.isOutputClosed() || (ends !== null && pending.size === 0)) return
+    await write(terminal.stdout, render(limit.take(batch), parsed))
+    if (limit.isReached || terminal.isOutputClosed()) return
   }
-}
-
-function wanted(
-  batch: ConsumerBatch,
-  limit: { readonly end: number; readonly left: number },
-): readonly ConsumerRecord[] {
-  const records =
-    batch.nextOffset > limit.end ? batch.records.filter((record) => record.offset < limit.end) : batch.records
-  return records.length > limit.left ? records.slice(0, limit.left) : records
 }
 
 function render(records: readonly ConsumerRecord[], parsed: Parsed): Uint8Array {
