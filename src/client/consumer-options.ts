@@ -34,13 +34,16 @@ const isPartitions = (value: unknown): boolean =>
     value.every((partition) => Number.isSafeInteger(partition) && partition >= 0))
 
 const CONSUMER_OPTIONS = {
-  /** Which partitions to read. Default: those that `from` names, else all. */
+  /** Which partitions to read. Default: those that `from` names, else all, and those that are added to the topic as well. */
   partitions: customOption<readonly PartitionIndex[] | null>({
     fallback: null,
     allowed: 'a list of different partition numbers from 0, or null for all',
     check: isPartitions,
   }),
-  /** Where to start, found out when the consumer is first used. Default `'end'`, as in Kafka. */
+  /**
+   * Where to start, found out when the consumer is first used. Partitions that are added to the topic later are read from their
+   * beginning. Default `'end'`, as in Kafka.
+   */
   from: customOption<StartPositions>({ fallback: 'end', allowed: ALLOWED_START, check: isStartPositions }),
   /**
    * From which replica to read: `'leader'`, `'any'` (one of the others that are in sync, or an observer; each partition keeps

@@ -26,8 +26,9 @@ export type { ConsumerBatch }
  * after a reset that `autoOffsetReset` asked for.
  *
  * Where all partitions are read (neither `partitions` nor `from` names any), those that are added to the topic meanwhile are read as
- * well, from their beginning whatever `from` says: brokers tell clients of them, and what a client missed it asks for after
- * `metadataMaxAgeMs`.
+ * well, from their beginning whatever `from` says: what is in them was written later. Brokers tell of them at once; a client that was
+ * not told asks for itself once what it knows is `metadataMaxAgeMs` old. While nothing is fetched, because all is paused or the buffer
+ * is full, it asks when reading goes on.
  *
  * Nothing is asked of the cluster before the first use.
  */
@@ -107,15 +108,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
    *   partition from being found (the consumer goes on trying); CLOSED
    */
   async ready(): Promise<void> {
-    const { clock } = this.#context.environment
-    const { requestTimeoutMs } = this.#options
-    const deadlineMs = clock.monotonicMs() + requestTimeoutMs
-    const timer = clock.setTimer(requestTimeoutMs, () => this.#told())
-    try {
-      while (!this.#isReady(clock.monotonicMs() >= deadlineMs)) await this.#progressed()
-    } finally {
-      timer.cancel()
-    }
+    await this.#located()
   }
 
   /**
@@ -123,8 +116,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
    * @throws VltavaError as `ready` does.
    */
   async positions(): Promise<ReadonlyMap<PartitionIndex, Offset>> {
-    await this.ready()
-    const states = [...this.#fetcher!.subscription!.partitions()]
+    const states = await this.#located()
     return new Map(
       states.map(({ partition, position }) => [partition, position] as const).toSorted(byPartition),
     )
@@ -132,12 +124,13 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
 
   /**
    * The positions with their leader epochs, by partition, to be kept and given to `from` or `seek` later; waits until they
-   * are known. The epoch is -1 where nothing was read yet and none was given.
+   * are known. The epoch is -1 where nothing was read yet and none was given. A consumer that is made with them reads the partitions
+   * that are in them, and no others: give it a position for each that was added since.
    * @throws VltavaError as `ready` does.
    */
   async checkpoint(): Promise<ReadonlyMap<PartitionIndex, EpochPosition>> {
-    await this.ready()
-    const places = [...this.#fetcher!.subscription!.partitions()].map(
+    const states = await this.#located()
+    const places = states.map(
       ({ partition, position: offset, positionEpoch: leaderEpoch }) =>
         [partition, { offset, leaderEpoch }] as const,
     )
@@ -146,17 +139,20 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
 
   /**
    * The high watermarks at the time of the call, by partition: a loop that has read up to them has read everything
-   * that was committed then, as far as the leader knew that answered.
+   * that was committed then, as far as the leader knew that answered. Partitions that are added later are not among them, and the loop
+   * may get records of those as well.
    * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION; LEADER_NOT_AVAILABLE and other errors of a leader after
    *   `requestTimeoutMs`; CLOSED
    */
   async endOffsets(): Promise<ReadonlyMap<PartitionIndex, Offset>> {
     if (this.#isClosed) throw closedError('consumer')
-    const { calls } = this.#context
+    const { calls, metadata } = this.#context
     const { topic, from, partitions: chosen, requestTimeoutMs } = this.#options
     const offsets = await calls.allOffsets(topic, {
       deadlineMs: calls.deadlineMs(requestTimeoutMs),
-      queriesFor: ({ name, partitions }) => {
+      queriesFor: (found) => {
+        metadata.refreshIfFewer(found)
+        const { name, partitions } = found
         const positions = startingPositions(from, { name, partitionsCount: partitions.length, chosen })
         return new Map([...positions.keys()].map((partition) => [partition, { type: 'latest' }]))
       },
@@ -185,8 +181,8 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   }
 
   /**
-   * Stops to hand out and to fetch records of these partitions; of all without the argument, those that are added meanwhile too. What
-   * is fetched stays.
+   * Stops to hand out and to fetch records of these partitions; of all without the argument, and then those that are added wait too,
+   * until there is a `resume` without it. What is fetched stays.
    * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION when a partition is not being read, CLOSED
    */
   pause(partitions?: readonly PartitionIndex[]): void {
@@ -194,7 +190,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   }
 
   /**
-   * Ends `pause`, of all partitions without the argument, those that are added later too.
+   * Ends `pause` for these partitions; for all without the argument, and for those that are added.
    * @throws VltavaError UNKNOWN_TOPIC_OR_PARTITION when a partition is not being read, CLOSED
    */
   resume(partitions?: readonly PartitionIndex[]): void {
@@ -216,6 +212,23 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   close(): Promise<void> {
     this.#close()
     return Promise.resolve()
+  }
+
+  /**
+   * The partitions, once all of them know where they start. Those of that moment: one may be added before a caller that waits goes on.
+   * @throws VltavaError as `ready` does.
+   */
+  async #located(): Promise<readonly PartitionState[]> {
+    const { clock } = this.#context.environment
+    const { requestTimeoutMs } = this.#options
+    const deadlineMs = clock.monotonicMs() + requestTimeoutMs
+    const timer = clock.setTimer(requestTimeoutMs, () => this.#told())
+    try {
+      while (!this.#isReady(clock.monotonicMs() >= deadlineMs)) await this.#progressed()
+      return [...this.#fetcher!.subscription!.partitions()]
+    } finally {
+      timer.cancel()
+    }
   }
 
   /** @throws VltavaError as `ready` does. */

@@ -37,7 +37,7 @@ export class MetadataCache {
   /** Brokers that the next question goes to last. */
   readonly #notFirst = new Set<NodeId>()
   #isRunning = false
-  /** A topic was added while a question was under way that does not name it. */
+  /** A question is under way that may not tell what is looked for: it does not name a topic, or came too early. */
   #askAgain = false
   #timer: Timer | null = null
   #notBeforeMs = Number.NEGATIVE_INFINITY
@@ -113,13 +113,16 @@ export class MetadataCache {
     })
   }
 
+  /** Asks again in the background when a topic was found to have more partitions than are known here; for those who looked it up. */
+  refreshIfFewer(found: TopicView): void {
+    const known = this.view.topic(found.name)
+    if (known !== null && found.partitions.length > known.partitions.length) this.#requestNewer()
+  }
+
   /** Applies a hint from a broker at once, without a question; asks where a topic has got more partitions. */
   applyHint(hint: RequestOf<typeof metadataChanged>): void {
     if (this.#isClosed) return
-    if (this.view.tellsOfMore(hint)) {
-      if (this.#isRunning) this.#askAgain = true
-      else this.requestRefresh()
-    }
+    if (this.view.tellsOfMore(hint)) this.#requestNewer()
     const changed = this.view.applyHint(hint)
     if (changed.size === 0) return
     this.#fruitless = 0
@@ -132,6 +135,12 @@ export class MetadataCache {
     this.#timer?.cancel()
     this.#timer = null
     this.#listeners.clear()
+  }
+
+  /** As `requestRefresh`; the answer to a question that is under way may be too old to count. */
+  #requestNewer(): void {
+    if (this.#isRunning) this.#askAgain = true
+    else this.requestRefresh()
   }
 
   #start(): void {

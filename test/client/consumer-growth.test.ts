@@ -1,13 +1,15 @@
 // A topic gets more partitions while it is read.
 import { describe, expect, it } from 'vitest'
+import { deferred } from '../../src/base/async/deferred.ts'
 import type { ConsumerOptions } from '../../src/client/consumer-options.ts'
+import { VltavaError } from '../../src/model/errors.ts'
 import { FakePartition, type FakeTopic } from './fake-cluster.ts'
-import { expectCleanClose } from './harness.ts'
+import { expectCleanClose, watch } from './harness.ts'
 import { append, Reading, withTopic } from './reading.ts'
 
 /** As an operator adds it; the records are there before any client hears of it. */
-function addPartition(topic: FakeTopic, values: readonly string[]): FakePartition {
-  const partition = new FakePartition(1)
+function addPartition(topic: FakeTopic, values: readonly string[], leader = 1): FakePartition {
+  const partition = new FakePartition(leader)
   append(partition, values)
   topic.partitions.push(partition)
   return partition
@@ -69,6 +71,146 @@ describe('a topic gets more partitions while it is read', () => {
     expect(all.reading.values).toEqual([])
     await all.clock.run(12_000)
     expect(all.reading.values).toEqual(['unheard'])
+    await expectCleanClose(all)
+  })
+
+  it('nobody tells, but the ends were asked for -> it is among them, and read at once', async () => {
+    const all = await begin({ from: 'end' })
+    addPartition(all.topic, ['unheard'])
+    const ends = watch(all.consumer.endOffsets())
+    await all.clock.run(1_000)
+    expect(ends.value).toEqual(new Map([0, 1, 2].map((i) => [i, 1])))
+    expect(all.reading.values).toEqual(['unheard'])
+    await expectCleanClose(all)
+  })
+
+  it('a broker tells of it while an older answer is on its way -> asked again at once', async () => {
+    const all = await begin({ from: 'end' })
+    const { clock, cluster, client, topic, reading } = all
+    cluster.addTopic('other', [1])
+    const held = deferred<void>()
+    for (const broker of cluster.brokers.values()) {
+      broker.onMetadata = (call) => {
+        const answer = cluster.metadata(call)
+        return held.promise.then(() => answer)
+      }
+    }
+    // Its first use asks for metadata of all topics that are used.
+    client
+      .consumer({ topic: 'other' })
+      .ready()
+      .catch(() => {})
+    await clock.rest()
+    for (const broker of cluster.brokers.values()) broker.onMetadata = () => undefined
+    addPartition(topic, ['new'])
+    hint(all)
+    await clock.rest()
+    held.resolve()
+    await clock.run(1_000)
+    expect(reading.values).toEqual(['new'])
+    await expectCleanClose(all)
+  })
+
+  it('everything is paused, and nobody tells -> it is asked for when reading goes on', async () => {
+    const all = await begin({ from: 'end' })
+    const { clock, topic, reading, consumer } = all
+    consumer.pause()
+    addPartition(topic, ['while paused'])
+    await clock.run(900_000)
+    expect(consumer.health().partitions).toHaveLength(2)
+    consumer.resume()
+    await clock.run(1_000)
+    expect(reading.values).toEqual(['while paused'])
+    await expectCleanClose(all)
+  })
+
+  it('whoever asks while it comes -> never gets a position that nobody can begin at', async () => {
+    const all = await begin({ from: 'end' })
+    const { clock, topic, consumer } = all
+    const answers: Promise<readonly number[]>[] = []
+    const ask = (): void => {
+      answers.push(
+        consumer.positions().then((positions) => [...positions.values()]),
+        consumer.checkpoint().then((places) => [...places.values()].map(({ offset }) => offset)),
+      )
+    }
+    // The consumer reads the clock in each of its turns, also in the one in which it takes the partition up.
+    const read = clock.monotonicMs.bind(clock)
+    let isAsking = false
+    clock.monotonicMs = () => {
+      if (!isAsking) {
+        isAsking = true
+        ask()
+        isAsking = false
+      }
+      return read()
+    }
+    addPartition(topic, ['new'])
+    hint(all)
+    await clock.run(1_000)
+    clock.monotonicMs = read
+    expect((await consumer.positions()).size).toBe(3)
+    expect(new Set((await Promise.all(answers)).flat())).toEqual(new Set([0, 1]))
+    await expectCleanClose(all)
+  })
+
+  it('its leader was not read from, and does not know of it yet -> asked until it does', async () => {
+    const all = await begin({ from: 'end' })
+    const { clock, cluster, topic, reading, consumer } = all
+    const leader = cluster.broker(2)
+    leader.onListOffsets = () => {
+      throw new VltavaError('NOT_LEADER_OR_FOLLOWER')
+    }
+    addPartition(topic, ['first'], leader.id)
+    hint(all)
+    await clock.run(3_000)
+    expect(reading.values).toEqual([])
+    expect(consumer.health().partitions[2]).toMatchObject({ position: null, hasFailed: false })
+    const positions = watch(consumer.positions())
+    await clock.rest()
+    expect(positions.state).toBe('pending')
+    leader.onListOffsets = () => undefined
+    await clock.run(2_000)
+    expect(reading.values).toEqual(['first'])
+    expect(positions.value.get(2)).toBe(0)
+    expect(consumer.health().partitions[2]).toMatchObject({ position: 1, lagRecords: 0, brokerId: leader.id })
+    await expectCleanClose(all)
+  })
+
+  it('its first records were removed meanwhile -> read from what is left', async () => {
+    const all = await begin({ from: 'end' })
+    const added = addPartition(all.topic, ['removed'])
+    append(added, ['left'])
+    added.logStartOffset = 1
+    hint(all)
+    await all.clock.run(1_000)
+    expect(all.reading.values).toEqual(['left'])
+    await expectCleanClose(all)
+  })
+
+  it('one more after the other, in several answers -> each once', async () => {
+    const all = await begin({ from: 'end' })
+    for (let i = 0; i < 5; i++) {
+      addPartition(all.topic, [`a${i}`])
+      addPartition(all.topic, [`b${i}`])
+      hint(all)
+      await all.clock.run(i * 30)
+    }
+    await all.clock.run(2_000)
+    expect(all.reading.values.toSorted()).toEqual(
+      [0, 1, 2, 3, 4].flatMap((i) => [`a${i}`, `b${i}`]).toSorted(),
+    )
+    await expectCleanClose(all)
+  })
+
+  it('the topic was made again with more partitions -> the consumer ends once it hears of that, as with as many', async () => {
+    const all = await begin({ from: 'end' })
+    addPartition(all.topic, ['of another topic'])
+    all.topic.id = `${all.topic.id.slice(0, -1)}x`
+    all.cluster.metadataOffset++
+    await all.clock.run(302_000)
+    expect(all.reading.values).toEqual([])
+    expect(all.reading.error?.code).toBe('UNKNOWN_TOPIC_OR_PARTITION')
     await expectCleanClose(all)
   })
 

@@ -4,6 +4,7 @@ import { ClusterView } from '../../src/client/cluster-view.ts'
 import { fetchBytes, planFetches } from '../../src/client/fetch-plan.ts'
 import {
   querySpecOf,
+  readsAllPartitions,
   type StartPosition,
   startingPositions,
   startOffsetOf,
@@ -197,6 +198,19 @@ describe('start positions', () => {
       [2, 5],
     ])
     expect(entries(new Map([[1, 5]]), [1])).toEqual([[1, 5]])
+  })
+
+  it('all partitions are read where neither option names any', () => {
+    const all: readonly StartPosition[] = ['end', 'beginning', 7, { offset: 7, leaderEpoch: 1 }]
+    for (const from of [...all, { last: 3 }, { timestampMs: 5 }]) {
+      expect([from, readsAllPartitions(from, null), readsAllPartitions(from, [0, 1, 2])]).toEqual([
+        from,
+        true,
+        false,
+      ])
+    }
+    expect(readsAllPartitions({ 0: 'end', 1: 'end', 2: 'end' }, null)).toBe(false)
+    expect(readsAllPartitions(new Map([[0, 'end' as const]]), null)).toBe(false)
   })
 
   it('partitions that are not there, or have no position: refused', () => {

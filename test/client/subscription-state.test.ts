@@ -298,3 +298,52 @@ describe('subscription state', () => {
     )
   })
 })
+
+describe('partitions that are added', () => {
+  it('-> located before anything is fetched of them, and handed out in turn with the others', () => {
+    const subscription = reading({ 0: 5 })
+    deliver(subscription, subscription.partition(0)!, [1, 1])
+    subscription.add(1, 'beginning')
+    const added = subscription.partition(1)!
+    expect(added).toMatchObject({ phase: 'locating', start: 'beginning', position: -1, isPaused: false })
+    expect([...subscription.partitions()].map(({ partition }) => partition)).toEqual([0, 1])
+    subscription.located(added, 3)
+    deliver(subscription, added, [1, 1])
+    const taken: (readonly [number, number])[] = []
+    for (let next = subscription.take(); next !== null; next = subscription.take()) {
+      taken.push([next.state.partition, next.batch.firstOffset])
+      subscription.handedOut(next, next.batch.nextOffset)
+      subscription.putBack(next)
+    }
+    expect(taken).toEqual([
+      [0, 5],
+      [1, 3],
+      [0, 6],
+      [1, 4],
+    ])
+    expect(subscription.bufferedBytes).toBe(0)
+  })
+
+  it('while all is paused -> they are too, and later ones are not', () => {
+    const subscription = reading({ 0: 0 })
+    subscription.pausesAdded = true
+    subscription.add(1, 'beginning')
+    subscription.pausesAdded = false
+    subscription.add(2, 'beginning')
+    expect([...subscription.partitions()].map(({ isPaused }) => isPaused)).toEqual([false, true, false])
+  })
+
+  it('one failed, and another is added -> the failure is told once, as there is something to wait for', () => {
+    const subscription = reading({ 0: 0 })
+    const failure = new VltavaError('CORRUPT_MESSAGE', 'unreadable')
+    subscription.fail(subscription.partition(0)!, failure)
+    expect([subscription.failureToTell(), subscription.failureToTell()]).toEqual([failure, failure])
+    subscription.add(1, 'beginning')
+    expect(subscription.failureToTell()).toBe(null)
+  })
+
+  it('one that is read already -> refused', () => {
+    const subscription = reading({ 0: 0 })
+    expect(() => subscription.add(0, 'beginning')).toThrow('partition 0 is read already')
+  })
+})
