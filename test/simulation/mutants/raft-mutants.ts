@@ -122,7 +122,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
       replacement:
         'this.#making = this.#make({ ...state, image: { ...state.image, metadataOffset: state.image.metadataOffset - 1 } }).finally(',
     },
-    killer: { kind: 'simulation', expected: /INV-(10|22)\b|contradicts/ },
+    killer: { kind: 'simulation', expected: /INV-(10|22)\b|contradicts|the metadata log cannot be applied/ },
   },
   {
     id: 'M26',
