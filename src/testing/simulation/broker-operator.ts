@@ -2,8 +2,7 @@
 import { toVltavaError } from '../../model/errors.ts'
 import type { NodeId } from '../../model/ids.ts'
 import { between, chance, exponential, oneOf } from './draw.ts'
-import type { WantedMove } from './kept-copies.ts'
-import { type CopiesOperatorOptions, nodesOf, pause, repeat, TIMEOUT_MS } from './operator.ts'
+import { askForMove, type CopiesOperatorOptions, nodesOf, repeat, sleep, TIMEOUT_MS } from './operator.ts'
 import type { SimulatedCluster } from './simulated-cluster.ts'
 
 /** Virtual milliseconds that a stop, and the fencing after it, may take until the operator gives up. */
@@ -46,7 +45,8 @@ async function takeAway(options: BrokerOperatorOptions, broker: NodeId): Promise
   const { brokers } = by.client.admin
   await brokers.cordon({ broker, timeoutMs: TIMEOUT_MS })
   const drain = await brokers.drain({ broker, movesMax: 0, timeoutMs: TIMEOUT_MS })
-  await move(options, drain.moves.slice(0, between(random, 1, MOVES_AT_ONCE_MAX)))
+  for (const move of drain.moves.slice(0, between(random, 1, MOVES_AT_ONCE_MAX)))
+    await askForMove(options, move, { what: 'brokers', asker: 'drains', mark: 'replica drained' })
   if (drain.moves.length > 0 || drain.underWay > 0 || drain.stuck.length > 0) return
   onMark('broker drained')
   const node = cluster.node(broker)
@@ -55,26 +55,8 @@ async function takeAway(options: BrokerOperatorOptions, broker: NodeId): Promise
   try {
     await untilUnregistered(options, broker)
   } finally {
-    await pause(by, plan.faultLastsMs * exponential(random))
+    await sleep(by.clock, plan.faultLastsMs * exponential(random))
     if (node.run === null) node.start()
-  }
-}
-
-/** Each by itself, and none that would take away the last copy that is whole. */
-async function move(options: BrokerOperatorOptions, moves: readonly WantedMove[]): Promise<void> {
-  const { copies, onTrace, onMark } = options
-  const { admin } = options.by.client
-  for (const wanted of moves) {
-    if (!copies.ask(wanted, 'drains')) {
-      onTrace(
-        `operator brokers: ${wanted.topic}/${wanted.partition} keeps its copies while another is spoilt`,
-      )
-      continue
-    }
-    const [answer] = await admin.reassignPartitions([wanted], { timeoutMs: TIMEOUT_MS })
-    copies.answered(wanted, 'drains')
-    if (answer?.error != null) onTrace(`operator brokers: ${answer.error.code}`)
-    else onMark('replica drained')
   }
 }
 
@@ -90,6 +72,6 @@ async function untilUnregistered(options: BrokerOperatorOptions, broker: NodeId)
     } catch (thrown) {
       if (toVltavaError(thrown).code !== 'INVALID_REQUEST' || by.clock.monotonicMs() > untilMs) throw thrown
     }
-    await pause(by, LOOK_EVERY_MS)
+    await sleep(by.clock, LOOK_EVERY_MS)
   }
 }

@@ -5,7 +5,7 @@ import type { QuorumAdmin, QuorumDescription, QuorumMember } from '../../client/
 import { toVltavaError } from '../../model/errors.ts'
 import type { NodeId } from '../../model/ids.ts'
 import { between, chance, exponential, oneOf, shuffled } from './draw.ts'
-import type { KeptCopies, WantedMove } from './kept-copies.ts'
+import type { Asker, KeptCopies, WantedMove } from './kept-copies.ts'
 import type { SimulatedClient } from './simulated-cluster.ts'
 import type { SimulationPlan } from './simulation-plan.ts'
 
@@ -85,17 +85,11 @@ export async function changeFlush(options: OperatorOptions): Promise<void> {
  * whole is not asked for: whoever wants one copy only and gets the spoilt one has lost records, whatever the cluster does.
  */
 export async function moveReplicas(options: CopiesOperatorOptions): Promise<void> {
-  const { plan, random, onMark, onTrace, copies } = options
+  const { plan, random, onMark } = options
   const { admin } = options.by.client
-  const change = async (move: WantedMove): Promise<void> => {
-    if (!copies.ask(move)) {
-      onTrace(`operator move: ${move.topic}/${move.partition} keeps its copies while another is spoilt`)
-      return
-    }
-    const [answer] = await admin.reassignPartitions([move], { timeoutMs: TIMEOUT_MS })
-    copies.answered(move)
-    if (answer?.error != null) onTrace(`operator move: ${answer.error.code}`)
-    else onMark(move.replicas === null ? 'move cancelled' : 'replicas moved')
+  const change = (move: WantedMove): Promise<void> => {
+    const mark = move.replicas === null ? 'move cancelled' : 'replicas moved'
+    return askForMove(options, move, { what: 'move', asker: 'moves', mark })
   }
   await repeat(options, 'move', async () => {
     const ongoing = await admin.listReassignments({ timeoutMs: TIMEOUT_MS })
@@ -110,6 +104,25 @@ export async function moveReplicas(options: CopiesOperatorOptions): Promise<void
     const replicas = shuffled(random, nodesOf(plan)).slice(0, size)
     await change({ topic, partition: random.below(partitions), replicas })
   })
+}
+
+/**
+ * Asks for one move, unless it would take away the last copy that is whole.
+ * @param as `what`: whose trace it is; `mark`: what is counted when the move is taken.
+ */
+export async function askForMove(
+  { copies, onTrace, onMark, by }: CopiesOperatorOptions,
+  move: WantedMove,
+  { what, asker, mark }: { readonly what: string; readonly asker: Asker; readonly mark: string },
+): Promise<void> {
+  if (!copies.ask(move, asker)) {
+    onTrace(`operator ${what}: ${move.topic}/${move.partition} keeps its copies while another is spoilt`)
+    return
+  }
+  const [answer] = await by.client.admin.reassignPartitions([move], { timeoutMs: TIMEOUT_MS })
+  copies.answered(move, asker)
+  if (answer?.error != null) onTrace(`operator ${what}: ${answer.error.code}`)
+  else onMark(mark)
 }
 
 /**
@@ -165,10 +178,10 @@ export async function repeat(
     } catch (thrown) {
       onTrace(`operator ${what}: ${toVltavaError(thrown).code}`)
     }
-    await pause(by, PAUSE_THINKS * plan.thinkMs * exponential(random))
+    await sleep(by.clock, PAUSE_THINKS * plan.thinkMs * exponential(random))
   }
 }
 
-export async function pause({ clock }: Pick<SimulatedClient, 'clock'>, ms: number): Promise<void> {
-  await new Promise<void>((resolve) => clock.setTimer(ms, resolve))
+export function sleep(clock: SimulatedClient['clock'], ms: number): Promise<void> {
+  return new Promise((resolve) => clock.setTimer(ms, resolve))
 }

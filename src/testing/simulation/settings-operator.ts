@@ -1,7 +1,7 @@
 // An operator who changes what brokers do, and how much moves may copy, while the cluster is under load and faults.
 import { toVltavaError } from '../../model/errors.ts'
 import { chance, oneOf } from './draw.ts'
-import { nodesOf, type OperatorOptions, pause, repeat, TIMEOUT_MS } from './operator.ts'
+import { nodesOf, type OperatorOptions, repeat, sleep, TIMEOUT_MS } from './operator.ts'
 
 /** Values that a run can feel. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
@@ -46,6 +46,6 @@ async function untilUnthrottled(options: OperatorOptions, broker: number | null)
       if (code === 'INVALID_REQUEST' || code === 'CLOSED') return
       onTrace(`operator settings: ${code}`)
     }
-    await pause(by, LOOK_EVERY_MS)
+    await sleep(by.clock, LOOK_EVERY_MS)
   }
 }

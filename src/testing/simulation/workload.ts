@@ -15,8 +15,14 @@ import type { ValueCodec } from '../recording/value-codec.ts'
 import { removeBrokers } from './broker-operator.ts'
 import { between, chance, exponential, oneOf, shuffled } from './draw.ts'
 import type { KeptCopies } from './kept-copies.ts'
-import type { OperatorOptions } from './operator.ts'
-import { changeFlush, changeRoles, changeVoters, moveReplicas } from './operator.ts'
+import {
+  changeFlush,
+  changeRoles,
+  changeVoters,
+  moveReplicas,
+  type OperatorOptions,
+  sleep,
+} from './operator.ts'
 import type { RandomStreams } from './random-streams.ts'
 import { changeSettings } from './settings-operator.ts'
 import type { SimulatedClient, SimulatedCluster } from './simulated-cluster.ts'
@@ -339,10 +345,6 @@ export class Workload {
 /** The key of the record that carries a value of the workload. @param recordKeys how many keys there are. */
 export function recordKeyOf(value: string, recordKeys: number): string {
   return `k${Number(value.slice(1)) % recordKeys}`
-}
-
-function sleep(clock: SimulatedClient['clock'], ms: number): Promise<void> {
-  return new Promise((resolve) => clock.setTimer(ms, resolve))
 }
 
 /** Values with so many bytes behind them, so that segments roll and batches fill. */

@@ -31,8 +31,10 @@ export class Placements {
   committed(records: readonly MetadataRecord[], metadataOffset: number): void {
     const where = `metadata offset ${metadataOffset}`
     for (const record of records) {
-      if (record.type === 'partition-created') this.#checkRacks(record, where)
-      if (record.type === 'partition-created') this.#place(record, where)
+      if (record.type === 'partition-created') {
+        this.#checkRacks(record, where)
+        this.#place(record, where)
+      }
       if (record.type === 'partition-changed' && record.replicas !== null)
         this.#place({ ...record, replicas: record.replicas }, where)
       if (record.type === 'topic-deleted') this.#replicas.delete(record.topicId)
