@@ -22,13 +22,13 @@ export class BrokerRemovalFlows {
   }
 
   async cordon({ body: { timeoutMs, ...request } }: Call<typeof cordonBroker>): Answer<typeof cordonBroker> {
-    const { controller } = this.#options
-    return {
-      body: await runOnce(controller, {
-        decide: (context) => decideCordonBroker(context, request),
-        timeoutMs,
-      }),
-    }
+    const { controller, log } = this.#options
+    const body = await runOnce(controller, {
+      decide: (context) => decideCordonBroker(context, request),
+      timeoutMs,
+    })
+    log.info(request.cordoned ? 'broker-cordoned' : 'broker-uncordoned', { brokerId: request.brokerId })
+    return { body }
   }
 
   async unregister({
@@ -39,7 +39,7 @@ export class BrokerRemovalFlows {
       decide: (context) =>
         decideUnregisterBroker(context, {
           brokerId,
-          isRunning: (run) => controller.sessions?.isHeard(run) ?? false,
+          contactOf: (run) => controller.sessions?.contactOf(run) ?? 'unknown',
         }),
       timeoutMs,
     })

@@ -4,6 +4,7 @@ import { setTimerAfterIo } from '../base/async/timer-after-io.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import { BrokerLiveness, type DueBroker, type LivenessSettings } from '../metadata/broker-liveness.ts'
 import type { BrokerImage, ClusterImage } from '../metadata/cluster-image.ts'
+import type { RunContact } from '../metadata/decide-broker-removal.ts'
 import type { IncarnationId, MetadataOffset, NodeId } from '../model/ids.ts'
 import type { Connection } from '../net/connection.ts'
 import type { PeerIdentity } from '../net/exchange.ts'
@@ -35,6 +36,7 @@ export class BrokerSessions {
   #registered: ClusterImage['brokers'] = new Map()
   /** Those of them that are watched. */
   #watched = new Map<NodeId, BrokerImage>()
+  readonly #startedAtMs: number
   #timer: Timer | null = null
   #stopped = false
 
@@ -47,6 +49,7 @@ export class BrokerSessions {
     this.#liveness = new BrokerLiveness(options.settings)
     this.follow(image)
     const nowMs = options.clock.monotonicMs()
+    this.#startedAtMs = nowMs
     for (const broker of this.#watched.values()) {
       if (options.isLinkDown(broker)) this.#liveness.linkClosed(broker.brokerId, nowMs)
     }
@@ -100,6 +103,13 @@ export class BrokerSessions {
     if (contact === undefined || !contact.connection.isOpen) return false
     const { clock, settings } = this.#options
     return clock.monotonicMs() - contact.heardAtMs < settings.sessionTimeoutMs
+  }
+
+  /** As `isHeard`; that nobody has been heard says nothing before the time of a session has passed. */
+  contactOf(incarnationId: IncarnationId): RunContact {
+    if (this.isHeard(incarnationId)) return 'heard'
+    const { clock, settings } = this.#options
+    return clock.monotonicMs() - this.#startedAtMs < settings.sessionTimeoutMs ? 'unknown' : 'silent'
   }
 
   /** A heartbeat of that run came in. */

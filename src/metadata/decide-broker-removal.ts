@@ -16,10 +16,12 @@ export interface CordonBroker {
   readonly cordoned: boolean
 }
 
+/** What a controller knows of a run of a broker. One that has just become active may be about to hear it: `unknown`. */
+export type RunContact = 'heard' | 'silent' | 'unknown'
+
 export interface UnregisterBroker {
   readonly brokerId: NodeId
-  /** Whether this controller hears that run now. */
-  readonly isRunning: (incarnationId: IncarnationId) => boolean
+  readonly contactOf: (incarnationId: IncarnationId) => RunContact
 }
 
 /**
@@ -44,25 +46,19 @@ export function decideCordonBroker(
 
 /**
  * Forgets a broker that has stopped and hosts nothing, with what was set for it. One that comes back registers as a new one.
- * @throws VltavaError BROKER_ID_NOT_REGISTERED; INVALID_REQUEST while it is not fenced, is heard, or hosts replicas
+ * @throws VltavaError BROKER_ID_NOT_REGISTERED; INVALID_REQUEST while it is not fenced, is heard or could be, or hosts replicas
  */
 export function decideUnregisterBroker(
   context: DecisionContext,
-  { brokerId, isRunning }: UnregisterBroker,
+  { brokerId, contactOf }: UnregisterBroker,
 ): Decision<BrokerChanged> {
   const broker = registeredBroker(context.image, brokerId)
-  const { brokerEpoch, incarnationId } = broker
   const problem =
-    hostingProblem(context.image, brokerId) ??
-    (!broker.fenced
-      ? 'is not fenced. Stop it first; the controller notices within broker.session.timeout.ms.'
-      : isRunning(incarnationId)
-        ? `is fenced, but its process at ${broker.url} runs: the controller hears it. Stop it first.`
-        : null)
+    hostingProblem(context.image, brokerId) ?? runningProblem(broker, contactOf(broker.incarnationId))
   if (problem !== null) throw new VltavaError('INVALID_REQUEST', `Broker ${brokerId} ${problem}`)
   const cause = causeOf(context, 'operator', `an operator unregistered broker ${brokerId}`)
   return {
-    records: [{ type: 'broker-unregistered', brokerId, brokerEpoch, cause }],
+    records: [{ type: 'broker-unregistered', brokerId, brokerEpoch: broker.brokerEpoch, cause }],
     response: { metadataOffset: context.nextOffset },
   }
 }
@@ -75,6 +71,16 @@ function registeredBroker({ brokers }: ClusterImage, brokerId: NodeId): BrokerIm
     'BROKER_ID_NOT_REGISTERED',
     `Broker ${brokerId} is not registered. Registered brokers: [${known}].`,
   )
+}
+
+/** A process that is told that its broker is unregistered ends itself. */
+function runningProblem({ fenced, url }: BrokerImage, contact: RunContact): string | null {
+  if (!fenced) return 'is not fenced. Stop it first; the controller notices within broker.session.timeout.ms.'
+  if (contact === 'silent') return null
+  return contact === 'heard'
+    ? `is fenced, but its process at ${url} runs: the controller hears it. Stop it first.`
+    : `is fenced, but the controller has just become active and does not know yet whether the process at ${url} runs. ` +
+        'Ask again once broker.session.timeout.ms has passed.'
 }
 
 /** A partition that names a broker which nobody knows could never be whole again. */

@@ -157,6 +157,25 @@ describe('the sessions of brokers', () => {
     expect(isHeard()).toBe(true)
   })
 
+  it('whether a run is about: unknown until a controller has listened for a whole session, unless it is heard', () => {
+    const clock = new ManualClock()
+    const { sessions } = sessionsOf(clock, registered(clusterOf([1]), 3))
+    const link = new FakeLink(3)
+    const contact = () => sessions.contactOf(incarnation(3))
+    clock.advance(2_999)
+    expect(contact()).toBe('unknown')
+    hear(sessions, link)
+    expect(contact()).toBe('heard')
+    link.close()
+    expect(contact()).toBe('unknown')
+    clock.advance(1)
+    expect(contact()).toBe('silent')
+    hear(sessions, new FakeLink(3))
+    expect(contact()).toBe('heard')
+    clock.advance(3_000)
+    expect(contact()).toBe('silent')
+  })
+
   it('a broker that the image shows fenced is not watched any more', () => {
     const clock = new ManualClock()
     const { sessions, fenced } = sessionsOf(clock, image)

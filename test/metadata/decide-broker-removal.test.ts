@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../src/base/random.ts'
 import type { ClusterImage } from '../../src/metadata/cluster-image.ts'
-import { decideCordonBroker, decideUnregisterBroker } from '../../src/metadata/decide-broker-removal.ts'
+import {
+  decideCordonBroker,
+  decideUnregisterBroker,
+  type RunContact,
+} from '../../src/metadata/decide-broker-removal.ts'
 import { decideCreatePartitions } from '../../src/metadata/decide-create-partitions.ts'
 import { decideCreateTopic } from '../../src/metadata/decide-create-topic.ts'
 import { decideHeartbeat } from '../../src/metadata/decide-heartbeat.ts'
@@ -32,8 +36,8 @@ function cordon(image: ClusterImage, brokerId: NodeId, cordoned = true): Cluster
   return decided(image, decideCordonBroker(contextOf(image), { brokerId, cordoned }))
 }
 
-function unregister(image: ClusterImage, brokerId: NodeId, isRunning = false) {
-  return decideUnregisterBroker(contextOf(image), { brokerId, isRunning: () => isRunning })
+function unregister(image: ClusterImage, brokerId: NodeId, contact: RunContact = 'silent') {
+  return decideUnregisterBroker(contextOf(image), { brokerId, contactOf: () => contact })
 }
 
 function create(image: ClusterImage, replicationFactor: number | null, partitions = 30): ClusterImage {
@@ -156,37 +160,44 @@ describe('a broker is unregistered', () => {
     expect([after.brokers.has(3), after.brokerConfigs.has(3)]).toEqual([false, true])
   })
 
-  it.each<[string, ClusterImage, NodeId, boolean, RegExp]>([
+  it.each<[string, ClusterImage, NodeId, RunContact, RegExp]>([
     [
       'is alive',
       clusterOf([1, 2]),
       2,
-      false,
+      'silent',
       /^Broker 2 is not fenced\. Stop it first; the controller notices within broker\.session\.timeout\.ms\.$/,
     ],
     [
       'is fenced, and heard',
       stopped,
       3,
-      true,
+      'heard',
       /^Broker 3 is fenced, but its process at ws:\/\/broker-3:9092 runs/,
+    ],
+    [
+      'is fenced, and the controller is new',
+      stopped,
+      3,
+      'unknown',
+      /^Broker 3 is fenced, but the controller has just become active and does not know yet whether .+ Ask again once/,
     ],
     [
       'hosts a replica',
       withTopic(stopped, [{ replicas: [1, 3], isr: [1] }]),
       3,
-      false,
+      'silent',
       /^Broker 3 hosts a replica of name-of-topic0*\/0\. Move them to others first \(vltava broker drain 3\)\.$/,
     ],
     [
       'hosts several',
       withTopic(stopped, [{ replicas: [1] }, { replicas: [1, 3], isr: [1] }, { replicas: [3, 1], isr: [1] }]),
       3,
-      false,
+      'silent',
       /^Broker 3 hosts 2 replicas, one of name-of-topic0*\/1\./,
     ],
-  ])('it %s -> refused, and the error says what to do', (_what, image, brokerId, isRunning, message) => {
-    expect(() => unregister(image, brokerId, isRunning)).toThrow(
+  ])('it %s -> refused, and the error says what to do', (_what, image, brokerId, contact, message) => {
+    expect(() => unregister(image, brokerId, contact)).toThrow(
       expect.objectContaining({ code: 'INVALID_REQUEST', message: expect.stringMatching(message) }),
     )
   })

@@ -143,7 +143,7 @@ function decide(image: ClusterImage, command: Command): Decision<unknown> {
     case 'unregister':
       return decideUnregisterBroker(context, {
         brokerId: command.brokerId,
-        isRunning: () => command.isRunning,
+        contactOf: () => (command.isRunning ? 'heard' : 'silent'),
       })
     case 'heartbeat':
       return decideBeat(image, command)
