@@ -52,6 +52,7 @@ export const REQUIRED_MARKS: readonly string[] = [
   'placed past a cordoned broker',
   'log broker-unregistered',
   'broker setting changed',
+  'partitions added',
   'read from a follower',
   'OFFSET_NOT_AVAILABLE redirected',
 ]

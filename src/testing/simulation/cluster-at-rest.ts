@@ -185,6 +185,19 @@ export class ClusterAtRest {
     }
   }
 
+  /** @throws InvariantViolation where a topic has fewer partitions than somebody was told (GROWTH). */
+  checkPartitions(expected: ReadonlyMap<string, number>): void {
+    const image = this.#image!
+    for (const [name, count] of expected) {
+      const there = image.topics.get(image.topicIds.get(name) ?? '')?.partitions.length ?? 0
+      if (there >= count) continue
+      throw new InvariantViolation(
+        'GROWTH',
+        `topic ${name} should have ${count} partitions, but it has ${there}`,
+      )
+    }
+  }
+
   get #image(): ClusterImage | null {
     for (const { server } of this.#observed())
       if (server.controller?.isActive === true) return server.controller.image

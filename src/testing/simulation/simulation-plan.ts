@@ -92,6 +92,8 @@ export interface SimulationPlan {
   readonly removesBrokers?: boolean
   /** Whether an operator changes settings of brokers and what moves may copy; absent: no. */
   readonly changesSettings?: boolean
+  /** Whether an operator gives topics more partitions; absent: no. */
+  readonly addsPartitions?: boolean
 }
 
 /**
@@ -110,7 +112,8 @@ export function planOf(
   const placed = withRacks(controlled, streams.stream('zones'))
   const reading = withReplicaReads(placed, streams.stream('reads'))
   const removing = withBrokerRemoval(reading, streams.stream('removals'))
-  return withSettingsOperator(removing, streams.stream('settings'))
+  const setting = withSettingsOperator(removing, streams.stream('settings'))
+  return withGrowth(setting, streams.stream('growth'))
 }
 
 /** @param only leaves out all other faults; for a replay with less. */
@@ -255,6 +258,14 @@ export function withBrokerRemoval(plan: SimulationPlan, random: Random): Simulat
  */
 export function withSettingsOperator(plan: SimulationPlan, random: Random): SimulationPlan {
   return chance(random, 20) ? { ...plan, changesSettings: true } : plan
+}
+
+/**
+ * Topics that get more partitions.
+ * @param random of its own, as for withRacks
+ */
+export function withGrowth(plan: SimulationPlan, random: Random): SimulationPlan {
+  return chance(random, 20) ? { ...plan, addsPartitions: true } : plan
 }
 
 function hasFollowers({ replicationFactor, observers = 0 }: TopicPlan): boolean {

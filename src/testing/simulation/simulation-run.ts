@@ -225,6 +225,7 @@ class SimulationRun {
     rest.checkEqual()
     rest.checkLatest()
     rest.checkTopics(this.#workload.extraTopics)
+    rest.checkPartitions(this.#workload.partitionCounts)
     this.#foreignFiles.check()
   }
 

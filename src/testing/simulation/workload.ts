@@ -23,6 +23,7 @@ import {
   type OperatorOptions,
   sleep,
 } from './operator.ts'
+import { addPartitions } from './partition-operator.ts'
 import type { RandomStreams } from './random-streams.ts'
 import { changeSettings } from './settings-operator.ts'
 import type { SimulatedClient, SimulatedCluster } from './simulated-cluster.ts'
@@ -62,8 +63,11 @@ export class Workload {
   readonly recorder = new HistoryRecorder()
   /** By name; what must and must not exist in the end (JEP-21). */
   readonly extraTopics = new Map<string, ExtraTopic>()
+  /** By name; as many partitions as the topics of the plan must have in the end, at least. */
+  readonly partitionCounts = new Map<string, number>()
   readonly #options: WorkloadOptions
-  readonly #keys: readonly HistoryKey[]
+  /** Grows where topics get more partitions. */
+  readonly #keys: HistoryKey[]
   readonly #codec: ValueCodec
   readonly #running: Promise<void>[] = []
   #values = 0
@@ -103,6 +107,7 @@ export class Workload {
       this.#running.push(setUp.then(() => removeBrokers({ ...this.#operator('removals'), copies, cluster })))
     if (plan.changesSettings === true)
       this.#running.push(setUp.then(() => changeSettings(this.#operator('settings'))))
+    if (plan.addsPartitions === true) this.#running.push(setUp.then(() => this.#addPartitions()))
     if (plan.changesVoters) this.#running.push(setUp.then(() => changeVoters(this.#operator('quorum'))))
   }
 
@@ -286,6 +291,16 @@ export class Workload {
       this.#options.onMark(`topic ${wanted}`)
       await sleep(clock, 20 * this.#options.plan.thinkMs * exponential(random))
     }
+  }
+
+  async #addPartitions(): Promise<void> {
+    await addPartitions({
+      ...this.#operator('partitions'),
+      onAdded: (topic, partitions) => {
+        this.#keys.push(...partitions.map((partition) => historyKey(topic, partition)))
+        this.partitionCounts.set(topic, partitions.at(-1)! + 1)
+      },
+    })
   }
 
   /** Deletes records by request, now and then all that are there. */

@@ -57,4 +57,16 @@ export const PLACEMENT_MUTANTS: readonly Mutant[] = [
     },
     killer: { kind: 'simulation', expected: /RACKS\b/ },
   },
+  {
+    id: 'P6',
+    name: 'partitions that are added are placed on cordoned brokers',
+    item: 'REMOVAL',
+    edit: {
+      file: 'src/metadata/decide-create-partitions.ts',
+      text: 'const brokers = [...image.brokers.values()].filter(mayTakeReplicas)',
+      replacement:
+        'const brokers = [...image.brokers.values()].filter((one) => !one.fenced || mayTakeReplicas(one))',
+    },
+    killer: { kind: 'simulation', expected: /REMOVAL\b/ },
+  },
 ]

@@ -159,6 +159,12 @@ describe('ClusterAtRest what is stored', () => {
     expect(violationOf(() => atRest().checkTopics(new Map()))).toBe(null)
   })
 
+  it('GROWTH: fewer partitions than somebody was told -> violation', () => {
+    const check = (name: string, count: number): string | null =>
+      violationOf(() => atRest().checkPartitions(new Map([[name, count]])))
+    expect([check('orders', 1), check('orders', 2), check('bills', 1)]).toEqual([null, 'GROWTH', 'GROWTH'])
+  })
+
   it('SIM-14: compacted logs -> may lack records that have a later one of their key, and must have the latest', async () => {
     const keyed = (baseOffset: number, key: string, value: string): Uint8Array =>
       batchOf([{ ...record(value), key: utf8(key) }], { baseOffset, leaderEpoch: 1 })

@@ -248,6 +248,12 @@ function checkForward(before: ClusterImage, after: ClusterImage, who: string): v
     )
   }
   for (const [topicId, topic] of before.topics) {
+    const left = after.topics.get(topicId)?.partitions.length ?? null
+    demand(
+      left === null || left >= topic.partitions.length,
+      'GROWTH',
+      () => `${who}: ${topic.name} went from ${topic.partitions.length} partitions to ${left}`,
+    )
     for (const old of topic.partitions) {
       const now = after.topics.get(topicId)?.partitions[old.partition]
       if (now === undefined) continue

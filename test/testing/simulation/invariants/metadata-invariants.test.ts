@@ -1,5 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { EMPTY_IMAGE, type PartitionImage } from '../../../../src/metadata/cluster-image.ts'
+import {
+  type ClusterImage,
+  EMPTY_IMAGE,
+  type PartitionImage,
+} from '../../../../src/metadata/cluster-image.ts'
 import { MetadataInvariants } from '../../../../src/testing/simulation/invariants/metadata-invariants.ts'
 import {
   brokerImage,
@@ -231,6 +235,32 @@ describe('INV-23: epochs never go back on any node', () => {
     nodes[1].run = 2
     nodes[1].image = cluster.image
     invariants.forget(2)
+    expect(check()).toBe(null)
+  })
+})
+
+describe('GROWTH: a topic never has fewer partitions', () => {
+  /** The picture of node 2, with so many partitions of the topic. */
+  function imageOf(partitions: number, metadataOffset: number): ClusterImage {
+    const image = clusterImage({ metadataOffset })
+    const topic = image.topics.get(TOPIC_ID)!
+    const all = Array.from({ length: partitions }, (_, partition) => ({ ...topic.partitions[0]!, partition }))
+    return { ...image, topics: new Map([[TOPIC_ID, { ...topic, partitions: all }]]) }
+  }
+
+  it('GROWTH: fewer than before -> violation; as many, or more -> none', () => {
+    const counts = [1, 3, 3, 2]
+    const found = counts.map((count, i) => {
+      nodes[1].image = imageOf(count, 50 + i)
+      return check()
+    })
+    expect(found).toEqual([null, null, null, 'GROWTH'])
+  })
+
+  it('GROWTH: a topic that is deleted -> none', () => {
+    nodes[1].image = imageOf(3, 50)
+    expect(check()).toBe(null)
+    nodes[1].image = { ...EMPTY_IMAGE, metadataOffset: 51 }
     expect(check()).toBe(null)
   })
 })
