@@ -51,11 +51,12 @@ describe('replicas that move', () => {
 
   /** The active controller. While one is elected, no broker knows any: the one that was just killed may have been it. */
   async function controllerOf(client: Client): Promise<number> {
-    for (;;) {
-      const { controllerId } = await client.admin.describeCluster()
-      if (controllerId !== null) return controllerId
-      await new Promise<void>((resolve) => cluster.clock.setTimer(5, resolve))
-    }
+    let active: number | null = null
+    await until('a controller', async () => {
+      active = (await client.admin.describeCluster()).controllerId
+      return active !== null
+    })
+    return active!
   }
 
   /** Sends until it is told to stop. @returns what was acknowledged, in order. */

@@ -248,15 +248,15 @@ function checkForward(before: ClusterImage, after: ClusterImage, who: string): v
     )
   }
   for (const [topicId, topic] of before.topics) {
-    const left = after.topics.get(topicId)?.partitions.length ?? null
+    const kept = after.topics.get(topicId)?.partitions
+    if (kept === undefined) continue
     demand(
-      left === null || left >= topic.partitions.length,
+      kept.length >= topic.partitions.length,
       'GROWTH',
-      () => `${who}: ${topic.name} went from ${topic.partitions.length} partitions to ${left}`,
+      () => `${who}: ${topic.name} went from ${topic.partitions.length} partitions to ${kept.length}`,
     )
     for (const old of topic.partitions) {
-      const now = after.topics.get(topicId)?.partitions[old.partition]
-      if (now === undefined) continue
+      const now = kept[old.partition]!
       demand(
         now.leaderEpoch >= old.leaderEpoch && now.partitionEpoch >= old.partitionEpoch,
         'INV-23',
